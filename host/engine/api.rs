@@ -1,0 +1,145 @@
+//! What callers ask of the engine and what it answers: plain data, the same for every front end.
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::ports::metrics::State;
+
+/// The lifetime that an application asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AskedTtl {
+    /// None: the policy decides.
+    #[default]
+    None,
+    /// What the key has (`KEEPTTL`).
+    Keep,
+    /// So many milliseconds from now; at least 1.
+    InMs(u64),
+    /// Until this wall time, milliseconds since the Unix epoch.
+    AtMs(u64),
+}
+
+/// When a write is done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Condition {
+    /// Whatever is there.
+    #[default]
+    Always,
+    /// If there is no such key (`NX`).
+    IfAbsent,
+    /// If there is such a key (`XX`).
+    IfPresent,
+}
+
+/// How a value is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SetOptions {
+    /// The lifetime asked for.
+    pub ttl: AskedTtl,
+    /// When it is done.
+    pub condition: Condition,
+    /// Whether the answer brings the value that was there (`GET`).
+    pub want_previous: bool,
+}
+
+/// What became of a write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetAnswer {
+    /// [`State::Done`], [`State::Unmet`] or [`State::Passed`].
+    pub state: State,
+    /// The value that was there, if it was asked for.
+    pub previous: Option<Bytes>,
+}
+
+/// When an expiry is changed (`EXPIRE … NX|XX|GT|LT`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ExpireCondition {
+    /// Always.
+    #[default]
+    Always,
+    /// If the key has none.
+    IfNone,
+    /// If the key has one.
+    IfSome,
+    /// If the new one is later; a key without one counts as infinite.
+    IfLater,
+    /// If the new one is earlier.
+    IfEarlier,
+}
+
+/// The answer of a read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The value; `None`: absent.
+    pub value: Option<Bytes>,
+    /// How it was answered.
+    pub state: State,
+    /// Since the start of its load, in milliseconds; `None` if unknown (raw values that this node did not write) or absent.
+    pub age_ms: Option<u64>,
+    /// The fresh time left in milliseconds, negative when stale; `None`: it never expires, is unknown or absent.
+    pub fresh_left_ms: Option<i64>,
+}
+
+impl Answer {
+    /// The value is absent.
+    #[must_use]
+    pub const fn absent(state: State) -> Self {
+        Self { value: None, state, age_ms: None, fresh_left_ms: None }
+    }
+}
+
+/// A change of a value where it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Update {
+    /// Adds bytes at the end; answers the new length.
+    Append(Bytes),
+    /// Adds to the number that the value is; answers the new number.
+    IncrementBy(i64),
+}
+
+/// Why a key is answered as it is: everything that the host knows, nothing done.
+#[derive(Clone, Debug, Serialize)]
+pub struct Explanation {
+    /// The application's key, foreign bytes as `%XX`.
+    pub key: String,
+    /// The domain that serves it.
+    pub domain: String,
+    /// SHA-256 of the policy's component, in hex.
+    pub policy_digest: String,
+    /// The policy's own version.
+    pub policy_version: String,
+    /// Generation of the policy on this node.
+    pub generation: u64,
+    /// What the store calls the key; empty if the policy refuses it.
+    pub storage_key: String,
+    /// `raw` or `enveloped`.
+    pub encoding: &'static str,
+    /// `answer`, `lease` or `load`.
+    pub on_miss: &'static str,
+    /// How a read would be answered now: a [`State`], or `refused: …`.
+    pub state: String,
+    /// Where the answer would come from: `l1`, `store`, `nowhere`.
+    pub from: &'static str,
+    /// Size of the value in bytes.
+    pub size_bytes: Option<u64>,
+    /// Since the start of its load.
+    pub age_ms: Option<u64>,
+    /// The lifetime under the rules of now: fresh time; `None`: never expires or unknown.
+    pub fresh_ms: Option<u64>,
+    /// Stale-while-revalidate window.
+    pub stale_while_revalidate_ms: Option<u64>,
+    /// Stale-if-error window.
+    pub stale_if_error_ms: Option<u64>,
+    /// The fresh time left; negative when stale.
+    pub fresh_left_ms: Option<i64>,
+    /// Life left in the store.
+    pub store_ttl_ms: Option<u64>,
+    /// The rules that judged the stored entry, as far as it says; differs from `rules_now` after a swap until the next touch.
+    pub rules_stored: Option<String>,
+    /// The rules that serve now.
+    pub rules_now: String,
+    /// Whether the stored entry was judged under other rules and is judged again.
+    pub rejudged: bool,
+    /// Tags of the entry.
+    pub tags: Vec<String>,
+}

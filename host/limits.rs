@@ -1,0 +1,119 @@
+//! Every bound of the host, with its unit in its name. What an operator may change is a setting with one of these as its
+//! default or its cap.
+
+/// Longest key that an application may send, in bytes, where the settings do not say otherwise (`CACHE_MAX_KEY_LENGTH`).
+pub const KEY_BYTES_DEFAULT: usize = 250;
+/// Longest key that the settings may allow.
+pub const KEY_BYTES_MAX: usize = 16 * 1024;
+/// Longest storage-key suffix that a policy may answer, in bytes.
+pub const SUFFIX_BYTES_MAX: usize = 1024;
+/// Longest domain name, in bytes.
+pub const DOMAIN_BYTES_MAX: usize = 64;
+/// Largest value, in bytes; below Redis' 512 MiB because a value is copied once on each side.
+pub const VALUE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Longest lifetime that a policy or an application may ask for: ten years, in milliseconds.
+pub const TTL_MS_MAX: u64 = 10 * 365 * 24 * 60 * 60 * 1000;
+
+/// Tags of one entry.
+pub const TAGS_MAX: usize = 32;
+/// Longest tag, in bytes.
+pub const TAG_BYTES_MAX: usize = 128;
+
+/// Arguments of one RESP command.
+pub const RESP_ARGS_MAX: usize = 1024 * 1024;
+/// One RESP command with all its arguments, in bytes.
+pub const RESP_COMMAND_BYTES_MAX: usize = VALUE_BYTES_MAX + 1024 * 1024;
+/// One inline command, in bytes; Redis' own bound.
+pub const RESP_INLINE_BYTES_MAX: usize = 64 * 1024;
+/// Replies that wait for a client that does not read, in bytes; above it no more commands are read, and after
+/// [`RESP_WRITE_STALL_MS_MAX`] the connection ends.
+pub const RESP_OUTPUT_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// How long a client may read nothing while replies wait.
+pub const RESP_WRITE_STALL_MS_MAX: u64 = 30_000;
+/// Commands of one connection that are carried out at the same time.
+pub const RESP_INFLIGHT_MAX: usize = 128;
+/// Bytes that one read takes from a RESP connection at most.
+pub const RESP_READ_BYTES: usize = 64 * 1024;
+/// Open RESP connections by default.
+pub const RESP_CONNECTIONS_DEFAULT: usize = 10_000;
+
+/// Body of one HTTP request, in bytes.
+pub const HTTP_BODY_BYTES_MAX: usize = VALUE_BYTES_MAX;
+/// Header section of one HTTP request, in bytes.
+pub const HTTP_HEADER_BYTES_MAX: usize = 32 * 1024;
+/// Open HTTP connections by default.
+pub const HTTP_CONNECTIONS_DEFAULT: usize = 10_000;
+/// How long a client may take to send the header section.
+pub const HTTP_HEADER_MS_MAX: u64 = 10_000;
+
+/// Size of a component file, in bytes.
+pub const COMPONENT_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Size of a `NAME.toml`, in bytes.
+pub const POLICY_TOML_BYTES_MAX: u64 = 256 * 1024;
+/// Domains with a policy.
+pub const DOMAINS_MAX: usize = 1024;
+/// Components of a domain that are kept for rollback.
+pub const ROLLBACK_MAX: usize = 3;
+/// Steps in a domain's history.
+pub const HISTORY_MAX: usize = 50;
+/// How long the policy folder must be quiet before it is read again, in milliseconds.
+pub const WATCH_QUIET_MS: u64 = 30;
+/// How long a folder that never gets quiet may put off the reading, in milliseconds.
+pub const WATCH_QUIET_MS_MAX: u64 = 500;
+
+/// Deadline of one pure hook, in milliseconds, by default. The ticker's step comes on top.
+pub const HOOK_MS_DEFAULT: u64 = 5;
+/// The longest that a `NAME.toml` may allow.
+pub const HOOK_MS_MAX: u64 = 1_000;
+/// Deadline of `describe`, in milliseconds.
+pub const DESCRIBE_MS_MAX: u64 = 1_000;
+/// Step of the ticker that ends overruns, in milliseconds.
+pub const TICK_MS: u64 = 1;
+/// Linear memory of one instance, summed over its memories, in bytes, by default.
+pub const INSTANCE_MEMORY_BYTES_DEFAULT: u64 = 16 * 1024 * 1024;
+/// The most that a `NAME.toml` may allow.
+pub const INSTANCE_MEMORY_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Elements of all tables of one instance.
+pub const INSTANCE_TABLE_ELEMENTS_MAX: usize = 100_000;
+/// Stack of one instance, in bytes.
+pub const INSTANCE_STACK_BYTES_MAX: usize = 256 * 1024;
+/// Calls after which an instance is replaced; each one draws its own number from half of this to this.
+pub const INSTANCE_CALLS_MAX: u64 = 1_000_000;
+/// What an instance's memory may grow beyond its first size before it is replaced, in bytes.
+pub const INSTANCE_GROWTH_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// What one call may make the host copy, in bytes.
+pub const HOSTCALL_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Lines that a policy may log in one call.
+pub const LOG_LINES_PER_CALL_MAX: u32 = 16;
+/// One line, in bytes.
+pub const LOG_LINE_BYTES_MAX: usize = 4 * 1024;
+/// Lines that one policy may log in a second, over all its instances.
+pub const LOG_LINES_PER_SECOND_MAX: u32 = 100;
+/// Series of one policy's own metrics.
+pub const POLICY_SERIES_MAX: usize = 200;
+/// Value that is shown to a policy which wants a candidate's bytes; a longer one is not.
+pub const CANDIDATE_BYTES_MAX: usize = 1024 * 1024;
+
+/// Deadline of one store command, in milliseconds, by default (`CACHE_MAX_LATENCY_MS`).
+pub const STORE_MS_DEFAULT: u64 = 100;
+/// Store commands of this host that wait for an answer at the same time.
+pub const STORE_INFLIGHT_MAX: usize = 50_000;
+/// Keys of one batch command.
+pub const BATCH_KEYS_MAX: usize = 100_000;
+/// Attempts of a read-judge-write on one entry before it is given up as contended.
+pub const REPLACE_ATTEMPTS_MAX: u32 = 16;
+
+/// How long a copy in L1 may be trusted where others share the store and no invalidation stream runs, in milliseconds: the
+/// bound *B* of the promises.
+pub const TRUST_MS_DEFAULT: u64 = 1_000;
+/// Bytes of L1 by default.
+pub const L1_BYTES_DEFAULT: u64 = 256 * 1024 * 1024;
+/// The longest step of a sliding renewal, in milliseconds: a read renews a key at most once in it.
+pub const SLIDING_STEP_MS_MAX: u64 = 1_000;
+
+const _: () = assert!(KEY_BYTES_DEFAULT <= KEY_BYTES_MAX);
+const _: () = assert!(SUFFIX_BYTES_MAX <= KEY_BYTES_MAX);
+const _: () = assert!(VALUE_BYTES_MAX < RESP_COMMAND_BYTES_MAX);
+const _: () = assert!(HOOK_MS_DEFAULT <= HOOK_MS_MAX && TICK_MS < HOOK_MS_DEFAULT);
+const _: () = assert!(WATCH_QUIET_MS < WATCH_QUIET_MS_MAX);
+const _: () = assert!(CANDIDATE_BYTES_MAX < HOSTCALL_BYTES_MAX);

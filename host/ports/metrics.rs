@@ -1,0 +1,293 @@
+//! What is counted. Plain atomics, so that counting costs a few nanoseconds and knows no exporter; an adapter exports them.
+//!
+//! Labels are finite: domains with a policy, closed enums. Never a key.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::RwLock;
+
+use super::policy::{Fault, Operation};
+
+/// How a read was answered, or what became of another operation. The word in `Cache-Status`, explanations and metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum State {
+    /// Fresh, from L1.
+    L1Hit,
+    /// Fresh, from the store.
+    StoreHit,
+    /// Past its fresh time, within stale-while-revalidate.
+    Stale,
+    /// Known to be absent.
+    Negative,
+    /// Absent.
+    Miss,
+    /// Stored, changed, removed: not a read, and it went well.
+    Done,
+    /// Not stored or not done because a condition of the caller did not hold.
+    Unmet,
+    /// The policy would not have it stored.
+    Passed,
+    /// The caller's fault: refused.
+    Refused,
+    /// The policy failed.
+    PolicyFailed,
+    /// The store failed.
+    StoreFailed,
+    /// The host failed.
+    HostFailed,
+}
+
+impl State {
+    /// How many there are.
+    pub const COUNT: usize = 12;
+    /// All of them.
+    pub const ALL: [Self; Self::COUNT] = [
+        Self::L1Hit,
+        Self::StoreHit,
+        Self::Stale,
+        Self::Negative,
+        Self::Miss,
+        Self::Done,
+        Self::Unmet,
+        Self::Passed,
+        Self::Refused,
+        Self::PolicyFailed,
+        Self::StoreFailed,
+        Self::HostFailed,
+    ];
+
+    /// The word in logs, metrics, answers and tests.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::L1Hit => "l1-hit",
+            Self::StoreHit => "store-hit",
+            Self::Stale => "stale",
+            Self::Negative => "negative",
+            Self::Miss => "miss",
+            Self::Done => "done",
+            Self::Unmet => "unmet",
+            Self::Passed => "passed",
+            Self::Refused => "refused",
+            Self::PolicyFailed => "policy-failed",
+            Self::StoreFailed => "store-failed",
+            Self::HostFailed => "host-failed",
+        }
+    }
+
+    /// Whether a read found what it asked for.
+    #[must_use]
+    pub const fn is_hit(self) -> bool {
+        matches!(self, Self::L1Hit | Self::StoreHit | Self::Stale | Self::Negative)
+    }
+}
+
+/// Which hook of a policy was called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Hook {
+    Describe,
+    Plan,
+    PlanBatch,
+    Admit,
+}
+
+impl Hook {
+    /// How many there are.
+    pub const COUNT: usize = 4;
+    /// All of them.
+    pub const ALL: [Self; Self::COUNT] = [Self::Describe, Self::Plan, Self::PlanBatch, Self::Admit];
+
+    /// The word in logs and metrics: the function of the contract.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Describe => "describe",
+            Self::Plan => "plan",
+            Self::PlanBatch => "plan-batch",
+            Self::Admit => "admit",
+        }
+    }
+}
+
+/// Counts up.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// One more.
+    pub fn increment(&self) {
+        self.add(1);
+    }
+
+    /// So many more.
+    pub fn add(&self, n: u64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// How many.
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Goes up and down.
+#[derive(Debug, Default)]
+pub struct Gauge(AtomicU64);
+
+impl Gauge {
+    /// Sets it.
+    pub fn set(&self, n: u64) {
+        self.0.store(n, Ordering::Relaxed);
+    }
+
+    /// One more.
+    pub fn increment(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One less.
+    pub fn decrement(&self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// How many.
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Upper bounds of the buckets of every [`Histogram`], in nanoseconds; one more bucket takes what is above.
+pub const BUCKETS_NS: [u64; 20] = [
+    500,
+    1_000,
+    2_500,
+    5_000,
+    10_000,
+    25_000,
+    50_000,
+    100_000,
+    250_000,
+    500_000,
+    1_000_000,
+    2_500_000,
+    5_000_000,
+    10_000_000,
+    25_000_000,
+    50_000_000,
+    100_000_000,
+    250_000_000,
+    1_000_000_000,
+    10_000_000_000,
+];
+
+/// Durations in buckets.
+#[derive(Debug, Default)]
+pub struct Histogram {
+    buckets: [AtomicU64; BUCKETS_NS.len() + 1],
+    sum_ns: AtomicU64,
+}
+
+impl Histogram {
+    /// Adds one duration.
+    pub fn observe_ns(&self, ns: u64) {
+        let bucket = BUCKETS_NS.partition_point(|&bound| bound < ns);
+        self.buckets[bucket].fetch_add(1, Ordering::Relaxed);
+        self.sum_ns.fetch_add(ns, Ordering::Relaxed);
+    }
+
+    /// Counts of the buckets, not cumulative, and the sum of all durations in nanoseconds.
+    #[must_use]
+    pub fn snapshot(&self) -> ([u64; BUCKETS_NS.len() + 1], u64) {
+        (std::array::from_fn(|i| self.buckets[i].load(Ordering::Relaxed)), self.sum_ns.load(Ordering::Relaxed))
+    }
+}
+
+/// What is counted for one domain, over all generations of its policy.
+#[derive(Debug, Default)]
+pub struct DomainMetrics {
+    answers: [[Counter; State::COUNT]; Operation::COUNT],
+    /// Time from the engine's call to its answer. Hits in L1 are timed per pipelined batch: one observation of the mean.
+    pub latency: [Histogram; Operation::COUNT],
+    /// Calls of each hook.
+    pub policy_calls: [Counter; Hook::COUNT],
+    /// Time in each hook. Sampled: one call in 16 is timed.
+    pub policy_time: [Histogram; Hook::COUNT],
+    /// Failures of the policy.
+    pub policy_faults: [Counter; Fault::COUNT],
+    /// Instances made.
+    pub instances_created: Counter,
+    /// Policies that went live.
+    pub swaps: Counter,
+    /// Files that were refused.
+    pub rejections: Counter,
+    /// The generation that serves; 0: none.
+    pub generation: Gauge,
+    /// Entries that were judged again because the rules changed.
+    pub rejudged: Counter,
+    /// Foreign or damaged bytes that were found under a storage key.
+    pub foreign_bytes: Counter,
+}
+
+impl DomainMetrics {
+    /// Counts an answer.
+    pub fn answered(&self, operation: Operation, state: State) {
+        self.answers[operation as usize][state as usize].increment();
+    }
+
+    /// Counts many equal answers.
+    pub fn answered_many(&self, operation: Operation, state: State, n: u64) {
+        self.answers[operation as usize][state as usize].add(n);
+    }
+
+    /// How many answers there were.
+    #[must_use]
+    pub fn answers(&self, operation: Operation, state: State) -> u64 {
+        self.answers[operation as usize][state as usize].get()
+    }
+}
+
+/// What is counted for the host as a whole, and the domains.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    domains: RwLock<BTreeMap<Arc<str>, Arc<DomainMetrics>>>,
+    /// Open RESP connections.
+    pub resp_connections: Gauge,
+    /// RESP connections since the start.
+    pub resp_connections_total: Counter,
+    /// RESP connections that were turned away at the limit.
+    pub resp_connections_refused: Counter,
+    /// RESP connections that ended because of a malformed frame.
+    pub resp_protocol_errors: Counter,
+    /// HTTP requests.
+    pub http_requests: Counter,
+    /// Bytes that L1 holds, as it weighs them.
+    pub l1_bytes: Gauge,
+    /// Entries in L1.
+    pub l1_entries: Gauge,
+    /// Commands that the store did not answer or answered with a failure.
+    pub store_errors: Counter,
+    /// Time of store commands.
+    pub store_latency: Histogram,
+    /// Requests for a domain that no policy serves.
+    pub unknown_domain: Counter,
+}
+
+impl Metrics {
+    /// The counters of a domain; made at the first call. Only for domains that have a policy.
+    pub fn domain(&self, domain: &str) -> Arc<DomainMetrics> {
+        if let Some(found) = self.domains.read().get(domain) {
+            return Arc::clone(found);
+        }
+        Arc::clone(self.domains.write().entry(domain.into()).or_default())
+    }
+
+    /// All domains, in order of their names.
+    #[must_use]
+    pub fn domains(&self) -> Vec<(Arc<str>, Arc<DomainMetrics>)> {
+        self.domains.read().iter().map(|(name, metrics)| (Arc::clone(name), Arc::clone(metrics))).collect()
+    }
+}

@@ -1,0 +1,11 @@
+//! The ports: traits through which the engine reaches the world, with their data and their errors.
+//!
+//! Rule of the layer: nothing here imports the engine, a front end or an adapter. The contract of a method is in its doc,
+//! and one suite in `tests/` runs it against every adapter.
+
+pub mod clock;
+pub mod metrics;
+pub mod policy;
+pub mod registry;
+pub mod store;
+pub mod table;

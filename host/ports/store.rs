@@ -1,0 +1,195 @@
+//! The store: where entries live beyond this process. Redis, or the embedded memory store.
+//!
+//! One contract suite runs on every adapter. Typed methods serve the cache's own work; [`Store::call`] carries the commands of
+//! raw domains as Redis knows them, so that both adapters give Redis' answers. Deliberately absent: policies, envelopes, domains.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+/// A key as the store holds it. Only the engine makes one, from a checked suffix.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct StoreKey(pub Bytes);
+
+impl StoreKey {
+    /// Its bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Who else may change what the store holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    /// Nobody: a copy in L1 is as good as the store.
+    Exclusive,
+    /// Other hosts and other programs.
+    Shared,
+}
+
+/// The life that is left to a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ttl {
+    /// There is no such key.
+    Missing,
+    /// It does not expire.
+    Never,
+    /// It expires in so many milliseconds.
+    Ms(u64),
+}
+
+/// A value as the store holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// The bytes.
+    pub bytes: Bytes,
+    /// The life that is left; [`Ttl::Missing`] if it was not asked for.
+    pub ttl: Ttl,
+}
+
+/// What becomes of a key's expiry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expire {
+    /// It stays as it is; none for a new key.
+    Keep,
+    /// The key does not expire.
+    Never,
+    /// The key expires so many milliseconds from now; at least 1.
+    InMs(u64),
+}
+
+/// What a conditional replacement expects to find.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// No such key.
+    Absent,
+    /// A string that begins with these bytes.
+    Prefix(Bytes),
+}
+
+/// A command of Redis with its arguments; the keys in it are storage keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// Name and arguments.
+    pub args: Vec<Bytes>,
+}
+
+impl Command {
+    /// A command of this name.
+    #[must_use]
+    pub fn new(name: &'static str) -> Self {
+        Self { args: vec![Bytes::from_static(name.as_bytes())] }
+    }
+
+    /// With one more argument.
+    #[must_use]
+    pub fn arg(mut self, arg: impl Into<Bytes>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    /// The name, as given.
+    #[must_use]
+    pub fn name(&self) -> &[u8] {
+        self.args.first().map_or(b"", |name| name)
+    }
+}
+
+/// An answer of the store, with RESP3's types.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    /// Nothing.
+    Nil,
+    /// A status: `OK`.
+    Status(Bytes),
+    /// A number.
+    Integer(i64),
+    /// Bytes.
+    Bulk(Bytes),
+    /// A list.
+    Array(Vec<Reply>),
+    /// Names and values.
+    Map(Vec<(Reply, Reply)>),
+    /// A set.
+    Set(Vec<Reply>),
+    /// A floating-point number.
+    Double(f64),
+    /// Yes or no.
+    Boolean(bool),
+    /// An error with its code, as Redis words it: `WRONGTYPE Operation against …`.
+    Error(String),
+}
+
+impl Reply {
+    /// `OK`.
+    #[must_use]
+    pub const fn ok() -> Self {
+        Self::Status(Bytes::from_static(b"OK"))
+    }
+}
+
+/// Why the store did not do it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// It cannot be reached. Nothing was done.
+    #[error("the store cannot be reached: {0}")]
+    Unavailable(String),
+    /// No answer in time. The work may or may not have been done.
+    #[error("the store did not answer within {0} ms")]
+    Timeout(u64),
+    /// It answered with an error of its own, in Redis' words.
+    #[error("{0}")]
+    Reply(String),
+    /// It answered something that the protocol does not allow here.
+    #[error("the store gave an answer that makes no sense: {0}")]
+    Protocol(String),
+}
+
+/// What the store answers.
+pub type StoreResult<T> = Result<T, StoreError>;
+
+/// Where entries live. Every method has a deadline of the adapter's; all may be cancelled at any await without harm to the adapter.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Who else may change what it holds.
+    fn sharing(&self) -> Sharing;
+
+    /// The string under a key, with the life left to it if `with_ttl`.
+    ///
+    /// # Errors
+    /// [`StoreError::Reply`] with `WRONGTYPE` if it holds no string.
+    async fn get(&self, key: &StoreKey, with_ttl: bool) -> StoreResult<Option<Held>>;
+
+    /// The strings under many keys, in order, in one round trip; a key with another type is `None`, as `MGET` has it.
+    async fn get_many(&self, keys: &[StoreKey], with_ttl: bool) -> StoreResult<Vec<Option<Held>>>;
+
+    /// Stores a string, whatever was there.
+    async fn set(&self, key: &StoreKey, value: Bytes, expire: Expire) -> StoreResult<()>;
+
+    /// Stores many strings in one round trip; not atomic as a whole.
+    async fn set_many(&self, items: Vec<(StoreKey, Bytes, Expire)>) -> StoreResult<()>;
+
+    /// Stores a string if the key holds what is expected; atomic. Whether it did.
+    async fn replace(&self, key: &StoreKey, expect: Expect, value: Bytes, expire: Expire) -> StoreResult<bool>;
+
+    /// Removes a string if it begins with these bytes; atomic. Whether it did.
+    async fn remove(&self, key: &StoreKey, prefix: Bytes) -> StoreResult<bool>;
+
+    /// Removes keys of any type in one round trip: for each, whether it was there.
+    async fn delete(&self, keys: &[StoreKey]) -> StoreResult<Vec<bool>>;
+
+    /// The life left to a key of any type.
+    async fn ttl(&self, key: &StoreKey) -> StoreResult<Ttl>;
+
+    /// Changes a key's expiry. Whether there is such a key. [`Expire::Keep`] only asks.
+    async fn expire(&self, key: &StoreKey, expire: Expire) -> StoreResult<bool>;
+
+    /// Carries out one command. An error that Redis itself would answer is a [`Reply::Error`].
+    async fn call(&self, command: Command) -> StoreResult<Reply>;
+
+    /// Carries out commands in order in one round trip; not atomic as a whole. One answer for each.
+    async fn pipeline(&self, commands: Vec<Command>) -> StoreResult<Vec<Reply>>;
+
+    /// Whether it answers.
+    async fn ping(&self) -> StoreResult<()>;
+}

@@ -1,0 +1,106 @@
+//! The live policies: one immutable table, replaced as a whole, and the epoch that tells entries it has been.
+//!
+//! Invariant: the epoch grows *after* the table is in place. So a judgement that read the epoch before the table is stamped
+//! with an epoch that is at most too old, and is then only judged once more than needed, never once less.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::{ArcSwap, Guard};
+
+use super::metrics::DomainMetrics;
+use super::policy::{Description, Policy};
+
+/// The domain whose policy serves every key without a domain of its own.
+pub const DEFAULT_DOMAIN: &str = "default";
+
+/// A live policy of one domain.
+pub struct Live {
+    /// The domain it serves.
+    pub domain: Arc<str>,
+    /// Counts the swaps of this domain on this node, from 1.
+    pub generation: u64,
+    /// Identifies the rules on every node: the first eight bytes of the SHA-256 over component, settings and origin. What an
+    /// envelope carries to say who judged it.
+    pub rules_id: u64,
+    /// SHA-256 of the component, in hex.
+    pub digest: Arc<str>,
+    /// What the policy said of itself.
+    pub description: Description,
+    /// Its hooks.
+    pub policy: Arc<dyn Policy>,
+    /// The domain's counters; the same for all generations.
+    pub metrics: Arc<DomainMetrics>,
+}
+
+impl std::fmt::Debug for Live {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Live")
+            .field("domain", &self.domain)
+            .field("generation", &self.generation)
+            .field("digest", &self.digest)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One state of all live policies.
+#[derive(Debug, Default)]
+pub struct PolicyTable {
+    domains: HashMap<Box<str>, Arc<Live>>,
+}
+
+impl PolicyTable {
+    /// The policy of exactly this domain.
+    #[must_use]
+    pub fn get(&self, domain: &str) -> Option<&Arc<Live>> {
+        self.domains.get(domain)
+    }
+
+    /// All of them, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Live>> {
+        self.domains.values()
+    }
+
+    /// This table with one domain replaced or added.
+    #[must_use]
+    pub fn with(&self, live: Arc<Live>) -> Self {
+        let mut domains = self.domains.clone();
+        domains.insert(live.domain.as_ref().into(), live);
+        Self { domains }
+    }
+
+    /// This table without one domain.
+    #[must_use]
+    pub fn without(&self, domain: &str) -> Self {
+        let mut domains = self.domains.clone();
+        domains.remove(domain);
+        Self { domains }
+    }
+}
+
+/// The place where the table is read and replaced.
+#[derive(Debug, Default)]
+pub struct Policies {
+    table: ArcSwap<PolicyTable>,
+    epoch: AtomicU64,
+}
+
+impl Policies {
+    /// The epoch of what entries may be stamped with. Read it *before* [`Self::table`].
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// The table as it is now. Whoever holds it keeps its policies alive: for one call, not longer.
+    pub fn table(&self) -> Guard<Arc<PolicyTable>> {
+        self.table.load()
+    }
+
+    /// Replaces the table by what `change` makes of it, and lets every entry be judged again on its next touch.
+    pub fn replace(&self, change: impl Fn(&PolicyTable) -> PolicyTable) {
+        self.table.rcu(|table| change(table));
+        self.epoch.fetch_add(1, Ordering::Release);
+    }
+}

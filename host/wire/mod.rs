@@ -1,0 +1,1 @@
+//! The front ends: bytes in, an engine call, bytes out. Know no Redis and no WebAssembly.
