@@ -2,9 +2,9 @@
 //!
 //! The documentation of each item is in the WIT; the names are the same. Deliberately absent: WebAssembly, files, swaps.
 
-use std::fmt;
-
 #![expect(missing_docs, reason = "documented in wit/, under the same names")]
+
+use std::fmt;
 
 /// What kind of value a key holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
