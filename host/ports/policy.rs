@@ -285,6 +285,8 @@ pub struct Description {
     pub shapes: Shapes,
     pub wants_bytes: bool,
     pub wants_all_origin_headers: bool,
+    /// `admit` is asked about raw values that are read from the store.
+    pub wants_raw_reads: bool,
     pub tick_ms: Option<u32>,
 }
 
