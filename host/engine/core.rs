@@ -1,116 +1,238 @@
-//! The engine's face: what front ends call.
+//! The engine's parts, its settings, and what all its operations share: the hit path, counting, the store's errors.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::api::*;
-use crate::error::Result;
-use crate::ports::metrics::Metrics;
+use super::entry::{Entry, Stamps};
+use super::judge::Place;
+use super::key::KeyRules;
+use super::l1::L1;
+use crate::error::{Error, ErrorKind, Result};
+use crate::limits::SLIDING_STEP_MS_MAX;
+use crate::ports::clock::Clock;
+use crate::ports::metrics::{DomainMetrics, Metrics, State};
+use crate::ports::policy::Operation;
 use crate::ports::registry::Registry;
-use crate::ports::store::{Reply, Ttl};
+use crate::ports::store::{Sharing, Store, StoreError};
+use crate::ports::table::Policies;
 
-/// A value in L1 that may be served now.
-pub struct Hit;
+/// What the engine is told at the start.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How keys are written.
+    pub keys: KeyRules,
+    /// Bytes of L1; 0 turns it off.
+    pub l1_bytes_max: u64,
+    /// How long a copy in L1 is believed where others share the store, in milliseconds: the bound *B*.
+    pub trust_ms: u64,
+    /// Largest value, in bytes.
+    pub value_bytes_max: usize,
+}
 
-impl Hit {
-    /// The value.
-    pub fn value(&self) -> &Bytes {
-        todo!()
+/// What the engine reaches the world through.
+#[derive(Clone)]
+pub struct Ports {
+    /// The live policies.
+    pub policies: Arc<Policies>,
+    /// Operators' view of them.
+    pub registry: Arc<dyn Registry>,
+    /// Where entries live.
+    pub store: Arc<dyn Store>,
+    /// Time and chance.
+    pub clock: Arc<dyn Clock>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+}
+
+/// The cache. One per host, shared by all front ends.
+pub struct Engine {
+    pub(super) policies: Arc<Policies>,
+    registry: Arc<dyn Registry>,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) l1: L1,
+    pub(super) keys: KeyRules,
+    trust_ms: u64,
+    l1_on: bool,
+    value_bytes_max: usize,
+}
+
+impl Engine {
+    /// An engine over these ports.
+    #[must_use]
+    pub fn new(settings: Settings, ports: Ports) -> Self {
+        Self {
+            l1: L1::new(settings.l1_bytes_max, Arc::clone(&ports.metrics)),
+            policies: ports.policies,
+            registry: ports.registry,
+            store: ports.store,
+            clock: ports.clock,
+            metrics: ports.metrics,
+            keys: settings.keys,
+            trust_ms: settings.trust_ms,
+            l1_on: settings.l1_bytes_max > 0,
+            value_bytes_max: settings.value_bytes_max,
+        }
+    }
+
+    /// The copy of a key if L1 may answer by itself: no await, no policy, no allocation. Counts nothing; whoever serves it
+    /// tells [`Self::count_hits`], once for a batch.
+    #[must_use]
+    pub fn hit(&self, key: &[u8], now_ms: u64) -> Option<Arc<Entry>> {
+        let entry = self.l1.get(key)?;
+        entry.serves(self.policies.epoch(), now_ms).then_some(entry)
+    }
+
+    /// Counts `n` hits on entries of this domain that took `elapsed_ns` together.
+    pub fn count_hits(&self, metrics: &DomainMetrics, n: u64, elapsed_ns: u64) {
+        metrics.answered_many(Operation::Read, State::L1Hit, n);
+        metrics.latency[Operation::Read as usize].observe_ns(elapsed_ns / n.max(1));
+    }
+
+    /// Wall time in milliseconds since the Unix epoch.
+    #[must_use]
+    pub fn now_ms(&self) -> u64 {
+        self.clock.wall_ms()
+    }
+
+    /// Monotonic time in nanoseconds, for durations.
+    #[must_use]
+    pub fn monotonic_ns(&self) -> u64 {
+        self.clock.monotonic_ns()
+    }
+
+    /// What is counted.
+    #[must_use]
+    pub const fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// Brings the gauges in [`Self::metrics`] up to date; before they are shown.
+    pub fn report(&self) {
+        self.l1.report();
+    }
+
+    /// Operators' view of the policies.
+    #[must_use]
+    pub fn registry(&self) -> &Arc<dyn Registry> {
+        &self.registry
+    }
+
+    /// The separator between a domain and the rest of a key.
+    #[must_use]
+    pub const fn separator(&self) -> u8 {
+        self.keys.separator
+    }
+
+    /// Whether a request can be served: the store answers, and some policy is live.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub async fn ready(&self) -> Result<()> {
+        if self.policies.table().iter().next().is_none() {
+            let message = "no policy is live; see `larder policy list` for what went wrong";
+            return Err(Error::new(ErrorKind::UnknownDomain, message));
+        }
+        self.store.ping().await.map_err(|error| self.store_error(error))
+    }
+
+    /// The state that an error is counted as.
+    #[must_use]
+    pub const fn state_of(kind: ErrorKind) -> State {
+        match kind {
+            ErrorKind::InvalidKey
+            | ErrorKind::InvalidValue
+            | ErrorKind::InvalidArgument
+            | ErrorKind::UnknownDomain
+            | ErrorKind::Unsupported
+            | ErrorKind::Refused
+            | ErrorKind::StoreReply => State::Refused,
+            ErrorKind::StoreUnavailable | ErrorKind::StoreTimeout | ErrorKind::StoreData => State::StoreFailed,
+            ErrorKind::PolicyFailed => State::PolicyFailed,
+            ErrorKind::Overloaded | ErrorKind::Internal => State::HostFailed,
+        }
+    }
+
+    /// Counts what became of an operation.
+    pub(super) fn tally(&self, place: &Place<'_>, operation: Operation, state: State, started_ns: u64) {
+        let metrics = &place.live().metrics;
+        metrics.answered(operation, state);
+        metrics.latency[operation as usize].observe_ns(self.clock.monotonic_ns().saturating_sub(started_ns));
+    }
+
+    /// Counts what became of an operation that has no finer outcome than success.
+    pub(super) fn tally_result<T>(
+        &self,
+        place: &Place<'_>,
+        operation: Operation,
+        result: Result<T>,
+        state: impl Fn(&T) -> State,
+        started_ns: u64,
+    ) -> Result<T> {
+        let counted = result.as_ref().map_or_else(|error| Self::state_of(error.kind), state);
+        self.tally(place, operation, counted, started_ns);
+        result
+    }
+
+    /// The store's error as the caller sees it.
+    pub(super) fn store_error(&self, error: StoreError) -> Error {
+        let kind = match &error {
+            StoreError::Unavailable(_) => ErrorKind::StoreUnavailable,
+            StoreError::Timeout(_) => ErrorKind::StoreTimeout,
+            StoreError::Reply(_) => ErrorKind::StoreReply,
+            StoreError::Protocol(_) => ErrorKind::StoreData,
+        };
+        Error::new(kind, error.to_string())
+    }
+
+    /// # Errors
+    /// A value over the limit.
+    pub(super) fn check_value(&self, value: &Bytes) -> Result<()> {
+        if value.len() <= self.value_bytes_max {
+            return Ok(());
+        }
+        let message = format!("the value has {} bytes, {} are allowed", value.len(), self.value_bytes_max);
+        Err(Error::new(ErrorKind::InvalidValue, message))
+    }
+
+    /// Whether copies of raw values may be kept in L1: only where nobody else can change them unseen.
+    pub(super) fn raw_in_l1(&self) -> bool {
+        self.l1_on && self.store.sharing() == Sharing::Exclusive
+    }
+
+    /// An entry for L1; `None` if it is not to be kept there.
+    pub(super) fn l1_entry(&self, place: &Place<'_>, value: Bytes, stamps: Stamps, now_ms: u64) -> Option<Arc<Entry>> {
+        let terms = &stamps.terms;
+        let in_l1 = self.l1_on && terms.l1_ms != Some(0) && (place.enveloped() || self.raw_in_l1());
+        if !in_l1 {
+            return None;
+        }
+        let trust_until_ms = match self.store.sharing() {
+            Sharing::Exclusive => u64::MAX,
+            Sharing::Shared => now_ms.saturating_add(self.trust_ms),
+        };
+        let trust_until_ms = terms.l1_ms.map_or(trust_until_ms, |cap_ms| trust_until_ms.min(now_ms.saturating_add(cap_ms)));
+        let serve_until_ms = if terms.absent {
+            0
+        } else {
+            let slide_ms = if terms.sliding { now_ms + sliding_step_ms(terms.fresh_ms) } else { u64::MAX };
+            stamps.fresh_until_ms().unwrap_or(u64::MAX).min(trust_until_ms).min(slide_ms)
+        };
+        Some(Arc::new(Entry {
+            value,
+            stamps,
+            serve_until_ms,
+            trust_until_ms,
+            age_known: place.enveloped(),
+            epoch: place.epoch.into(),
+            metrics: Arc::clone(&place.live().metrics),
+        }))
     }
 }
 
-/// The cache.
-pub struct Engine;
-
-#[allow(unused_variables)]
-impl Engine {
-    /// The value of a key if L1 may answer by itself, without awaiting, policy or allocation. Counts nothing: the caller counts
-    /// what it served with [`Self::count_hits`], once per batch.
-    pub fn hit(&self, key: &[u8], now_ms: u64) -> Option<Arc<Hit>> {
-        todo!()
-    }
-    /// Counts hits that [`Self::hit`] gave: one call per batch of equal domain; `elapsed_ns` is the time for all of them.
-    pub fn count_hits(&self, hit: &Hit, n: u64, elapsed_ns: u64) {
-        todo!()
-    }
-    pub fn now_ms(&self) -> u64 {
-        todo!()
-    }
-    pub fn monotonic_ns(&self) -> u64 {
-        todo!()
-    }
-    /// Reads a string.
-    pub async fn get(&self, key: &[u8]) -> Result<Answer> {
-        todo!()
-    }
-    /// Reads many; one answer for each key, in order (`MGET`: a key of another type is absent).
-    pub async fn get_many(&self, keys: &[Bytes]) -> Result<Vec<Answer>> {
-        todo!()
-    }
-    pub async fn set(&self, key: &[u8], value: Bytes, options: SetOptions) -> Result<SetAnswer> {
-        todo!()
-    }
-    /// Writes many; all are planned and admitted before the first is stored.
-    pub async fn set_many(&self, items: Vec<(Bytes, Bytes)>) -> Result<()> {
-        todo!()
-    }
-    /// Removes keys; how many there were.
-    pub async fn delete(&self, keys: &[Bytes]) -> Result<u64> {
-        todo!()
-    }
-    /// How many of the keys exist; one that is named twice counts twice.
-    pub async fn exists(&self, keys: &[Bytes]) -> Result<u64> {
-        todo!()
-    }
-    /// Reads and removes (`GETDEL`).
-    pub async fn take(&self, key: &[u8]) -> Result<Answer> {
-        todo!()
-    }
-    /// Reads and changes the expiry (`GETEX`); `AskedTtl::None` removes it (`PERSIST`), `AskedTtl::Keep` leaves it.
-    pub async fn get_and_expire(&self, key: &[u8], ttl: AskedTtl) -> Result<Answer> {
-        todo!()
-    }
-    /// The fresh time left.
-    pub async fn ttl(&self, key: &[u8]) -> Result<Ttl> {
-        todo!()
-    }
-    /// Asks for another lifetime; a time that is past removes the key. `at_ms` is wall time. Whether it was changed.
-    pub async fn expire(&self, key: &[u8], at_ms: u64, condition: ExpireCondition) -> Result<bool> {
-        todo!()
-    }
-    /// Asks for no lifetime (`PERSIST`). Whether the key had one.
-    pub async fn persist(&self, key: &[u8]) -> Result<bool> {
-        todo!()
-    }
-    /// Redis' name of what a key holds: `string`, `list`, `none`, ….
-    pub async fn kind(&self, key: &[u8]) -> Result<String> {
-        todo!()
-    }
-    /// Length of a string; 0 if absent (`STRLEN`).
-    pub async fn length(&self, key: &[u8]) -> Result<u64> {
-        todo!()
-    }
-    /// Changes a value where it is. A `Reply::Error` of the store comes as `Err(StoreReply)`.
-    pub async fn update(&self, key: &[u8], update: Update) -> Result<Reply> {
-        todo!()
-    }
-    /// Why a key is answered as it is.
-    pub async fn explain(&self, key: &[u8]) -> Result<Explanation> {
-        todo!()
-    }
-    pub fn metrics(&self) -> &Arc<Metrics> {
-        todo!()
-    }
-    pub fn registry(&self) -> &Arc<dyn Registry> {
-        todo!()
-    }
-    /// Whether the store answers and policies are loaded, for `/readyz`.
-    pub async fn ready(&self) -> Result<()> {
-        todo!()
-    }
-    /// The separator between a domain and the rest of a key.
-    pub fn separator(&self) -> u8 {
-        todo!()
-    }
+/// How long the reads of a sliding entry may go without renewing it: a hundredth of its life.
+pub(super) fn sliding_step_ms(fresh_ms: Option<u64>) -> u64 {
+    fresh_ms.map_or(SLIDING_STEP_MS_MAX, |fresh_ms| (fresh_ms / 100).clamp(1, SLIDING_STEP_MS_MAX))
 }

@@ -1,6 +1,24 @@
 //! What a cache does. All decisions; no I/O, no protocol and no clock of its own.
+//!
+//! [`Engine`] is the face; its methods stand in one file for each noun: [`key`] and `judge` (where a key is kept, what the policy
+//! says), `read`, `batch`, `write`, `remove`, `expiry`, `update`, `explain`. What they share: [`entry`] and [`envelope`] (a value with its
+//! stamps, in memory and in the store), [`freshness`] (pure), [`l1`], and `modify` (read, judge, write, atomically).
 
 pub mod api;
+mod batch;
 mod core;
+pub mod entry;
+pub mod envelope;
+mod expiry;
+mod explain;
+pub mod freshness;
+mod judge;
+pub mod key;
+pub mod l1;
+mod modify;
+mod read;
+mod remove;
+mod update;
+mod write;
 
-pub use self::core::Engine;
+pub use self::core::{Engine, Ports, Settings};

@@ -1,0 +1,234 @@
+//! An entry: a value with the stamps that say how long it lives and by whose rules.
+//!
+//! [`Terms`] is what a policy decided and what it was told (so that other rules can judge again); entries that were judged
+//! alike share it. [`Stamps`] adds the times of one entry. [`Entry`] is an entry in L1, ready to be served.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::api::Answer;
+use super::freshness::{Freshness, Windows};
+use crate::ports::metrics::{DomainMetrics, State};
+use crate::ports::policy::{Candidate, Cause};
+
+/// What was decided about a value, and from what.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Terms {
+    /// The rules that decided ([`crate::ports::table::Live::rules_id`]).
+    pub rules_id: u64,
+    /// Whether the entry says "there is no such value".
+    pub absent: bool,
+    /// Served as it is for this long; `None`: for ever.
+    pub fresh_ms: Option<u64>,
+    /// See [`Windows`].
+    pub stale_while_revalidate_ms: u64,
+    /// See [`Windows`].
+    pub stale_if_error_ms: u64,
+    /// See [`Windows`].
+    pub keep_ms: u64,
+    /// See [`Windows`].
+    pub max_stale_ms: Option<u64>,
+    /// β of early refresh.
+    pub early_refresh_beta: f32,
+    /// Cap on the time in L1.
+    pub l1_ms: Option<u64>,
+    /// Each read begins the fresh time anew.
+    pub sliding: bool,
+    /// Cost in L1 relative to the bytes, in percent.
+    pub weight_percent: u16,
+    /// Names under which the entry can be invalidated.
+    pub tags: Vec<String>,
+    /// Why the value was offered.
+    pub cause: StoredCause,
+    /// The lifetime that the application asked for.
+    pub asked_ttl_ms: Option<u64>,
+    /// The origin's status.
+    pub origin_status: Option<u16>,
+    /// The origin's headers that the policy saw.
+    pub origin_headers: Vec<(String, String)>,
+    /// How long the load took.
+    pub load_ms: u32,
+}
+
+/// [`Cause`] as an envelope keeps it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StoredCause {
+    /// See [`Cause::Write`].
+    Write,
+    /// See [`Cause::Fill`].
+    Fill,
+    /// See [`Cause::Load`].
+    Load,
+    /// See [`Cause::Refresh`].
+    Refresh,
+}
+
+impl From<Cause> for StoredCause {
+    fn from(cause: Cause) -> Self {
+        match cause {
+            Cause::Write => Self::Write,
+            Cause::Fill => Self::Fill,
+            Cause::Load => Self::Load,
+            Cause::Refresh => Self::Refresh,
+        }
+    }
+}
+
+impl From<StoredCause> for Cause {
+    fn from(cause: StoredCause) -> Self {
+        match cause {
+            StoredCause::Write => Self::Write,
+            StoredCause::Fill => Self::Fill,
+            StoredCause::Load => Self::Load,
+            StoredCause::Refresh => Self::Refresh,
+        }
+    }
+}
+
+impl Terms {
+    /// The terms of a raw value that the store holds: it says nothing of them but its expiry.
+    #[must_use]
+    pub const fn raw(rules_id: u64, left_ms: Option<u64>) -> Self {
+        Self {
+            rules_id,
+            absent: false,
+            fresh_ms: left_ms,
+            stale_while_revalidate_ms: 0,
+            stale_if_error_ms: 0,
+            keep_ms: 0,
+            max_stale_ms: None,
+            early_refresh_beta: 0.0,
+            l1_ms: None,
+            sliding: false,
+            weight_percent: 100,
+            tags: Vec::new(),
+            cause: StoredCause::Write,
+            asked_ttl_ms: None,
+            origin_status: None,
+            origin_headers: Vec::new(),
+            load_ms: 0,
+        }
+    }
+
+    /// The windows of the entry's life.
+    #[must_use]
+    pub const fn windows(&self) -> Windows {
+        Windows {
+            fresh_ms: self.fresh_ms,
+            stale_while_revalidate_ms: self.stale_while_revalidate_ms,
+            stale_if_error_ms: self.stale_if_error_ms,
+            keep_ms: self.keep_ms,
+            max_stale_ms: self.max_stale_ms,
+        }
+    }
+
+    /// The candidate that was judged, for other rules to judge again.
+    #[must_use]
+    pub fn candidate<'a>(&'a self, value: &'a [u8]) -> Candidate<'a> {
+        Candidate {
+            cause: self.cause.into(),
+            size_bytes: u32::try_from(value.len()).unwrap_or(u32::MAX),
+            asked_ttl_ms: self.asked_ttl_ms,
+            origin_status: self.origin_status,
+            origin_headers: &self.origin_headers,
+            load_ms: self.load_ms,
+            bytes: value,
+        }
+    }
+}
+
+/// The times of one entry, with its terms.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stamps {
+    /// Start of the load, or the time of the write; wall time in milliseconds.
+    pub born_ms: u64,
+    /// When its fresh time last began: `born_ms`, or the last renewal.
+    pub since_ms: u64,
+    /// What was decided.
+    pub terms: Arc<Terms>,
+}
+
+impl Stamps {
+    /// The freshness at `now_ms`.
+    #[must_use]
+    pub fn at(&self, now_ms: u64) -> Freshness {
+        self.terms.windows().at(self.since_ms, now_ms)
+    }
+
+    /// Age at `now_ms`.
+    #[must_use]
+    pub const fn age_ms(&self, now_ms: u64) -> u64 {
+        now_ms.saturating_sub(self.born_ms)
+    }
+
+    /// The fresh time left at `now_ms`, negative when stale; `None`: fresh for ever.
+    #[must_use]
+    pub fn fresh_left_ms(&self, now_ms: u64) -> Option<i64> {
+        let until_ms = self.fresh_until_ms()?;
+        Some(i64::try_from(i128::from(until_ms) - i128::from(now_ms)).unwrap_or(i64::MAX))
+    }
+
+    /// When it ceases to be fresh; `None`: never.
+    #[must_use]
+    pub fn fresh_until_ms(&self) -> Option<u64> {
+        Some(self.since_ms.saturating_add(self.terms.fresh_ms?))
+    }
+
+    /// The life left at `now_ms`, at least 1; `None`: it has no end.
+    #[must_use]
+    pub fn life_left_ms(&self, now_ms: u64) -> Option<u64> {
+        let end_ms = self.since_ms.saturating_add(self.terms.windows().life_ms()?);
+        Some(end_ms.saturating_sub(now_ms).max(1))
+    }
+}
+
+/// An entry in L1.
+#[derive(Debug)]
+pub struct Entry {
+    /// The value; empty for an absence.
+    pub value: Bytes,
+    /// Its stamps.
+    pub stamps: Stamps,
+    /// Until when it may be served without another thought; wall time in milliseconds.
+    pub serve_until_ms: u64,
+    /// Until when it may be believed at all: the bound *B* where others share the store.
+    pub trust_until_ms: u64,
+    /// Whether `stamps.born_ms` is the truth: a raw value that the store held before does not say.
+    pub age_known: bool,
+    /// The epoch under which its rules were last found to be the live ones.
+    pub epoch: AtomicU64,
+    /// The counters of its domain.
+    pub metrics: Arc<DomainMetrics>,
+}
+
+impl Entry {
+    /// Whether it may be served at once.
+    #[must_use]
+    pub fn serves(&self, epoch: u64, now_ms: u64) -> bool {
+        now_ms < self.serve_until_ms && self.epoch.load(Ordering::Acquire) == epoch
+    }
+
+    /// What a reader is told.
+    #[must_use]
+    pub fn answer(&self, state: State, now_ms: u64) -> Answer {
+        Answer {
+            value: (!self.stamps.terms.absent).then(|| self.value.clone()),
+            state,
+            age_ms: self.age_known.then(|| self.stamps.age_ms(now_ms)),
+            fresh_left_ms: self.stamps.fresh_left_ms(now_ms),
+        }
+    }
+
+    /// What L1 is charged for it and its key, in bytes: both, the entry itself and the cache's own record of it.
+    #[must_use]
+    pub fn weight(&self, key_len: usize) -> u64 {
+        let bytes = (self.value.len() + key_len + size_of::<Self>() + ENTRY_OVERHEAD_BYTES) as u64;
+        (bytes * u64::from(self.stamps.terms.weight_percent) / 100).max(1)
+    }
+}
+
+/// Allocations' headers, the reference counts and L1's record of an entry, as measured on a full cache.
+const ENTRY_OVERHEAD_BYTES: usize = 96;

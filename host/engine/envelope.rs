@@ -1,0 +1,107 @@
+//! The envelope: an entry as the store holds it.
+//!
+//! ```text
+//! F5 'L' 'D' version:u8   stamp:[u8;8]   header length:u16 le   header (postcard)   value
+//! ```
+//!
+//! The first byte cannot begin UTF-8 text, so other people's values are told apart. The stamp is random and new with every
+//! write: the first [`PREFIX_LEN`] bytes identify one version of one entry, which is what conditional replacement compares.
+//! Foreign, damaged or future bytes decode to an error, which the engine treats as a miss.
+
+use std::sync::Arc;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use serde::{Deserialize, Serialize};
+
+use super::entry::{Stamps, Terms};
+
+/// Bytes that identify one version of one entry.
+pub const PREFIX_LEN: usize = 12;
+const MAGIC: [u8; 3] = [0xF5, b'L', b'D'];
+const VERSION: u8 = 1;
+
+#[derive(Serialize, Deserialize)]
+struct Header<T> {
+    born_ms: u64,
+    /// Of the last renewal after `born_ms`.
+    renewed_after_ms: u64,
+    terms: T,
+}
+
+/// What an envelope held.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Opened {
+    /// The entry's stamps.
+    pub stamps: Stamps,
+    /// The value; shares the envelope's memory.
+    pub value: Bytes,
+}
+
+/// Why bytes are no envelope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EnvelopeError {
+    /// They were not written by this host.
+    #[error("no envelope: these bytes were not written by this host")]
+    Foreign,
+    /// A later host wrote them.
+    #[error("an envelope of version {0}, which this host does not read")]
+    Version(u8),
+    /// They are cut off or changed.
+    #[error("a damaged envelope")]
+    Damaged,
+}
+
+/// Puts a value into an envelope.
+///
+/// # Errors
+/// [`EnvelopeError::Damaged`] if the stamps do not fit into the header: more than 64 KiB of tags and headers.
+pub fn seal(stamps: &Stamps, stamp: u64, value: &[u8]) -> Result<Bytes, EnvelopeError> {
+    let header = Header {
+        born_ms: stamps.born_ms,
+        renewed_after_ms: stamps.since_ms.saturating_sub(stamps.born_ms),
+        terms: stamps.terms.as_ref(),
+    };
+    let header = postcard::to_allocvec(&header).map_err(|_| EnvelopeError::Damaged)?;
+    let header_len = u16::try_from(header.len()).map_err(|_| EnvelopeError::Damaged)?;
+    let mut bytes = BytesMut::with_capacity(PREFIX_LEN + 2 + header.len() + value.len());
+    bytes.put_slice(&MAGIC);
+    bytes.put_u8(VERSION);
+    bytes.put_u64_le(stamp);
+    bytes.put_u16_le(header_len);
+    bytes.put_slice(&header);
+    bytes.put_slice(value);
+    Ok(bytes.freeze())
+}
+
+/// Takes a value out of its envelope, without copying it.
+///
+/// # Errors
+/// Bytes that are no envelope.
+pub fn open(bytes: &Bytes) -> Result<Opened, EnvelopeError> {
+    let Some(rest) = bytes.strip_prefix(&MAGIC) else { return Err(EnvelopeError::Foreign) };
+    let (&version, _) = rest.split_first().ok_or(EnvelopeError::Damaged)?;
+    if version != VERSION {
+        return Err(EnvelopeError::Version(version));
+    }
+    let header_at = PREFIX_LEN + 2;
+    let len: [u8; 2] =
+        bytes.get(PREFIX_LEN..header_at).and_then(|len| len.try_into().ok()).ok_or(EnvelopeError::Damaged)?;
+    let value_at = header_at + usize::from(u16::from_le_bytes(len));
+    let header = bytes.get(header_at..value_at).ok_or(EnvelopeError::Damaged)?;
+    let (header, left) = postcard::take_from_bytes::<Header<Terms>>(header).map_err(|_| EnvelopeError::Damaged)?;
+    if !left.is_empty() {
+        return Err(EnvelopeError::Damaged);
+    }
+    let stamps = Stamps {
+        born_ms: header.born_ms,
+        since_ms: header.born_ms.saturating_add(header.renewed_after_ms),
+        terms: Arc::new(header.terms),
+    };
+    Ok(Opened { stamps, value: bytes.slice(value_at..) })
+}
+
+/// What identifies this version of an entry; `None` if the bytes are too short for an envelope.
+#[must_use]
+pub fn prefix(bytes: &Bytes) -> Option<Bytes> {
+    (bytes.len() >= PREFIX_LEN).then(|| bytes.slice(..PREFIX_LEN))
+}

@@ -1,0 +1,212 @@
+//! Asking for another lifetime, and what is left of one.
+//!
+//! Whatever an application asks for is put before the policy, as for a write: `EXPIRE session:x 10` on a domain whose policy
+//! knows only one lifetime changes nothing but when it begins.
+
+use std::sync::Arc;
+
+use super::api::{Answer, AskedTtl, ExpireCondition};
+use super::core::Engine;
+use super::entry::Stamps;
+use super::judge::{Place, Verdict, Wanted};
+use super::modify::Change;
+use super::read::Found;
+use crate::error::Result;
+use crate::ports::metrics::State;
+use crate::ports::policy::{Candidate, Cause, Operation};
+use crate::ports::store::{Command, Expire, Reply, Ttl};
+
+impl Engine {
+    /// The fresh time that is left; 0 for an entry that is served stale.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn ttl(&self, key: &[u8]) -> Result<Ttl> {
+        let started_ns = self.monotonic_ns();
+        let place = self.locate(key, Operation::Touch, Wanted::Any)?;
+        let ttl = self.ttl_of(&place).await;
+        self.tally_result(&place, Operation::Touch, ttl, |_| State::Done, started_ns)
+    }
+
+    async fn ttl_of(&self, place: &Place<'_>) -> Result<Ttl> {
+        if !place.enveloped() {
+            return self.store.ttl(&place.store_key).await.map_err(|e| self.store_error(e));
+        }
+        let now_ms = self.now_ms();
+        Ok(match self.peek(place).await? {
+            None => Ttl::Missing,
+            Some(found) => fresh_left(&found.stamps, now_ms).map_or(Ttl::Never, Ttl::Ms),
+        })
+    }
+
+    /// Asks for a lifetime that ends at a wall time; one that is past removes the key. Whether it was changed.
+    ///
+    /// # Errors
+    /// As [`Self::set`].
+    pub async fn expire(&self, key: &[u8], at_ms: u64, condition: ExpireCondition) -> Result<bool> {
+        let started_ns = self.monotonic_ns();
+        let place = self.locate(key, Operation::Touch, Wanted::Any)?;
+        let left_ms = at_ms.saturating_sub(self.now_ms());
+        let changed = if place.enveloped() {
+            self.expire_enveloped(&place, left_ms, condition).await
+        } else {
+            self.expire_raw(&place, left_ms, condition).await
+        };
+        self.tally_result(&place, Operation::Touch, changed, done_or_unmet, started_ns)
+    }
+
+    async fn expire_enveloped(&self, place: &Place<'_>, left_ms: u64, condition: ExpireCondition) -> Result<bool> {
+        let now_ms = self.now_ms();
+        self.modify(place, now_ms, |found| {
+            let Some(found) = found else { return Ok(Change::None(false)) };
+            if !condition_holds(condition, fresh_left(&found.stamps, now_ms), left_ms) {
+                return Ok(Change::None(false));
+            }
+            if left_ms == 0 {
+                return Ok(Change::Remove(true));
+            }
+            self.retouch(place, found, Some(left_ms), now_ms, true)
+        })
+        .await
+    }
+
+    /// The change that gives an entry the lifetime for another asked one, from now.
+    fn retouch<T>(
+        &self,
+        place: &Place<'_>,
+        found: &Found,
+        asked_ttl_ms: Option<u64>,
+        now_ms: u64,
+        answer: T,
+    ) -> Result<Change<T>> {
+        let candidate = Candidate { asked_ttl_ms, ..found.stamps.terms.candidate(&found.value) };
+        Ok(match self.admit(place, Operation::Touch, &candidate)? {
+            Verdict::Store(terms) => {
+                let stamps = Stamps { born_ms: found.stamps.born_ms, since_ms: now_ms, terms: Arc::new(terms) };
+                Change::Put(stamps, found.value.clone(), answer)
+            }
+            Verdict::Pass => Change::Remove(answer),
+        })
+    }
+
+    async fn expire_raw(&self, place: &Place<'_>, left_ms: u64, condition: ExpireCondition) -> Result<bool> {
+        let left_ms = match left_ms {
+            0 => Some(0),
+            _ => self.touch_verdict(place, Some(left_ms))?,
+        };
+        let Some(left_ms) = left_ms else { return self.persist_raw(place).await };
+        let mut command = Command::new("PEXPIRE").arg(place.store_key.0.clone()).arg(left_ms.to_string());
+        command = match condition {
+            ExpireCondition::Always => command,
+            ExpireCondition::IfNone => command.arg("NX"),
+            ExpireCondition::IfSome => command.arg("XX"),
+            ExpireCondition::IfLater => command.arg("GT"),
+            ExpireCondition::IfEarlier => command.arg("LT"),
+        };
+        let writing = self.l1.writing(place.name);
+        let reply = self.call(command).await?;
+        writing.done(None);
+        Ok(reply == Reply::Integer(1))
+    }
+
+    /// The fresh time that the policy gives a raw value when this one is asked for; `None`: it never expires.
+    fn touch_verdict(&self, place: &Place<'_>, asked_ttl_ms: Option<u64>) -> Result<Option<u64>> {
+        let candidate = Candidate {
+            cause: Cause::Write,
+            size_bytes: 0,
+            asked_ttl_ms,
+            origin_status: None,
+            origin_headers: &[],
+            load_ms: 0,
+            bytes: &[],
+        };
+        Ok(match self.admit(place, Operation::Touch, &candidate)? {
+            Verdict::Store(terms) => terms.windows().life_ms(),
+            Verdict::Pass => Some(0),
+        })
+    }
+
+    /// Asks for no lifetime (`PERSIST`): the policy's own counts then. Whether the key had one.
+    ///
+    /// # Errors
+    /// As [`Self::set`].
+    pub async fn persist(&self, key: &[u8]) -> Result<bool> {
+        let started_ns = self.monotonic_ns();
+        let place = self.locate(key, Operation::Touch, Wanted::Any)?;
+        let changed = self.persist_place(&place).await;
+        self.tally_result(&place, Operation::Touch, changed, done_or_unmet, started_ns)
+    }
+
+    async fn persist_place(&self, place: &Place<'_>) -> Result<bool> {
+        if place.enveloped() {
+            let now_ms = self.now_ms();
+            return self
+                .modify(place, now_ms, |found| {
+                    let Some(found) = found else { return Ok(Change::None(false)) };
+                    let had_one = found.stamps.terms.fresh_ms.is_some();
+                    self.retouch(place, found, None, now_ms, had_one)
+                })
+                .await;
+        }
+        match self.touch_verdict(place, None)? {
+            None => self.persist_raw(place).await,
+            Some(left_ms) => {
+                let had_one = matches!(self.ttl_of(place).await?, Ttl::Ms(_));
+                let writing = self.l1.writing(place.name);
+                let expire = Expire::InMs(left_ms.max(1));
+                self.store.expire(&place.store_key, expire).await.map_err(|e| self.store_error(e))?;
+                writing.done(None);
+                Ok(had_one)
+            }
+        }
+    }
+
+    async fn persist_raw(&self, place: &Place<'_>) -> Result<bool> {
+        let writing = self.l1.writing(place.name);
+        let reply = self.call(Command::new("PERSIST").arg(place.store_key.0.clone())).await?;
+        writing.done(None);
+        Ok(reply == Reply::Integer(1))
+    }
+
+    /// Reads a string and asks for another lifetime (`GETEX`); [`AskedTtl::None`] asks for none, [`AskedTtl::Keep`] leaves it.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn get_and_expire(&self, key: &[u8], ttl: AskedTtl) -> Result<Answer> {
+        if ttl == AskedTtl::Keep {
+            return self.get(key).await;
+        }
+        let answer = self.get(key).await?;
+        if answer.value.is_some() {
+            match ttl {
+                AskedTtl::None => drop(self.persist(key).await?),
+                AskedTtl::InMs(ms) => {
+                    let at_ms = self.now_ms().saturating_add(ms);
+                    self.expire(key, at_ms, ExpireCondition::Always).await?;
+                }
+                AskedTtl::AtMs(at_ms) => drop(self.expire(key, at_ms, ExpireCondition::Always).await?),
+                AskedTtl::Keep => {}
+            }
+        }
+        Ok(answer)
+    }
+}
+
+fn done_or_unmet(changed: &bool) -> State {
+    if *changed { State::Done } else { State::Unmet }
+}
+
+fn fresh_left(stamps: &Stamps, now_ms: u64) -> Option<u64> {
+    Some(stamps.fresh_until_ms()?.saturating_sub(now_ms))
+}
+
+/// Redis' rule for `EXPIRE … NX|XX|GT|LT`: a key without an expiry counts as living for ever.
+fn condition_holds(condition: ExpireCondition, left_ms: Option<u64>, asked_ms: u64) -> bool {
+    match condition {
+        ExpireCondition::Always => true,
+        ExpireCondition::IfNone => left_ms.is_none(),
+        ExpireCondition::IfSome => left_ms.is_some(),
+        ExpireCondition::IfLater => left_ms.is_some_and(|left_ms| asked_ms > left_ms),
+        ExpireCondition::IfEarlier => left_ms.is_none_or(|left_ms| asked_ms < left_ms),
+    }
+}

@@ -1,0 +1,122 @@
+//! Why a key is answered as it is: everything that the host knows, and nothing changed by looking.
+
+use super::api::Explanation;
+use super::core::Engine;
+use super::entry::{Entry, Stamps};
+use super::envelope;
+use super::freshness::Freshness;
+use super::judge::{Place, Wanted};
+use super::key::escaped;
+use crate::error::Result;
+use crate::ports::metrics::State;
+use crate::ports::policy::Operation;
+use crate::ports::store::Ttl;
+
+/// What was found under a key.
+struct Seen {
+    stamps: Option<Stamps>,
+    stored_rules: Option<u64>,
+    size_bytes: u64,
+    store_ttl_ms: Option<u64>,
+    from: &'static str,
+}
+
+impl Engine {
+    /// Why a key is answered as it is.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn explain(&self, key: &[u8]) -> Result<Explanation> {
+        let place = self.locate(key, Operation::Read, Wanted::Any)?;
+        let now_ms = self.now_ms();
+        let l1 = self.hit(key, now_ms);
+        let seen = self.seen(&place, l1.as_deref()).await?;
+        Ok(self.explanation(&place, seen.as_ref(), now_ms))
+    }
+
+    async fn seen(&self, place: &Place<'_>, l1: Option<&Entry>) -> Result<Option<Seen>> {
+        let ttl = self.store.ttl(&place.store_key).await.map_err(|e| self.store_error(e))?;
+        let store_ttl_ms = match ttl {
+            Ttl::Ms(ms) => Some(ms),
+            Ttl::Never | Ttl::Missing => None,
+        };
+        let from = if l1.is_some() { "l1" } else { "store" };
+        if let Some(entry) = l1 {
+            let stamps = Some(entry.stamps.clone());
+            let stored_rules = Some(entry.stamps.terms.rules_id);
+            return Ok(Some(Seen { stamps, stored_rules, size_bytes: entry.value.len() as u64, store_ttl_ms, from }));
+        }
+        if ttl == Ttl::Missing {
+            return Ok(None);
+        }
+        // A collection has no string to look at; that it is there is all there is to say.
+        let Ok(Some(held)) = self.store.get(&place.store_key, false).await else {
+            return Ok(Some(Seen { stamps: None, stored_rules: None, size_bytes: 0, store_ttl_ms, from }));
+        };
+        if !place.enveloped() {
+            let size_bytes = held.bytes.len() as u64;
+            return Ok(Some(Seen { stamps: None, stored_rules: None, size_bytes, store_ttl_ms, from }));
+        }
+        let Ok(opened) = envelope::open(&held.bytes) else { return Ok(None) };
+        let stored_rules = Some(opened.stamps.terms.rules_id);
+        let stamps = if stored_rules == Some(place.live().rules_id) {
+            Some(opened.stamps)
+        } else {
+            self.rejudge(place, &opened.stamps, &opened.value)?
+        };
+        Ok(stamps.map(|stamps| Seen {
+            stamps: Some(stamps),
+            stored_rules,
+            size_bytes: opened.value.len() as u64,
+            store_ttl_ms,
+            from,
+        }))
+    }
+
+    fn explanation(&self, place: &Place<'_>, seen: Option<&Seen>, now_ms: u64) -> Explanation {
+        let live = place.live();
+        let stamps = seen.and_then(|seen| seen.stamps.as_ref());
+        let terms = stamps.map(|stamps| stamps.terms.as_ref());
+        let fresh_left_ms = match (stamps, seen) {
+            (Some(stamps), _) => stamps.fresh_left_ms(now_ms),
+            (None, Some(seen)) => seen.store_ttl_ms.and_then(|ms| i64::try_from(ms).ok()),
+            (None, None) => None,
+        };
+        Explanation {
+            key: escaped(place.name).into_owned(),
+            domain: live.domain.to_string(),
+            policy_digest: live.digest.to_string(),
+            policy_version: live.description.version.clone(),
+            generation: live.generation,
+            storage_key: escaped(place.store_key.as_bytes()).into_owned(),
+            encoding: live.description.encoding.as_str(),
+            on_miss: place.miss.as_str(),
+            state: state_of(seen, now_ms).as_str().to_owned(),
+            from: seen.map_or("nowhere", |seen| seen.from),
+            size_bytes: seen.map(|seen| seen.size_bytes),
+            age_ms: stamps.filter(|_| place.enveloped()).map(|stamps| stamps.age_ms(now_ms)),
+            fresh_ms: terms.and_then(|terms| terms.fresh_ms),
+            stale_while_revalidate_ms: terms.map(|terms| terms.stale_while_revalidate_ms),
+            stale_if_error_ms: terms.map(|terms| terms.stale_if_error_ms),
+            fresh_left_ms,
+            store_ttl_ms: seen.and_then(|seen| seen.store_ttl_ms),
+            rules_stored: seen.and_then(|seen| seen.stored_rules).map(|rules| format!("{rules:016x}")),
+            rules_now: format!("{:016x}", live.rules_id),
+            rejudged: seen.and_then(|seen| seen.stored_rules).is_some_and(|rules| rules != live.rules_id),
+            tags: terms.map(|terms| terms.tags.clone()).unwrap_or_default(),
+        }
+    }
+}
+
+/// How a read would be answered.
+fn state_of(seen: Option<&Seen>, now_ms: u64) -> State {
+    let Some(seen) = seen else { return State::Miss };
+    let hit = if seen.from == "l1" { State::L1Hit } else { State::StoreHit };
+    let Some(stamps) = &seen.stamps else { return hit };
+    match stamps.at(now_ms) {
+        Freshness::Fresh if stamps.terms.absent => State::Negative,
+        Freshness::Fresh => hit,
+        Freshness::Stale if !stamps.terms.absent => State::Stale,
+        _ => State::Miss,
+    }
+}

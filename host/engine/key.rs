@@ -1,0 +1,199 @@
+//! Keys: what an application says, and what the store is asked for.
+//!
+//! A key is `{domain}{separator}{rest}`. The store sees `{prefix}:{key-version}:{domain}:{suffix}`; the policy names the suffix, the
+//! host adds all before it, so a policy cannot leave its domain. A key without a domain of its own belongs to the domain
+//! `default`, which may use the key itself (*verbatim*), but never one that could be another domain's storage key.
+//! Verbatim keys may hold any byte, as in Redis; all others are UTF-8 without control characters.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::limits::SUFFIX_BYTES_MAX;
+use crate::ports::policy::{Description, KeyScope};
+use crate::ports::store::StoreKey;
+use crate::ports::table::{DEFAULT_DOMAIN, Live, PolicyTable};
+
+/// How keys are written.
+#[derive(Clone, Debug)]
+pub struct KeyRules {
+    /// First part of every storage key (`CACHE_KEY_PREFIX`).
+    pub prefix: String,
+    /// Between the parts of a key (`CACHE_KEY_SEPARATOR`).
+    pub separator: u8,
+    /// Longest key that an application may send, in bytes (`CACHE_MAX_KEY_LENGTH`).
+    pub key_bytes_max: usize,
+}
+
+/// A key whose domain is known.
+#[derive(Debug)]
+pub struct DomainKey<'a> {
+    /// The live policy of the domain.
+    pub live: Arc<Live>,
+    /// The key without its domain, as the policy is told.
+    pub rest: Cow<'a, str>,
+    /// The whole key, for [`KeyScope::Verbatim`].
+    whole: &'a [u8],
+}
+
+impl KeyRules {
+    /// Finds the domain of a key.
+    ///
+    /// # Errors
+    /// An empty or over-long key, a control character in a domain's key, a domain that no policy serves.
+    pub fn resolve<'a>(&self, table: &PolicyTable, key: &'a [u8]) -> Result<DomainKey<'a>> {
+        if key.len() > self.key_bytes_max {
+            let message = format!(
+                "the key has {} bytes, {} are allowed; shorten it or raise CACHE_MAX_KEY_LENGTH",
+                key.len(),
+                self.key_bytes_max
+            );
+            return Err(Error::new(ErrorKind::InvalidKey, message));
+        }
+        if let Some((live, rest)) = self.own_domain(table, key) {
+            let rest = policy_text(rest)?;
+            return Ok(DomainKey { live, rest, whole: key });
+        }
+        let Some(live) = table.get(DEFAULT_DOMAIN) else {
+            return Err(unknown_domain(self.domain_part(key)));
+        };
+        let rest = match live.description.key_scope {
+            KeyScope::Verbatim => {
+                self.refuse_foreign_storage(table, key)?;
+                escaped(key)
+            }
+            KeyScope::Domain => policy_text(key)?,
+        };
+        Ok(DomainKey { live: Arc::clone(live), rest, whole: key })
+    }
+
+    fn own_domain<'a>(&self, table: &PolicyTable, key: &'a [u8]) -> Option<(Arc<Live>, &'a [u8])> {
+        let end = memchr::memchr(self.separator, key)?;
+        let domain = std::str::from_utf8(&key[..end]).ok()?;
+        let live = table.get(domain).filter(|live| live.domain.as_ref() != DEFAULT_DOMAIN)?;
+        Some((Arc::clone(live), &key[end + 1..]))
+    }
+
+    fn domain_part<'a>(&self, key: &'a [u8]) -> Cow<'a, str> {
+        let end = memchr::memchr(self.separator, key).unwrap_or(key.len());
+        escaped(&key[..end])
+    }
+
+    /// A verbatim key must not be `{prefix}:{any version}:{domain}:…` of a policy domain, nor one of the host's own keys beside
+    /// it, which begin with a brace.
+    fn refuse_foreign_storage(&self, table: &PolicyTable, key: &[u8]) -> Result<()> {
+        let bare = key.strip_prefix(b"{").unwrap_or(key);
+        let Some(rest) = bare.strip_prefix(self.prefix.as_bytes()).and_then(|rest| rest.strip_prefix(&[self.separator])) else {
+            return Ok(());
+        };
+        let mut parts = rest.splitn(3, |&byte| byte == self.separator);
+        let (_version, domain) = (parts.next(), parts.next());
+        let owned = domain
+            .and_then(|domain| std::str::from_utf8(domain).ok())
+            .and_then(|domain| table.get(domain))
+            .is_some_and(|live| live.description.key_scope == KeyScope::Domain);
+        if !owned {
+            return Ok(());
+        }
+        let domain = domain.map(escaped).unwrap_or_default();
+        let message = format!(
+            "the key is a storage key of the domain '{domain}'; use '{domain}{}…' instead",
+            char::from(self.separator)
+        );
+        Err(Error::new(ErrorKind::InvalidKey, message))
+    }
+
+    /// The storage key for a policy's answer.
+    ///
+    /// # Errors
+    /// A suffix that the policy may not choose: [`Err`] with the reason, the policy's fault.
+    pub fn storage_key(&self, key: &DomainKey<'_>, suffix: Option<&str>) -> std::result::Result<StoreKey, String> {
+        if let Some(suffix) = suffix {
+            check_suffix(suffix)?;
+        }
+        let live = &key.live;
+        if live.description.key_scope == KeyScope::Verbatim {
+            return match suffix {
+                None => Ok(StoreKey(Bytes::copy_from_slice(key.whole))),
+                Some(_) => Err("a policy with verbatim keys cannot choose a suffix".to_owned()),
+            };
+        }
+        let suffix = suffix.unwrap_or(&key.rest);
+        let Description { key_version, .. } = &live.description;
+        let parts = [&self.prefix, key_version.as_str(), &live.domain, suffix];
+        let mut name = BytesMut::with_capacity(parts.iter().map(|part| part.len() + 1).sum());
+        for (i, part) in parts.into_iter().enumerate() {
+            if i > 0 {
+                name.extend_from_slice(&[self.separator]);
+            }
+            name.extend_from_slice(part.as_bytes());
+        }
+        Ok(StoreKey(name.freeze()))
+    }
+}
+
+fn unknown_domain(domain: Cow<'_, str>) -> Error {
+    let message = format!(
+        "no policy serves the domain '{domain}', and there is no policy 'default' for other keys; add {domain}.wasm to the policy folder"
+    );
+    Error::new(ErrorKind::UnknownDomain, message)
+}
+
+/// The key as a policy is told: UTF-8 without control characters, not empty.
+fn policy_text(rest: &[u8]) -> Result<Cow<'_, str>> {
+    let invalid = |what: &str| Err(Error::new(ErrorKind::InvalidKey, format!("the key {what}")));
+    if rest.is_empty() {
+        return invalid("is empty after its domain");
+    }
+    let Ok(text) = std::str::from_utf8(rest) else {
+        return invalid("is not UTF-8, which a policy's domain requires");
+    };
+    if let Some(bad) = text.chars().find(|c| c.is_control()) {
+        return invalid(&format!("holds the control character U+{:04X}", u32::from(bad)));
+    }
+    Ok(Cow::Borrowed(text))
+}
+
+/// A key as text: bytes that are no UTF-8 and control characters as `%XX`.
+#[must_use]
+pub fn escaped(key: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = std::str::from_utf8(key)
+        && !text.chars().any(char::is_control)
+    {
+        return Cow::Borrowed(text);
+    }
+    let mut text = String::with_capacity(key.len() + 16);
+    for chunk in key.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if c.is_control() {
+                // Writing to a String cannot fail.
+                let _ = write!(text, "%{:02X}", u32::from(c));
+            } else {
+                text.push(c);
+            }
+        }
+        for byte in chunk.invalid() {
+            let _ = write!(text, "%{byte:02X}");
+        }
+    }
+    Cow::Owned(text)
+}
+
+fn check_suffix(suffix: &str) -> std::result::Result<(), String> {
+    if suffix.is_empty() {
+        return Err("the suffix is empty".to_owned());
+    }
+    if suffix.len() > SUFFIX_BYTES_MAX {
+        return Err(format!("the suffix has {} bytes, {SUFFIX_BYTES_MAX} are allowed", suffix.len()));
+    }
+    if suffix.chars().any(char::is_control) {
+        return Err("the suffix holds a control character".to_owned());
+    }
+    if suffix.split('/').any(|part| part == "..") {
+        return Err("the suffix holds '..'".to_owned());
+    }
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! Read, judge, write one enveloped entry, atomically: the store replaces it only if it still is what was read.
+//!
+//! Bounded: an entry that others keep changing is given up as contended after a number of attempts.
+
+use bytes::Bytes;
+
+use super::core::Engine;
+use super::entry::Stamps;
+use super::envelope::PREFIX_LEN;
+use super::judge::Place;
+use super::read::{Found, expire_for};
+use crate::error::{Error, ErrorKind, Result};
+use crate::limits::REPLACE_ATTEMPTS_MAX;
+use crate::ports::store::Expect;
+
+/// What is to become of an entry, and the answer when that is done.
+pub(super) enum Change<T> {
+    /// Nothing.
+    None(T),
+    /// It is stored so.
+    Put(Stamps, Bytes, T),
+    /// It is removed.
+    Remove(T),
+}
+
+impl Engine {
+    /// Changes an entry. `decide` sees the entry as a reader would (absent if not served), and may be asked again if somebody
+    /// else was faster; it must have no effects.
+    ///
+    /// # Errors
+    /// What `decide` says, a failure of the store, contention.
+    pub(super) async fn modify<T>(
+        &self,
+        place: &Place<'_>,
+        now_ms: u64,
+        decide: impl Fn(Option<&Found>) -> Result<Change<T>>,
+    ) -> Result<T> {
+        for _ in 0..REPLACE_ATTEMPTS_MAX {
+            let held = self.store.get(&place.store_key, false).await.map_err(|e| self.store_error(e))?;
+            let (expect, found) = match &held {
+                None => (Expect::Absent, None),
+                Some(held) => {
+                    let known = held.bytes.slice(..held.bytes.len().min(PREFIX_LEN));
+                    (Expect::Prefix(known), self.open(place, &held.bytes, now_ms).await?)
+                }
+            };
+            let rejudged = found.as_ref().is_some_and(|found| found.rejudged);
+            let served = found.filter(|found| found.is_served(now_ms));
+            let done = match decide(served.as_ref())? {
+                Change::None(answer) => return Ok(answer),
+                Change::Put(stamps, value, answer) => {
+                    self.put(place, expect, &stamps, &value, now_ms).await?.then_some(answer)
+                }
+                Change::Remove(answer) => self.remove(place, expect).await?.then_some(answer),
+            };
+            match done {
+                Some(answer) => return Ok(answer),
+                // Judging anew may itself have rewritten the entry: that attempt cost nothing of the caller's.
+                None if rejudged => {}
+                None => tokio::task::yield_now().await,
+            }
+        }
+        let message = "the key is changed by many callers at once; retry";
+        Err(Error::new(ErrorKind::Overloaded, message))
+    }
+
+    async fn put(&self, place: &Place<'_>, expect: Expect, stamps: &Stamps, value: &Bytes, now_ms: u64) -> Result<bool> {
+        self.check_value(value)?;
+        let bytes = self.seal(place, stamps, value)?;
+        let writing = self.l1.writing(place.name);
+        let replaced = self.store.replace(&place.store_key, expect, bytes, expire_for(stamps, now_ms)).await;
+        if replaced.map_err(|e| self.store_error(e))? {
+            writing.done(self.l1_entry(place, value.clone(), stamps.clone(), now_ms));
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    async fn remove(&self, place: &Place<'_>, expect: Expect) -> Result<bool> {
+        let Expect::Prefix(prefix) = expect else { return Ok(true) };
+        let writing = self.l1.writing(place.name);
+        let removed = self.store.remove(&place.store_key, prefix).await.map_err(|e| self.store_error(e))?;
+        writing.done(None);
+        Ok(removed)
+    }
+}

@@ -1,0 +1,270 @@
+//! Reading a string: L1, then the store; an entry of other rules is judged anew on the way.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::api::Answer;
+use super::core::{Engine, sliding_step_ms};
+use super::entry::{Entry, Stamps, Terms};
+use super::envelope::{self, EnvelopeError};
+use super::freshness::Freshness;
+use super::judge::{Place, Verdict, Wanted};
+use super::l1::{L1, Ticket};
+use crate::error::Result;
+use crate::ports::metrics::State;
+use crate::ports::policy::{Candidate, Cause, Operation};
+use crate::ports::store::{Expect, Expire, Held, Ttl};
+
+/// An enveloped entry as the store has it, under the rules of now.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    /// Its stamps under the rules of now.
+    pub(super) stamps: Stamps,
+    /// The value; empty for an absence.
+    pub(super) value: Bytes,
+    /// Whether other rules had judged it.
+    pub(super) rejudged: bool,
+}
+
+impl Found {
+    /// Whether a reader gets it: fresh or stale, and not an absence.
+    pub(super) fn is_served(&self, now_ms: u64) -> bool {
+        !self.stamps.terms.absent && self.stamps.at(now_ms) <= Freshness::Stale
+    }
+}
+
+impl Engine {
+    /// Reads a string.
+    ///
+    /// # Errors
+    /// A bad key, a refusal or failure of the policy, a failure of the store, `WRONGTYPE`.
+    pub async fn get(&self, key: &[u8]) -> Result<Answer> {
+        let started_ns = self.monotonic_ns();
+        let now_ms = self.now_ms();
+        if let Some(entry) = self.hit(key, now_ms) {
+            let answer = entry.answer(State::L1Hit, now_ms);
+            self.count_hits(&entry.metrics, 1, self.monotonic_ns().saturating_sub(started_ns));
+            return Ok(answer);
+        }
+        let place = self.locate(key, Operation::Read, Wanted::String)?;
+        let answer = self.read(&place, now_ms).await;
+        self.tally_result(&place, Operation::Read, answer, |answer| answer.state, started_ns)
+    }
+
+    pub(super) async fn read(&self, place: &Place<'_>, now_ms: u64) -> Result<Answer> {
+        if let Some(answer) = self.read_l1(place, now_ms).await {
+            return Ok(answer);
+        }
+        let ticket = self.l1.ticket(place.name);
+        let held = self.store.get(&place.store_key, self.wants_ttl(place)).await.map_err(|e| self.store_error(e))?;
+        match held {
+            Some(held) => self.read_held(place, ticket, held, now_ms).await,
+            None => Ok(Answer::absent(State::Miss)),
+        }
+    }
+
+    /// Whether a read of this place needs the life left in the store: raw values say nothing of it themselves.
+    pub(super) fn wants_ttl(&self, place: &Place<'_>) -> bool {
+        !place.enveloped() && (self.raw_in_l1() || place.live().description.wants_raw_reads)
+    }
+
+    /// Answers from what the store holds, and keeps a copy.
+    pub(super) async fn read_held(&self, place: &Place<'_>, ticket: Ticket, held: Held, now_ms: u64) -> Result<Answer> {
+        if !place.enveloped() {
+            return self.read_raw(place, ticket, held, now_ms).await;
+        }
+        let Some(found) = self.open(place, &held.bytes, now_ms).await? else {
+            return Ok(Answer::absent(State::Miss));
+        };
+        let state = match found.stamps.at(now_ms) {
+            _ if found.stamps.terms.absent && found.stamps.at(now_ms) == Freshness::Fresh => State::Negative,
+            _ if found.stamps.terms.absent => return Ok(Answer::absent(State::Miss)),
+            Freshness::Fresh => State::StoreHit,
+            Freshness::Stale => State::Stale,
+            Freshness::StaleIfError | Freshness::Kept | Freshness::Gone => return Ok(Answer::absent(State::Miss)),
+        };
+        let answer = Answer {
+            value: (state != State::Negative).then(|| found.value.clone()),
+            state,
+            age_ms: Some(found.stamps.age_ms(now_ms)),
+            fresh_left_ms: found.stamps.fresh_left_ms(now_ms),
+        };
+        let stamps = self.slid(place, &held.bytes, found.stamps, &found.value, now_ms).await;
+        if let Some(entry) = self.l1_entry(place, found.value, stamps, now_ms) {
+            self.l1.insert(ticket, place.name, entry);
+        }
+        Ok(answer)
+    }
+
+    /// The copy in L1 where [`Self::hit`] would not serve it by itself: its rules have to be compared, it is stale, absent, or
+    /// due for a sliding renewal.
+    async fn read_l1(&self, place: &Place<'_>, now_ms: u64) -> Option<Answer> {
+        let entry = self.l1.get(place.name)?;
+        let terms = &entry.stamps.terms;
+        if terms.rules_id != place.live().rules_id || now_ms >= entry.trust_until_ms {
+            return None;
+        }
+        L1::restamp(&entry, place.epoch);
+        match entry.stamps.at(now_ms) {
+            Freshness::Fresh if terms.absent => Some(entry.answer(State::Negative, now_ms)),
+            Freshness::Fresh if terms.sliding && now_ms >= entry.serve_until_ms => self.slide_l1(place, &entry, now_ms).await,
+            Freshness::Fresh => Some(entry.answer(State::L1Hit, now_ms)),
+            Freshness::Stale if !terms.absent => Some(entry.answer(State::Stale, now_ms)),
+            _ => None,
+        }
+    }
+
+    /// Renews a raw sliding entry in the store and in L1. `None`: it has gone from the store, or must be read there.
+    async fn slide_l1(&self, place: &Place<'_>, entry: &Entry, now_ms: u64) -> Option<Answer> {
+        let fresh_ms = entry.stamps.terms.fresh_ms?;
+        if place.enveloped() {
+            return None;
+        }
+        let ticket = self.l1.ticket(place.name);
+        match self.store.expire(&place.store_key, Expire::InMs(fresh_ms)).await {
+            Ok(true) => {
+                let stamps = Stamps { since_ms: now_ms, ..entry.stamps.clone() };
+                if let Some(entry) = self.l1_entry(place, entry.value.clone(), stamps, now_ms) {
+                    self.l1.insert(ticket, place.name, entry);
+                }
+                Some(entry.answer(State::L1Hit, now_ms))
+            }
+            Ok(false) => None,
+            // The copy is still within its stamped life; only its renewal failed.
+            Err(_) => Some(entry.answer(State::L1Hit, now_ms)),
+        }
+    }
+
+    async fn read_raw(&self, place: &Place<'_>, ticket: Ticket, held: Held, now_ms: u64) -> Result<Answer> {
+        let mut left_ms = match held.ttl {
+            Ttl::Ms(left_ms) => Some(left_ms),
+            Ttl::Never | Ttl::Missing => None,
+        };
+        let mut terms = Terms::raw(place.live().rules_id, left_ms);
+        if place.live().description.wants_raw_reads {
+            let candidate = terms.candidate(&held.bytes);
+            if let Verdict::Store(judged) = self.admit(place, Operation::Read, &candidate)? {
+                terms.l1_ms = judged.l1_ms;
+                terms.weight_percent = judged.weight_percent;
+                if judged.sliding && judged.fresh_ms.is_some() {
+                    left_ms = self.slide_raw(place, judged.fresh_ms, left_ms).await?;
+                    terms.fresh_ms = judged.fresh_ms;
+                    terms.sliding = true;
+                }
+            }
+        }
+        let since_ms = match (terms.fresh_ms, left_ms) {
+            (Some(fresh_ms), Some(left_ms)) => (now_ms + left_ms).saturating_sub(fresh_ms),
+            _ => now_ms,
+        };
+        let stamps = Stamps { born_ms: since_ms, since_ms, terms: Arc::new(terms) };
+        let answer = Answer {
+            value: Some(held.bytes.clone()),
+            state: State::StoreHit,
+            age_ms: None,
+            fresh_left_ms: left_ms.map(|left_ms| i64::try_from(left_ms).unwrap_or(i64::MAX)),
+        };
+        if let Some(entry) = self.l1_entry(place, held.bytes, stamps, now_ms) {
+            self.l1.insert(ticket, place.name, entry);
+        }
+        Ok(answer)
+    }
+
+    /// Begins the fresh time of a raw value anew if enough of it is gone; the life that is left.
+    async fn slide_raw(&self, place: &Place<'_>, fresh_ms: Option<u64>, left_ms: Option<u64>) -> Result<Option<u64>> {
+        let Some(fresh_ms) = fresh_ms else { return Ok(left_ms) };
+        let due = left_ms.is_none_or(|left_ms| left_ms.saturating_add(sliding_step_ms(Some(fresh_ms))) <= fresh_ms);
+        if !due {
+            return Ok(left_ms);
+        }
+        self.store.expire(&place.store_key, Expire::InMs(fresh_ms)).await.map_err(|e| self.store_error(e))?;
+        Ok(Some(fresh_ms))
+    }
+
+    /// The stamps of an enveloped entry after this read: renewed in the store if it slides and enough of its life is gone.
+    /// A renewal that fails or comes too late changes nothing.
+    async fn slid(&self, place: &Place<'_>, held: &Bytes, stamps: Stamps, value: &Bytes, now_ms: u64) -> Stamps {
+        let due_ms = stamps.since_ms.saturating_add(sliding_step_ms(stamps.terms.fresh_ms));
+        if !stamps.terms.sliding || now_ms < due_ms {
+            return stamps;
+        }
+        let renewed = Stamps { since_ms: now_ms, ..stamps.clone() };
+        match self.put_back(place, held, &renewed, value, now_ms).await {
+            Ok(true) => renewed,
+            Ok(false) | Err(_) => stamps,
+        }
+    }
+
+    /// Opens an envelope and, if other rules had judged it, judges it anew from what they were told. `None`: nothing that may
+    /// be served or changed lies there.
+    ///
+    /// # Errors
+    /// A failure of the policy.
+    pub(super) async fn open(&self, place: &Place<'_>, held: &Bytes, now_ms: u64) -> Result<Option<Found>> {
+        let opened = match envelope::open(held) {
+            Ok(opened) => opened,
+            Err(error) => {
+                self.note_foreign(place, error);
+                return Ok(None);
+            }
+        };
+        let (stamps, value) = (opened.stamps, opened.value);
+        if stamps.terms.rules_id == place.live().rules_id {
+            return Ok(Some(Found { stamps, value, rejudged: false }));
+        }
+        place.live().metrics.rejudged.increment();
+        let Some(judged) = self.rejudge(place, &stamps, &value)? else { return Ok(None) };
+        if judged.life_left_ms(now_ms) != stamps.life_left_ms(now_ms) {
+            // The store's expiry follows the rules of now; whoever changed the entry meanwhile has done better.
+            let _ = self.put_back(place, held, &judged, &value, now_ms).await;
+        }
+        Ok(Some(Found { stamps: judged, value, rejudged: true }))
+    }
+
+    /// What the rules of now make of an entry that others judged; `None`: they would not have it.
+    pub(super) fn rejudge(&self, place: &Place<'_>, stamps: &Stamps, value: &Bytes) -> Result<Option<Stamps>> {
+        let terms = &stamps.terms;
+        if terms.absent {
+            return Ok(None);
+        }
+        let operation = match terms.cause.into() {
+            Cause::Write => Operation::Write,
+            Cause::Fill => Operation::Fill,
+            Cause::Load => Operation::Load,
+            Cause::Refresh => Operation::Refresh,
+        };
+        let candidate: Candidate<'_> = terms.candidate(value);
+        match self.admit(place, operation, &candidate)? {
+            Verdict::Store(terms) => Ok(Some(Stamps { terms: Arc::new(terms), ..stamps.clone() })),
+            Verdict::Pass => Ok(None),
+        }
+    }
+
+    async fn put_back(
+        &self,
+        place: &Place<'_>,
+        held: &Bytes,
+        stamps: &Stamps,
+        value: &Bytes,
+        now_ms: u64,
+    ) -> Result<bool> {
+        let Some(prefix) = envelope::prefix(held) else { return Ok(false) };
+        let bytes = self.seal(place, stamps, value)?;
+        let expire = expire_for(stamps, now_ms);
+        self.store
+            .replace(&place.store_key, Expect::Prefix(prefix), bytes, expire)
+            .await
+            .map_err(|e| self.store_error(e))
+    }
+
+    fn note_foreign(&self, place: &Place<'_>, error: EnvelopeError) {
+        place.live().metrics.foreign_bytes.increment();
+        tracing::debug!(domain = %place.live().domain, %error, "not our bytes under a storage key: a miss");
+    }
+}
+
+/// The expiry that the store is to give an entry.
+pub(super) fn expire_for(stamps: &Stamps, now_ms: u64) -> Expire {
+    stamps.life_left_ms(now_ms).map_or(Expire::Never, Expire::InMs)
+}

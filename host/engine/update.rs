@@ -1,0 +1,152 @@
+//! Changing a string where it is, and asking what it is.
+//!
+//! A raw value is changed by the store itself; an enveloped one is read, judged and replaced. A change keeps the life of what
+//! is there, unless the policy lets it slide; a key that is new gets the policy's lifetime.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+
+use super::api::Update;
+use super::core::Engine;
+use super::entry::Stamps;
+use super::judge::{Place, Verdict, Wanted};
+use super::modify::Change;
+use super::read::Found;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ports::metrics::State;
+use crate::ports::policy::{Candidate, Cause, Operation};
+use crate::ports::store::{Command, Reply};
+
+impl Engine {
+    /// Changes a string where it is; the new length or number.
+    ///
+    /// # Errors
+    /// As [`Self::set`]; [`ErrorKind::StoreReply`] in Redis' words for a value that is no number or would overflow.
+    pub async fn update(&self, key: &[u8], update: Update) -> Result<i64> {
+        let started_ns = self.monotonic_ns();
+        let wanted = if matches!(update, Update::Append(_)) { Wanted::String } else { Wanted::Counter };
+        let place = self.locate(key, Operation::Update, wanted)?;
+        let answer = if place.enveloped() {
+            self.update_enveloped(&place, &update).await
+        } else {
+            self.update_raw(&place, &update).await
+        };
+        self.tally_result(&place, Operation::Update, answer, |_| State::Done, started_ns)
+    }
+
+    async fn update_raw(&self, place: &Place<'_>, update: &Update) -> Result<i64> {
+        let key = place.store_key.0.clone();
+        let (command, size) = match update {
+            Update::Append(bytes) => (Command::new("APPEND").arg(key.clone()).arg(bytes.clone()), bytes.len()),
+            Update::IncrementBy(n) => (Command::new("INCRBY").arg(key.clone()).arg(n.to_string()), size_of::<i64>()),
+        };
+        let verdict = self.admit(place, Operation::Update, &candidate(size, &[]))?;
+        let mut commands = vec![command];
+        if let Verdict::Store(terms) = &verdict
+            && let Some(life_ms) = terms.windows().life_ms()
+        {
+            let renew = Command::new("PEXPIRE").arg(key).arg(life_ms.to_string());
+            commands.push(if terms.sliding { renew } else { renew.arg("NX") });
+        }
+        let writing = self.l1.writing(place.name);
+        let replies = self.store.pipeline(commands).await.map_err(|e| self.store_error(e))?;
+        writing.done(None);
+        match replies.into_iter().next() {
+            Some(Reply::Integer(n)) => Ok(n),
+            Some(Reply::Error(text)) => Err(Error::new(ErrorKind::StoreReply, text)),
+            other => Err(Error::new(ErrorKind::StoreData, format!("the store answered {other:?} to a change"))),
+        }
+    }
+
+    async fn update_enveloped(&self, place: &Place<'_>, update: &Update) -> Result<i64> {
+        let now_ms = self.now_ms();
+        self.modify(place, now_ms, |found| {
+            let (value, answer) = changed(found.map(|found| &found.value), update)?;
+            self.check_value(&value)?;
+            let asked_ttl_ms = found.and_then(|found| found.stamps.terms.asked_ttl_ms);
+            let candidate = Candidate { asked_ttl_ms, ..candidate(value.len(), &value) };
+            Ok(match self.admit(place, Operation::Update, &candidate)? {
+                Verdict::Store(terms) => {
+                    let since_ms = match found {
+                        Some(Found { stamps, .. }) if !terms.sliding => stamps.since_ms,
+                        _ => now_ms,
+                    };
+                    let born_ms = found.map_or(now_ms, |found| found.stamps.born_ms);
+                    Change::Put(Stamps { born_ms, since_ms, terms: Arc::new(terms) }, value, answer)
+                }
+                Verdict::Pass => Change::Remove(answer),
+            })
+        })
+        .await
+    }
+
+    /// Length of a string; 0 if absent.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn length(&self, key: &[u8]) -> Result<u64> {
+        Ok(self.get(key).await?.value.map_or(0, |value| value.len() as u64))
+    }
+
+    /// Redis' name of what a key holds: `string`, `list`, …, `none`.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn kind(&self, key: &[u8]) -> Result<String> {
+        let started_ns = self.monotonic_ns();
+        let place = self.locate(key, Operation::Touch, Wanted::Any)?;
+        let kind = self.kind_of(&place).await;
+        self.tally_result(&place, Operation::Touch, kind, |_| State::Done, started_ns)
+    }
+
+    async fn kind_of(&self, place: &Place<'_>) -> Result<String> {
+        if place.enveloped() {
+            return Ok(if self.peek(place).await?.is_some() { "string" } else { "none" }.to_owned());
+        }
+        match self.call(Command::new("TYPE").arg(place.store_key.0.clone())).await? {
+            Reply::Status(kind) | Reply::Bulk(kind) => Ok(String::from_utf8_lossy(&kind).into_owned()),
+            other => Err(Error::new(ErrorKind::StoreData, format!("the store answered {other:?} to TYPE"))),
+        }
+    }
+}
+
+fn candidate(size: usize, bytes: &[u8]) -> Candidate<'_> {
+    Candidate {
+        cause: Cause::Write,
+        size_bytes: u32::try_from(size).unwrap_or(u32::MAX),
+        asked_ttl_ms: None,
+        origin_status: None,
+        origin_headers: &[],
+        load_ms: 0,
+        bytes,
+    }
+}
+
+/// The value after a change, and the number to answer.
+fn changed(value: Option<&Bytes>, update: &Update) -> Result<(Bytes, i64)> {
+    let old = value.map_or(&b""[..], |value| value);
+    match update {
+        Update::Append(tail) => {
+            let mut value = BytesMut::with_capacity(old.len() + tail.len());
+            value.extend_from_slice(old);
+            value.extend_from_slice(tail);
+            let len = i64::try_from(value.len()).unwrap_or(i64::MAX);
+            Ok((value.freeze(), len))
+        }
+        Update::IncrementBy(n) => {
+            let refuse = |text: &str| Err(Error::new(ErrorKind::StoreReply, text));
+            let old = if value.is_none() { Some(0) } else { integer(old) };
+            let Some(old) = old else { return refuse("ERR value is not an integer or out of range") };
+            let Some(new) = old.checked_add(*n) else { return refuse("ERR increment or decrement would overflow") };
+            Ok((Bytes::from(new.to_string()), new))
+        }
+    }
+}
+
+/// A number as Redis reads one: decimal, no spaces, no leading zeros or plus.
+fn integer(bytes: &[u8]) -> Option<i64> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let number: i64 = text.parse().ok()?;
+    (number.to_string() == text).then_some(number)
+}

@@ -1,0 +1,228 @@
+//! Writing a string: admit, store, keep a copy.
+//!
+//! The lifetime that the policy decides counts, whatever the application asked for; what it asked for is what the policy is told.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::api::{AskedTtl, Condition, SetAnswer, SetOptions};
+use super::core::Engine;
+use super::entry::{Stamps, Terms};
+use super::envelope;
+use super::judge::{Place, Verdict, Wanted};
+use super::modify::Change;
+use super::read::expire_for;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ports::metrics::State;
+use crate::ports::policy::{Candidate, Cause, Operation};
+use crate::ports::store::{Command, Expire, Reply};
+
+impl Engine {
+    /// Writes a string.
+    ///
+    /// # Errors
+    /// A bad key or value, a refusal or failure of the policy, a failure of the store.
+    pub async fn set(&self, key: &[u8], value: Bytes, options: SetOptions) -> Result<SetAnswer> {
+        let started_ns = self.monotonic_ns();
+        let place = self.locate(key, Operation::Write, Wanted::String)?;
+        let answer = self.write(&place, value, options).await;
+        self.tally_result(&place, Operation::Write, answer, |answer| answer.state, started_ns)
+    }
+
+    /// Writes many strings; all are planned and admitted before the first is stored. Not atomic as a whole.
+    ///
+    /// # Errors
+    /// As [`Self::set`]; the first one, and then nothing was stored, unless it is the store's.
+    pub async fn set_many(&self, items: &[(Bytes, Bytes)]) -> Result<()> {
+        let started_ns = self.monotonic_ns();
+        let now_ms = self.now_ms();
+        let mut admitted = Vec::with_capacity(items.len());
+        for (key, value) in items {
+            let place = self.locate(key, Operation::Write, Wanted::String)?;
+            self.check_value(value)?;
+            let verdict = self.admit_write(&place, value, None);
+            let verdict = verdict.inspect_err(|e| self.tally(&place, Operation::Write, Self::state_of(e.kind), started_ns))?;
+            admitted.push((place, verdict, value));
+        }
+        let mut store = Vec::with_capacity(items.len());
+        let mut passed = Vec::new();
+        let mut writings = Vec::with_capacity(items.len());
+        for (place, verdict, value) in &admitted {
+            let writing = self.l1.writing(place.name);
+            let Verdict::Store(terms) = verdict else {
+                passed.push(place.store_key.clone());
+                writings.push((writing, None));
+                continue;
+            };
+            let stamps = stamps_now(terms.clone(), now_ms);
+            let bytes = if place.enveloped() { self.seal(place, &stamps, value)? } else { (*value).clone() };
+            store.push((place.store_key.clone(), bytes, expire_for(&stamps, now_ms)));
+            writings.push((writing, self.l1_entry(place, (*value).clone(), stamps, now_ms)));
+        }
+        let stored = self.store.set_many(store).await;
+        let removed = if passed.is_empty() { Ok(Vec::new()) } else { self.store.delete(&passed).await };
+        let outcome = stored.and(removed.map(drop)).map_err(|e| self.store_error(e));
+        if outcome.is_ok() {
+            writings.into_iter().for_each(|(writing, entry)| writing.done(entry));
+        }
+        let state = outcome.as_ref().map_or_else(|e| Self::state_of(e.kind), |()| State::Done);
+        admitted.iter().for_each(|(place, ..)| self.tally(place, Operation::Write, state, started_ns));
+        outcome
+    }
+
+    async fn write(&self, place: &Place<'_>, value: Bytes, options: SetOptions) -> Result<SetAnswer> {
+        self.check_value(&value)?;
+        let now_ms = self.now_ms();
+        let asked_ttl_ms = match options.ttl {
+            AskedTtl::None | AskedTtl::Keep => None,
+            AskedTtl::InMs(ms) => Some(ms),
+            AskedTtl::AtMs(at_ms) => Some(at_ms.saturating_sub(now_ms)),
+        };
+        let plain = options.condition == Condition::Always && !options.want_previous;
+        let kept = options.ttl == AskedTtl::Keep;
+        if asked_ttl_ms == Some(0) || place.enveloped() && (!plain || kept) {
+            return self.write_modifying(place, value, options, asked_ttl_ms, now_ms).await;
+        }
+        let verdict = self.admit_write(place, &value, asked_ttl_ms)?;
+        let Verdict::Store(terms) = verdict else { return self.pass(place).await };
+        let stamps = stamps_now(terms, now_ms);
+        let writing = self.l1.writing(place.name);
+        let expire = if kept { Expire::Keep } else { expire_for(&stamps, now_ms) };
+        if !plain {
+            let answer = self.write_raw_conditionally(place, value, options, expire).await?;
+            writing.done(None);
+            return Ok(answer);
+        }
+        let bytes = if place.enveloped() { self.seal(place, &stamps, &value)? } else { value.clone() };
+        self.store.set(&place.store_key, bytes, expire).await.map_err(|e| self.store_error(e))?;
+        writing.done(if kept { None } else { self.l1_entry(place, value, stamps, now_ms) });
+        Ok(SetAnswer { state: State::Done, previous: None })
+    }
+
+    /// A write that depends on what is there, on an enveloped entry; or one whose time is already past, which removes.
+    async fn write_modifying(
+        &self,
+        place: &Place<'_>,
+        value: Bytes,
+        options: SetOptions,
+        asked_ttl_ms: Option<u64>,
+        now_ms: u64,
+    ) -> Result<SetAnswer> {
+        if !place.enveloped() {
+            let removed = self.remove_raw(place).await?;
+            let state = if options.condition == Condition::IfPresent && !removed { State::Unmet } else { State::Done };
+            return Ok(SetAnswer { state, previous: None });
+        }
+        self.modify(place, now_ms, |found| {
+            let previous = found.filter(|_| options.want_previous).map(|found| found.value.clone());
+            let met = match options.condition {
+                Condition::Always => true,
+                Condition::IfAbsent => found.is_none(),
+                Condition::IfPresent => found.is_some(),
+            };
+            if !met {
+                return Ok(Change::None(SetAnswer { state: State::Unmet, previous }));
+            }
+            if asked_ttl_ms == Some(0) {
+                return Ok(Change::Remove(SetAnswer { state: State::Done, previous }));
+            }
+            let kept = found.filter(|_| options.ttl == AskedTtl::Keep);
+            let asked_ttl_ms = kept.map_or(asked_ttl_ms, |found| found.stamps.terms.asked_ttl_ms);
+            match self.admit_write(place, &value, asked_ttl_ms)? {
+                Verdict::Store(terms) => {
+                    let since_ms = kept.map_or(now_ms, |found| found.stamps.since_ms);
+                    let stamps = Stamps { born_ms: now_ms, since_ms, terms: Arc::new(terms) };
+                    Ok(Change::Put(stamps, value.clone(), SetAnswer { state: State::Done, previous }))
+                }
+                Verdict::Pass => Ok(Change::Remove(SetAnswer { state: State::Passed, previous })),
+            }
+        })
+        .await
+    }
+
+    async fn write_raw_conditionally(
+        &self,
+        place: &Place<'_>,
+        value: Bytes,
+        options: SetOptions,
+        expire: Expire,
+    ) -> Result<SetAnswer> {
+        let mut command = Command::new("SET").arg(place.store_key.0.clone()).arg(value);
+        command = match expire {
+            Expire::Keep => command.arg("KEEPTTL"),
+            Expire::Never => command,
+            Expire::InMs(ms) => command.arg("PX").arg(ms.to_string()),
+        };
+        command = match options.condition {
+            Condition::Always => command,
+            Condition::IfAbsent => command.arg("NX"),
+            Condition::IfPresent => command.arg("XX"),
+        };
+        if options.want_previous {
+            command = command.arg("GET");
+        }
+        let reply = self.call(command).await?;
+        let previous = match &reply {
+            Reply::Bulk(bytes) if options.want_previous => Some(bytes.clone()),
+            _ => None,
+        };
+        let written = match options.condition {
+            Condition::Always => true,
+            Condition::IfAbsent if options.want_previous => previous.is_none(),
+            Condition::IfPresent if options.want_previous => previous.is_some(),
+            Condition::IfAbsent | Condition::IfPresent => reply != Reply::Nil,
+        };
+        Ok(SetAnswer { state: if written { State::Done } else { State::Unmet }, previous })
+    }
+
+    /// What the policy says of a value that an application writes.
+    pub(super) fn admit_write(&self, place: &Place<'_>, value: &Bytes, asked_ttl_ms: Option<u64>) -> Result<Verdict> {
+        let candidate = Candidate {
+            cause: Cause::Write,
+            size_bytes: u32::try_from(value.len()).unwrap_or(u32::MAX),
+            asked_ttl_ms,
+            origin_status: None,
+            origin_headers: &[],
+            load_ms: 0,
+            bytes: value,
+        };
+        self.admit(place, Operation::Write, &candidate)
+    }
+
+    /// The policy will not have the value stored: what was there before is out of date.
+    async fn pass(&self, place: &Place<'_>) -> Result<SetAnswer> {
+        self.remove_raw(place).await?;
+        Ok(SetAnswer { state: State::Passed, previous: None })
+    }
+
+    pub(super) async fn remove_raw(&self, place: &Place<'_>) -> Result<bool> {
+        let writing = self.l1.writing(place.name);
+        let removed = self.store.delete(std::slice::from_ref(&place.store_key)).await;
+        let removed = removed.map_err(|e| self.store_error(e))?;
+        writing.done(None);
+        Ok(removed.first().copied().unwrap_or_default())
+    }
+
+    /// One command to the store; an error that it answers is an error here.
+    pub(super) async fn call(&self, command: Command) -> Result<Reply> {
+        match self.store.call(command).await {
+            Ok(Reply::Error(text)) => Err(Error::new(ErrorKind::StoreReply, text)),
+            Ok(reply) => Ok(reply),
+            Err(error) => Err(self.store_error(error)),
+        }
+    }
+
+    /// An entry's envelope, with a stamp of its own.
+    pub(super) fn seal(&self, place: &Place<'_>, stamps: &Stamps, value: &[u8]) -> Result<Bytes> {
+        envelope::seal(stamps, self.clock.random(), value).map_err(|_| {
+            let message = format!("domain '{}': the tags and headers of the entry exceed 64 KiB", place.live().domain);
+            Error::new(ErrorKind::PolicyFailed, message)
+        })
+    }
+}
+
+/// The stamps of a value that is written now.
+pub(super) fn stamps_now(terms: Terms, now_ms: u64) -> Stamps {
+    Stamps { born_ms: now_ms, since_ms: now_ms, terms: Arc::new(terms) }
+}
