@@ -1,1 +1,3 @@
 //! The outside world behind the ports. Adapters know no engine and no front end; `main` alone names them.
+
+pub mod clock;

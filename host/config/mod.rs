@@ -1,1 +1,306 @@
-//! The settings.
+//! The settings: read from four layers, checked once, then plain data.
+//!
+//! An unknown key, a value that cannot be read and a combination that cannot work are errors that name their source.
+
+pub mod layers;
+pub mod table;
+pub mod value;
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+
+use self::layers::{Layers, Source};
+use self::table::{POLICY_VARIABLES, RESERVED_VARIABLES};
+use crate::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
+
+/// What is wrong with a setting, and where it was set.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(String);
+
+impl ConfigError {
+    pub(crate) fn new(source: &Source, what: &str) -> Self {
+        Self(format!("{source}: {what}"))
+    }
+}
+
+/// Where entries live.
+#[derive(Clone, PartialEq, Eq)]
+pub enum StoreChoice {
+    /// In this process.
+    Memory,
+    /// In Redis, by this URL; may hold a password.
+    Redis(String),
+}
+
+/// The settings of a host.
+#[derive(Clone)]
+pub struct Config {
+    /// Where Redis clients connect.
+    pub resp_address: Option<SocketAddr>,
+    /// What they must `AUTH` with.
+    pub resp_password: Option<String>,
+    /// Open RESP connections.
+    pub resp_connections_max: usize,
+    /// Where HTTP clients connect.
+    pub http_address: Option<SocketAddr>,
+    /// Open HTTP connections.
+    pub http_connections_max: usize,
+    /// Worker threads.
+    pub workers: usize,
+    /// The watched folder.
+    pub policies_folder: PathBuf,
+    /// Compiled components and the last good policies.
+    pub state_folder: PathBuf,
+    /// Where entries live.
+    pub store: StoreChoice,
+    /// Deadline of one store command, in milliseconds.
+    pub store_timeout_ms: u64,
+    /// What the memory store may hold, in bytes.
+    pub store_memory_bytes_max: u64,
+    /// First part of every storage key.
+    pub key_prefix: String,
+    /// Between the parts of a key.
+    pub key_separator: u8,
+    /// Longest key, in bytes.
+    pub key_bytes_max: usize,
+    /// Largest value, in bytes.
+    pub value_bytes_max: usize,
+    /// L1, in bytes.
+    pub l1_bytes_max: u64,
+    /// The bound *B*, in milliseconds.
+    pub l1_trust_ms: u64,
+    /// Directives for the log.
+    pub log_level: String,
+    /// `auto`, `text` or `json`.
+    pub log_format: String,
+    /// Settings of policies from the environment: by domain, by setting.
+    pub policy_overrides: BTreeMap<String, BTreeMap<String, String>>,
+    /// Variables that are set and that this version does not use.
+    pub unused_variables: Vec<&'static str>,
+}
+
+impl Config {
+    /// Checks the layers' texts.
+    ///
+    /// # Errors
+    /// The first value that cannot be.
+    pub fn new(layers: &Layers, environment: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let read = |name| Reader { layers, name };
+        let config = Self {
+            resp_address: read("resp.address").address()?,
+            resp_password: read("resp.password").optional(),
+            resp_connections_max: read("resp.connections_max").number(1, 1_000_000)?,
+            http_address: read("http.address").address()?,
+            http_connections_max: read("http.connections_max").number(1, 1_000_000)?,
+            workers: read("workers").workers()?,
+            policies_folder: read("policies.folder").text().into(),
+            state_folder: read("state.folder").text().into(),
+            store: store_choice(layers)?,
+            store_timeout_ms: read("store.timeout").duration_ms(1, 60_000)?,
+            store_memory_bytes_max: read("store.memory_max").size_bytes(1 << 20, u64::MAX)?,
+            key_prefix: read("key.prefix").key_prefix()?,
+            key_separator: read("key.separator").separator()?,
+            key_bytes_max: read("key.length_max").number(1, KEY_BYTES_MAX)?,
+            value_bytes_max: read("value.size_max").size(1, VALUE_BYTES_MAX)?,
+            l1_bytes_max: read("l1.size").size_bytes(0, u64::MAX)?,
+            l1_trust_ms: read("l1.trust").duration_ms(0, 3_600_000)?,
+            log_level: read("log.level").text().to_owned(),
+            log_format: read("log.format").one_of(&["auto", "text", "json"])?,
+            policy_overrides: policy_overrides(&environment),
+            unused_variables: RESERVED_VARIABLES.iter().copied().filter(|name| environment(name).is_some()).collect(),
+        };
+        if environment("REDIS_CLUSTER_ENABLED").is_some_and(|value| value == "true" || value == "1") {
+            let what = "Redis Cluster is not served by this version; unset it, or set store.url to one node";
+            return Err(ConfigError::new(&Source::Environment("REDIS_CLUSTER_ENABLED"), what));
+        }
+        Ok(config)
+    }
+}
+
+fn policy_overrides(environment: impl Fn(&str) -> Option<String>) -> BTreeMap<String, BTreeMap<String, String>> {
+    let mut overrides: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+    for (variable, domain, setting) in POLICY_VARIABLES {
+        if let Some(value) = environment(variable) {
+            overrides.entry((*domain).to_owned()).or_default().insert((*setting).to_owned(), value);
+        }
+    }
+    overrides
+}
+
+/// `store.url` where somebody set it; else `store.host` where somebody set that; else the default.
+fn store_choice(layers: &Layers) -> Result<StoreChoice, ConfigError> {
+    let (url, source) = layers.get("store.url");
+    let (host, _) = layers.get("store.host");
+    if *source == Source::Default && !host.is_empty() {
+        let (port, port_source) = layers.get("store.port");
+        let port = value::number(port, 1, 65_535).map_err(|what| ConfigError::new(port_source, &what))?;
+        let password = match layers.get("store.password").0 {
+            "" => String::new(),
+            password => format!(":{}@", percent_encoded(password)),
+        };
+        return Ok(StoreChoice::Redis(format!("redis://{password}{host}:{port}")));
+    }
+    match url {
+        "memory" => Ok(StoreChoice::Memory),
+        url if url.starts_with("redis://") => Ok(StoreChoice::Redis(url.to_owned())),
+        url => {
+            let scheme = url.split(':').next().unwrap_or_default();
+            let what = format!("store.url is 'memory' or 'redis://host:port', not '{scheme}…'");
+            Err(ConfigError::new(source, &what))
+        }
+    }
+}
+
+fn percent_encoded(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+            _ => format!("%{byte:02X}"),
+        })
+        .collect()
+}
+
+struct Reader<'a> {
+    layers: &'a Layers,
+    name: &'static str,
+}
+
+impl Reader<'_> {
+    fn text(&self) -> &str {
+        self.layers.get(self.name).0
+    }
+
+    fn optional(&self) -> Option<String> {
+        Some(self.text().to_owned()).filter(|text| !text.is_empty())
+    }
+
+    fn fail(&self, what: &str) -> ConfigError {
+        ConfigError::new(self.layers.get(self.name).1, &format!("{}: {what}", self.name))
+    }
+
+    fn number(&self, min: u64, max: usize) -> Result<usize, ConfigError> {
+        let number = value::number(self.text(), min, max as u64).map_err(|what| self.fail(&what))?;
+        usize::try_from(number).map_err(|_| self.fail("too large for this machine"))
+    }
+
+    fn duration_ms(&self, min: u64, max: u64) -> Result<u64, ConfigError> {
+        let ms = value::duration_ms(self.text(), 1).map_err(|what| self.fail(&what))?;
+        if (min..=max).contains(&ms) { Ok(ms) } else { Err(self.fail(&format!("{ms} ms is not within {min} to {max} ms"))) }
+    }
+
+    fn size_bytes(&self, min: u64, max: u64) -> Result<u64, ConfigError> {
+        let bytes = value::size_bytes(self.text()).map_err(|what| self.fail(&what))?;
+        let within = (min..=max).contains(&bytes);
+        if within { Ok(bytes) } else { Err(self.fail(&format!("{bytes} bytes is not within {min} to {max}"))) }
+    }
+
+    fn size(&self, min: u64, max: usize) -> Result<usize, ConfigError> {
+        let bytes = self.size_bytes(min, max as u64)?;
+        usize::try_from(bytes).map_err(|_| self.fail("too large for this machine"))
+    }
+
+    fn one_of(&self, allowed: &[&str]) -> Result<String, ConfigError> {
+        let text = self.text();
+        if allowed.contains(&text) {
+            return Ok(text.to_owned());
+        }
+        Err(self.fail(&format!("'{text}' is none of {}", allowed.join(", "))))
+    }
+
+    fn address(&self) -> Result<Option<SocketAddr>, ConfigError> {
+        let text = self.text();
+        if text == "off" {
+            return Ok(None);
+        }
+        let found = text.to_socket_addrs().ok().and_then(|mut found| found.next());
+        let wrong = || self.fail(&format!("'{text}' is no address; write 127.0.0.1:6380, or off"));
+        found.map(Some).ok_or_else(wrong)
+    }
+
+    fn workers(&self) -> Result<usize, ConfigError> {
+        if self.text() == "auto" {
+            // One core is left to compilation, the ticker and background work.
+            return Ok(std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1)));
+        }
+        self.number(1, 1024)
+    }
+
+    fn separator(&self) -> Result<u8, ConfigError> {
+        match self.text().as_bytes() {
+            [byte] if byte.is_ascii_punctuation() && !b"{}*?[]\\".contains(byte) => Ok(*byte),
+            _ => Err(self.fail("the separator is one punctuation character, and none of { } * ? [ ] \\")),
+        }
+    }
+
+    fn key_prefix(&self) -> Result<String, ConfigError> {
+        let text = self.text();
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        if !text.is_empty() && text.len() <= 64 && text.chars().all(plain) {
+            return Ok(text.to_owned());
+        }
+        Err(self.fail("the prefix has 1 to 64 letters, digits, '-', '_' or '.'"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(file: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let environment = |name: &str| env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        let mut layers = Layers::defaults().file("larder.toml", file)?.environment(environment);
+        for (name, value) in flags {
+            layers = layers.flag(name, (*value).to_owned())?;
+        }
+        Config::new(&layers, environment)
+    }
+
+    #[track_caller]
+    fn check_error(file: &str, env: &[(&str, &str)], expect: &str) {
+        match config(file, env, &[]) {
+            Ok(_) => panic!("no error for {file:?} {env:?}"),
+            Err(error) => assert_eq!(error.to_string(), expect),
+        }
+    }
+
+    #[test]
+    fn flags_win_over_environment_over_file_over_defaults() {
+        let file = "[key]\nprefix = 'file'\n";
+        let env = [("CACHE_KEY_PREFIX", "env")];
+        for (file, env, flags, expect) in [
+            ("", &[][..], &[][..], "chat"),
+            (file, &[], &[], "file"),
+            (file, &env, &[], "env"),
+            (file, &env, &[("key.prefix", "flag")], "flag"),
+        ] {
+            let prefix = config(file, env, flags).map(|config| config.key_prefix);
+            assert_eq!(prefix.as_deref().ok(), Some(expect));
+        }
+    }
+
+    #[test]
+    fn the_first_users_redis_variables_choose_the_store() {
+        let env = [("REDIS_HOST", "cache"), ("REDIS_PORT", "7000"), ("REDIS_PASSWORD", "a b")];
+        let store = config("", &env, &[]).map(|config| config.store);
+        assert!(store == Ok(StoreChoice::Redis("redis://:a%20b@cache:7000".to_owned())));
+        let store = config("[store]\nurl = 'memory'", &env, &[]).map(|config| config.store);
+        assert!(store == Ok(StoreChoice::Memory));
+    }
+
+    #[test]
+    fn errors_name_the_source_and_the_nearest_name() {
+        check_error("[key]\nprefx = 'x'", &[], "larder.toml:2: there is no setting 'key.prefx'; did you mean 'key.prefix'?");
+        check_error("\n\n[l1]\nsize = 'big'", &[], "larder.toml:4: l1.size: 'big' is no size; write 64KiB, 256MiB, 1GiB or a number of bytes");
+        check_error("", &[("CACHE_KEY_SEPARATOR", "::")], "the environment variable CACHE_KEY_SEPARATOR: key.separator: the separator is one punctuation character, and none of { } * ? [ ] \\");
+        check_error("", &[("REDIS_CLUSTER_ENABLED", "true")], "the environment variable REDIS_CLUSTER_ENABLED: Redis Cluster is not served by this version; unset it, or set store.url to one node");
+    }
+
+    #[test]
+    fn variables_of_policies_reach_their_domain() {
+        let config = config("", &[("CACHE_PROFILE_TTL", "60")], &[]);
+        let ttl = config.ok().and_then(|config| config.policy_overrides.get("profile")?.get("ttl").cloned());
+        assert_eq!(ttl.as_deref(), Some("60"));
+    }
+}

@@ -1,0 +1,93 @@
+//! Every setting, once: its name in `larder.toml`, its environment variables, its default and its meaning.
+//!
+//! The settings table in the README is checked against this one by a test.
+
+/// One setting.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// Dotted name in `larder.toml`; `--set NAME=VALUE` on the command line.
+    pub name: &'static str,
+    /// Environment variables that set it; a later one wins.
+    pub env: &'static [&'static str],
+    /// What counts if nobody sets it.
+    pub default: &'static str,
+    /// What it means.
+    pub doc: &'static str,
+    /// Whether it must never be shown.
+    pub secret: bool,
+}
+
+const fn setting(name: &'static str, env: &'static [&'static str], default: &'static str, doc: &'static str) -> Setting {
+    Setting { name, env, default, doc, secret: false }
+}
+
+const fn secret(name: &'static str, env: &'static [&'static str], doc: &'static str) -> Setting {
+    Setting { name, env, default: "", doc, secret: true }
+}
+
+/// All settings of the host.
+pub const SETTINGS: &[Setting] = &[
+    setting("resp.address", &["LARDER_RESP"], "127.0.0.1:6380", "Where Redis clients connect; `off` for nowhere"),
+    secret("resp.password", &["LARDER_PASSWORD"], "What RESP clients must `AUTH` with; empty: nothing"),
+    setting("resp.connections_max", &[], "10000", "Open RESP connections"),
+    setting("http.address", &["LARDER_HTTP"], "127.0.0.1:8380", "Where HTTP clients connect; `off` for nowhere"),
+    setting("http.connections_max", &[], "10000", "Open HTTP connections"),
+    setting("workers", &["LARDER_WORKERS"], "auto", "Worker threads; `auto`: one less than there are cores, at least 1"),
+    setting("policies.folder", &["LARDER_POLICIES"], "policies", "The watched folder of NAME.wasm and NAME.toml"),
+    setting("state.folder", &["LARDER_STATE"], ".larder", "Compiled components and the last good policies"),
+    setting("store.url", &["LARDER_STORE"], "memory", "`memory`, or `redis://[user:password@]host:port[/db]`"),
+    setting("store.host", &["REDIS_HOST"], "", "Redis' host, where `store.url` is not set"),
+    setting("store.port", &["REDIS_PORT"], "6379", "Redis' port, where `store.host` is set"),
+    secret("store.password", &["REDIS_PASSWORD"], "Redis' password, where `store.host` is set"),
+    setting("store.timeout", &["CACHE_MAX_LATENCY_MS"], "100ms", "Deadline of one store command"),
+    setting("store.memory_max", &[], "1GiB", "What the memory store may hold"),
+    setting("key.prefix", &["CACHE_KEY_PREFIX"], "chat", "First part of every storage key"),
+    setting("key.separator", &["CACHE_KEY_SEPARATOR"], ":", "Between the parts of a key; one ASCII character"),
+    setting("key.length_max", &["CACHE_MAX_KEY_LENGTH"], "250", "Longest key of an application, in bytes"),
+    setting("value.size_max", &[], "64MiB", "Largest value"),
+    setting("l1.size", &["LARDER_L1"], "256MiB", "The node's own memory for entries; 0: none"),
+    setting("l1.trust", &[], "1s", "How long a copy in L1 is believed where others share the store"),
+    setting("log.level", &["LOG_LEVEL"], "info", "`error`, `warn`, `info`, `debug`, or directives as `info,larder::wire=debug`"),
+    setting("log.format", &["LARDER_LOG_FORMAT"], "auto", "`text`, `json`, or `auto`: text on a terminal"),
+];
+
+/// Variables of the first user that set a policy's own settings: variable, domain, setting. A plain number is in seconds.
+pub const POLICY_VARIABLES: &[(&str, &str, &str)] = &[
+    ("CACHE_PROFILE_TTL", "profile", "ttl"),
+    ("CACHE_STALE_MARKER_TTL", "profile", "stale"),
+    ("CACHE_PRESENCE_TTL", "presence", "ttl"),
+    ("CACHE_TYPING_TTL", "typing", "ttl"),
+    ("CACHE_SESSION_TTL", "session", "ttl"),
+    ("CACHE_RATE_LIMIT_TTL", "rate-limit", "ttl"),
+];
+
+/// Variables of the first user whose feature this version does not have yet: said in the log, not an error.
+pub const RESERVED_VARIABLES: &[&str] = &[
+    "CACHE_KEY_VERSION",
+    "CACHE_CB_FAILURE_THRESHOLD",
+    "CACHE_CB_RECOVERY_TIMEOUT",
+    "CACHE_CB_MONITORING_PERIOD",
+    "CACHE_CB_HALF_OPEN_MAX_CALLS",
+    "CACHE_BATCH_SIZE",
+    "CACHE_WARMUP_ENABLED",
+    "CACHE_METRICS_ENABLED",
+    "CACHE_LOCK_DEFAULT_TTL",
+    "CACHE_LOCK_RETRY_DELAY",
+    "CACHE_LOCK_MAX_RETRIES",
+];
+
+/// The setting of this name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.name == name)
+}
+
+/// The name that is most like this one, if any is.
+#[must_use]
+pub fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    names
+        .map(|known| (strsim::jaro_winkler(name, known), known))
+        .filter(|(likeness, _)| *likeness > 0.75)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, known)| known)
+}
