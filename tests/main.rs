@@ -1,1 +1,5 @@
+//! The one test binary: a module for each behaviour.
 
+#![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "tests of real servers wait in real time")]
+
+mod tidy;

@@ -87,9 +87,13 @@ impl State {
 /// Which hook of a policy was called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Hook {
+    /// What the policy says of itself.
     Describe,
+    /// Where a key is kept.
     Plan,
+    /// The same for many keys.
     PlanBatch,
+    /// Whether and for how long a value is stored.
     Admit,
 }
 
