@@ -98,6 +98,20 @@ pub const CANDIDATE_BYTES_MAX: usize = 1024 * 1024;
 pub const STORE_MS_DEFAULT: u64 = 100;
 /// Store commands of this host that wait for an answer at the same time.
 pub const STORE_INFLIGHT_MAX: usize = 50_000;
+/// How long one attempt to reach the store may take, greeting included.
+pub const STORE_CONNECT_MS_MAX: u64 = 1_000;
+/// Shortest pause between two attempts to reach a store that is down.
+pub const STORE_BACKOFF_MS_MIN: u64 = 20;
+/// Longest pause between two attempts; what a recovered store waits at most until it is used again.
+pub const STORE_BACKOFF_MS_MAX: u64 = 1_000;
+/// How long a connection may answer nothing while commands time out on it before it is replaced.
+pub const STORE_SILENCE_MS_MAX: u64 = 1_000;
+/// Commands that may wait to be written to one store connection; more wait with their callers.
+pub const STORE_WRITE_QUEUE_MAX: usize = 1_024;
+/// What the embedded memory store may hold by default, in bytes.
+pub const MEMORY_BYTES_DEFAULT: u64 = 1024 * 1024 * 1024;
+/// Slots that one step of the memory store's sweep may look at under one lock.
+pub const SWEEP_SLOTS_PER_LOCK: usize = 4_096;
 /// Keys of one batch command.
 pub const BATCH_KEYS_MAX: usize = 100_000;
 /// Attempts of a read-judge-write on one entry before it is given up as contended.
@@ -115,5 +129,6 @@ const _: () = assert!(KEY_BYTES_DEFAULT <= KEY_BYTES_MAX);
 const _: () = assert!(SUFFIX_BYTES_MAX <= KEY_BYTES_MAX);
 const _: () = assert!(VALUE_BYTES_MAX < RESP_COMMAND_BYTES_MAX);
 const _: () = assert!(HOOK_MS_DEFAULT <= HOOK_MS_MAX && TICK_MS < HOOK_MS_DEFAULT);
+const _: () = assert!(STORE_BACKOFF_MS_MIN < STORE_BACKOFF_MS_MAX && STORE_MS_DEFAULT <= STORE_CONNECT_MS_MAX);
 const _: () = assert!(WATCH_QUIET_MS < WATCH_QUIET_MS_MAX);
 const _: () = assert!(CANDIDATE_BYTES_MAX < HOSTCALL_BYTES_MAX);

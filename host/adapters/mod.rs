@@ -1,3 +1,4 @@
 //! The outside world behind the ports. Adapters know no engine and no front end; `main` alone names them.
 
 pub mod clock;
+pub mod memory;

@@ -180,7 +180,8 @@ impl Engine {
     pub(super) fn store_error(&self, error: StoreError) -> Error {
         let kind = match &error {
             StoreError::Unavailable(_) => ErrorKind::StoreUnavailable,
-            StoreError::Timeout(_) => ErrorKind::StoreTimeout,
+            // Whether the work was done is unknown in both cases, which is what the kind says.
+            StoreError::Timeout(_) | StoreError::Broken(_) => ErrorKind::StoreTimeout,
             StoreError::Reply(_) => ErrorKind::StoreReply,
             StoreError::Protocol(_) => ErrorKind::StoreData,
         };

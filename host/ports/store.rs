@@ -134,6 +134,9 @@ pub enum StoreError {
     /// It cannot be reached. Nothing was done.
     #[error("the store cannot be reached: {0}")]
     Unavailable(String),
+    /// The connection ended before the answer. The work may or may not have been done.
+    #[error("the connection to the store broke before the answer: {0}")]
+    Broken(String),
     /// No answer in time. The work may or may not have been done.
     #[error("the store did not answer within {0} ms")]
     Timeout(u64),

@@ -1,0 +1,85 @@
+//! Keys of any type: `DEL`, `EXISTS`, `TYPE`, `RENAME`, `COPY`; and `PING`.
+
+use bytes::Bytes;
+
+use super::Outcome;
+use super::args::{integer, is_word};
+use crate::adapters::memory::keyspace::View;
+use crate::adapters::memory::refusal::Refusal;
+use crate::ports::store::Reply;
+
+fn count(n: usize) -> Reply {
+    Reply::Integer(i64::try_from(n).unwrap_or(i64::MAX))
+}
+
+pub(super) fn ping(_view: &mut View<'_>, arguments: &[Bytes]) -> Outcome {
+    match arguments {
+        [_] => Ok(Reply::Status(Bytes::from_static(b"PONG"))),
+        [_, message] => Ok(Reply::Bulk(message.clone())),
+        _ => Err(Refusal::arity("ping")),
+    }
+}
+
+pub(super) fn del(view: &mut View<'_>, arguments: &[Bytes]) -> Outcome {
+    Ok(count(arguments[1..].iter().filter(|key| view.remove(key).is_some()).count()))
+}
+
+pub(super) fn exists(view: &mut View<'_>, arguments: &[Bytes]) -> Outcome {
+    Ok(count(arguments[1..].iter().filter(|key| view.has(key)).count()))
+}
+
+pub(super) fn kind(view: &mut View<'_>, arguments: &[Bytes]) -> Outcome {
+    let kind = view.get(&arguments[1]).map_or("none", |entry| entry.value.kind());
+    Ok(Reply::Status(Bytes::from_static(kind.as_bytes())))
+}
+
+pub(super) fn rename(view: &mut View<'_>, arguments: &[Bytes]) -> Outcome {
+    let entry = view.remove(&arguments[1]).ok_or(Refusal::NO_SUCH_KEY)?;
+    view.put(&arguments[2], entry.value, entry.expires_ms);
+    Ok(Reply::ok())
+}
+
+pub(super) fn renamenx(view: &mut View<'_>, arguments: &[Bytes]) -> Outcome {
+    if !view.has(&arguments[1]) {
+        return Err(Refusal::NO_SUCH_KEY);
+    }
+    if view.has(&arguments[2]) {
+        return Ok(Reply::Integer(0));
+    }
+    rename(view, arguments)?;
+    Ok(Reply::Integer(1))
+}
+
+pub(super) fn copy(view: &mut View<'_>, arguments: &[Bytes]) -> Outcome {
+    let (from, to) = (&arguments[1], &arguments[2]);
+    let replace = copy_options(&arguments[3..])?;
+    if from == to {
+        return Err(Refusal::SAME_OBJECT);
+    }
+    let Some(entry) = view.get(from) else { return Ok(Reply::Integer(0)) };
+    let (value, expires_ms) = (entry.value.clone(), entry.expires_ms);
+    if view.has(to) && !replace {
+        return Ok(Reply::Integer(0));
+    }
+    view.room(value.heap_bytes())?;
+    view.put(to, value, expires_ms);
+    Ok(Reply::Integer(1))
+}
+
+/// Whether what is there is replaced. There is one database only: any other is out of range.
+fn copy_options(arguments: &[Bytes]) -> Result<bool, Refusal> {
+    let mut replace = false;
+    let mut rest = arguments.iter();
+    while let Some(word) = rest.next() {
+        if is_word(word, "replace") {
+            replace = true;
+        } else if let Some(number) = is_word(word, "db").then(|| rest.next()).flatten() {
+            if integer(number)? != 0 {
+                return Err(Refusal::DATABASE);
+            }
+        } else {
+            return Err(Refusal::SYNTAX);
+        }
+    }
+    Ok(replace)
+}

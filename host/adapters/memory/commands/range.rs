@@ -1,0 +1,88 @@
+//! Parts of strings: `APPEND`, `GETRANGE`, `SETRANGE`, `STRLEN`.
+
+use bytes::Bytes;
+
+use super::Outcome;
+use super::args::integer;
+use super::string::read;
+use crate::adapters::memory::keyspace::View;
+use crate::adapters::memory::refusal::Refusal;
+use crate::adapters::memory::shard::NEVER;
+use crate::adapters::memory::value::{Value, grow};
+use crate::limits::VALUE_BYTES_MAX;
+use crate::ports::store::Reply;
+
+fn length(bytes: usize) -> Reply {
+    Reply::Integer(i64::try_from(bytes).unwrap_or(i64::MAX))
+}
+
+/// The length that a string would have, if that is allowed. The bound is the host's own, below Redis' 512 MiB.
+fn allowed(parts: [usize; 2]) -> Result<usize, Refusal> {
+    let total = parts[0].checked_add(parts[1]).filter(|&total| total <= VALUE_BYTES_MAX);
+    total.ok_or(Refusal::TOO_LONG)
+}
+
+pub(super) fn strlen(view: &mut View<'_>, arguments: &[Bytes]) -> Outcome {
+    Ok(length(read(view, &arguments[1])?.map_or(0, |bytes| bytes.len())))
+}
+
+pub(super) fn append(view: &mut View<'_>, arguments: &[Bytes]) -> Outcome {
+    let (key, tail) = (&arguments[1], &arguments[2]);
+    let appended = view.change(key, |entry| {
+        let bytes = entry.value.as_string_mut()?;
+        let total = allowed([bytes.len(), tail.len()])?;
+        let mut grown = grow(bytes, tail.len());
+        grown.extend_from_slice(tail);
+        *bytes = grown.freeze();
+        Ok(total)
+    });
+    if let Some(total) = appended {
+        return total.map(length);
+    }
+    view.put(key, Value::string(tail), NEVER);
+    Ok(length(tail.len()))
+}
+
+pub(super) fn setrange(view: &mut View<'_>, arguments: &[Bytes]) -> Outcome {
+    let (key, patch) = (&arguments[1], &arguments[3]);
+    let offset = usize::try_from(integer(&arguments[2])?).map_err(|_| Refusal::OFFSET)?;
+    let before = read(view, key)?.map(|bytes| bytes.len());
+    if patch.is_empty() {
+        return Ok(length(before.unwrap_or(0)));
+    }
+    let total = allowed([offset, patch.len()])?.max(before.unwrap_or(0));
+    let more = total - before.unwrap_or(0);
+    view.room(more)?;
+    if before.is_none() {
+        view.put(key, Value::string(b""), NEVER);
+    }
+    let patched = view.change(key, |entry| {
+        let bytes = entry.value.as_string_mut()?;
+        let mut grown = grow(bytes, more);
+        grown.resize(total, 0);
+        grown[offset..offset + patch.len()].copy_from_slice(patch);
+        *bytes = grown.freeze();
+        Ok(total)
+    });
+    patched.unwrap_or(Ok(0)).map(length)
+}
+
+pub(super) fn getrange(view: &mut View<'_>, arguments: &[Bytes]) -> Outcome {
+    let (start, end) = (integer(&arguments[2])?, integer(&arguments[3])?);
+    let bytes = read(view, &arguments[1])?.unwrap_or_default();
+    let range = range(start, end, bytes.len());
+    Ok(Reply::Bulk(bytes.slice(range)))
+}
+
+/// What a range with Redis' negative indices means in a string of this length.
+fn range(start: i64, end: i64, length: usize) -> std::ops::Range<usize> {
+    if start < 0 && end < 0 && start > end {
+        return 0..0;
+    }
+    let place = |index: i64| {
+        let distance = usize::try_from(index.unsigned_abs()).unwrap_or(usize::MAX);
+        if index < 0 { length.saturating_sub(distance) } else { distance }
+    };
+    let (start, end) = (place(start), place(end).saturating_add(1).min(length));
+    if start < end { start..end } else { 0..0 }
+}
