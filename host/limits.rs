@@ -11,8 +11,9 @@ pub const SUFFIX_BYTES_MAX: usize = 1024;
 pub const DOMAIN_BYTES_MAX: usize = 64;
 /// Largest value, in bytes; below Redis' 512 MiB because a value is copied once on each side.
 pub const VALUE_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// Longest lifetime that a policy or an application may ask for: ten years, in milliseconds.
-pub const TTL_MS_MAX: u64 = 10 * 365 * 24 * 60 * 60 * 1000;
+/// Longest lifetime that a policy or an application may ask for: a thousand years, in milliseconds. Clients write "for ever" as a
+/// far date.
+pub const TTL_MS_MAX: u64 = 1_000 * 365 * 24 * 60 * 60 * 1000;
 
 /// Tags of one entry.
 pub const TAGS_MAX: usize = 32;

@@ -2,4 +2,6 @@
 
 #![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "tests of real servers wait in real time")]
 
+mod engine;
+mod support;
 mod tidy;

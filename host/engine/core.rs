@@ -9,7 +9,7 @@ use super::judge::Place;
 use super::key::KeyRules;
 use super::l1::L1;
 use crate::error::{Error, ErrorKind, Result};
-use crate::limits::SLIDING_STEP_MS_MAX;
+use crate::limits::{SLIDING_STEP_MS_MAX, TTL_MS_MAX};
 use crate::ports::clock::Clock;
 use crate::ports::metrics::{DomainMetrics, Metrics, State};
 use crate::ports::policy::Operation;
@@ -196,6 +196,15 @@ impl Engine {
         }
         let message = format!("the value has {} bytes, {} are allowed", value.len(), self.value_bytes_max);
         Err(Error::new(ErrorKind::InvalidValue, message))
+    }
+
+    /// # Errors
+    /// A lifetime over the limit.
+    pub(super) fn check_asked(asked_ttl_ms: Option<u64>) -> Result<()> {
+        if asked_ttl_ms.is_none_or(|ms| ms <= TTL_MS_MAX) {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::InvalidArgument, format!("invalid expire time: more than {TTL_MS_MAX} ms from now")))
     }
 
     /// Whether copies of raw values may be kept in L1: only where nobody else can change them unseen.

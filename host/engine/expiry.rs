@@ -47,6 +47,7 @@ impl Engine {
         let started_ns = self.monotonic_ns();
         let place = self.locate(key, Operation::Touch, Wanted::Any)?;
         let left_ms = at_ms.saturating_sub(self.now_ms());
+        Self::check_asked(Some(left_ms))?;
         let changed = if place.enveloped() {
             self.expire_enveloped(&place, left_ms, condition).await
         } else {

@@ -79,6 +79,7 @@ impl Engine {
             AskedTtl::InMs(ms) => Some(ms),
             AskedTtl::AtMs(at_ms) => Some(at_ms.saturating_sub(now_ms)),
         };
+        Self::check_asked(asked_ttl_ms)?;
         let plain = options.condition == Condition::Always && !options.want_previous;
         let kept = options.ttl == AskedTtl::Keep;
         if asked_ttl_ms == Some(0) || place.enveloped() && (!plain || kept) {

@@ -1,0 +1,161 @@
+//! An engine in virtual time: the memory store, and policies that are Rust functions instead of components.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use larder::adapters::memory::{MemorySettings, MemoryStore};
+use larder::engine::key::KeyRules;
+use larder::engine::{Engine, Ports, Settings};
+use larder::ports::clock::VirtualClock;
+use larder::ports::metrics::Metrics;
+use larder::ports::policy::{
+    Admission, Candidate, Description, Encoding, KeyScope, Lifetime, Miss, Plan, Policy, PolicyError, Request, Shapes,
+};
+use larder::ports::registry::{PolicyStatus, Registry, RegistryError};
+use larder::ports::store::Store;
+use larder::ports::table::{Live, Policies};
+
+type PlanFn = dyn Fn(&Request<'_>) -> Result<Plan, PolicyError> + Send + Sync;
+type AdmitFn = dyn Fn(&Request<'_>, &Candidate<'_>) -> Result<Admission, PolicyError> + Send + Sync;
+
+/// A policy that is two Rust functions.
+pub struct Rules {
+    pub plan: Box<PlanFn>,
+    pub admit: Box<AdmitFn>,
+}
+
+impl Policy for Rules {
+    fn plan(&self, request: &Request<'_>) -> Result<Plan, PolicyError> {
+        (self.plan)(request)
+    }
+
+    fn plan_batch(&self, requests: &[Request<'_>]) -> Result<Vec<Result<Plan, PolicyError>>, PolicyError> {
+        Ok(requests.iter().map(|request| (self.plan)(request)).collect())
+    }
+
+    fn admit(&self, request: &Request<'_>, candidate: &Candidate<'_>) -> Result<Admission, PolicyError> {
+        (self.admit)(request, candidate)
+    }
+}
+
+/// Keeps keys where they are and gives every value this lifetime; an asked one caps it.
+pub fn lives(lifetime: Lifetime) -> Rules {
+    Rules {
+        plan: Box::new(|_| Ok(Plan { suffix: None, miss: Miss::Answer, collapse_wait_ms: 0 })),
+        admit: Box::new(move |_, candidate| {
+            let fresh_ms = match (lifetime.fresh_ms, candidate.asked_ttl_ms) {
+                (Some(fresh), Some(asked)) => Some(fresh.min(asked)),
+                (fresh, asked) => fresh.or(asked),
+            };
+            Ok(Admission::Store(Lifetime { fresh_ms, ..lifetime.clone() }))
+        }),
+    }
+}
+
+/// What a test's policy says of itself.
+pub fn description(encoding: Encoding) -> Description {
+    Description {
+        version: "1".into(),
+        key_version: "v1".into(),
+        key_scope: KeyScope::Domain,
+        encoding,
+        shapes: Shapes::ALL,
+        wants_bytes: false,
+        wants_all_origin_headers: false,
+        wants_raw_reads: false,
+        tick_ms: None,
+    }
+}
+
+/// An engine and what a test moves and watches.
+pub struct World {
+    pub engine: Engine,
+    pub clock: Arc<VirtualClock>,
+    pub policies: Arc<Policies>,
+    pub store: Arc<dyn Store>,
+    pub metrics: Arc<Metrics>,
+    generation: std::cell::Cell<u64>,
+}
+
+impl World {
+    /// With the memory store.
+    pub fn new() -> Self {
+        let clock = Arc::new(VirtualClock::new(1_000_000_000_000, 7));
+        let store = Arc::new(MemoryStore::new(MemorySettings::default(), clock.clone()));
+        Self::over(store, clock)
+    }
+
+    /// With another store; the clock is the engine's.
+    pub fn over(store: Arc<dyn Store>, clock: Arc<VirtualClock>) -> Self {
+        let metrics = Arc::new(Metrics::default());
+        let policies = Arc::new(Policies::default());
+        let settings = Settings {
+            keys: KeyRules { prefix: "chat".into(), separator: b':', key_bytes_max: 250 },
+            l1_bytes_max: 64 << 20,
+            trust_ms: 1_000,
+            value_bytes_max: 1 << 20,
+        };
+        let ports = Ports {
+            policies: policies.clone(),
+            registry: Arc::new(NoRegistry),
+            store: store.clone(),
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+        };
+        let engine = Engine::new(settings, ports);
+        Self { engine, clock, policies, store, metrics, generation: 0.into() }
+    }
+
+    /// Makes a policy live, with rules that no policy before had.
+    pub fn go_live(&self, domain: &str, description: Description, rules: Rules) {
+        let generation = self.generation.get() + 1;
+        self.generation.set(generation);
+        let live = Arc::new(Live {
+            domain: domain.into(),
+            generation,
+            rules_id: 0x1000 + generation,
+            digest: format!("{generation:064x}").into(),
+            description,
+            policy: Arc::new(rules),
+            metrics: self.metrics.domain(domain),
+        });
+        self.policies.replace(|table| table.with(live.clone()));
+    }
+
+    /// An enveloped domain with one lifetime.
+    pub fn enveloped(&self, domain: &str, lifetime: Lifetime) {
+        self.go_live(domain, description(Encoding::Enveloped), lives(lifetime));
+    }
+
+    /// A raw domain with one lifetime.
+    pub fn raw(&self, domain: &str, lifetime: Lifetime) {
+        self.go_live(domain, description(Encoding::Raw), lives(lifetime));
+    }
+
+    /// `default`, as Redis would do it.
+    pub fn default_domain(&self) {
+        let description = Description { key_scope: KeyScope::Verbatim, ..description(Encoding::Raw) };
+        self.go_live("default", description, lives(Lifetime::fresh(None)));
+    }
+}
+
+struct NoRegistry;
+
+#[async_trait]
+impl Registry for NoRegistry {
+    fn list(&self) -> Vec<PolicyStatus> {
+        Vec::new()
+    }
+
+    fn status(&self, _domain: &str) -> Option<PolicyStatus> {
+        None
+    }
+
+    async fn rollback(&self, domain: &str) -> Result<PolicyStatus, RegistryError> {
+        Err(RegistryError::UnknownDomain(domain.into()))
+    }
+
+    async fn remove(&self, domain: &str) -> Result<(), RegistryError> {
+        Err(RegistryError::UnknownDomain(domain.into()))
+    }
+}
