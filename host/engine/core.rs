@@ -8,6 +8,7 @@ use super::entry::{Entry, Stamps};
 use super::judge::Place;
 use super::key::KeyRules;
 use super::l1::L1;
+use super::pool::TermsPool;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{SLIDING_STEP_MS_MAX, TTL_MS_MAX};
 use crate::ports::clock::Clock;
@@ -54,6 +55,7 @@ pub struct Engine {
     pub(super) metrics: Arc<Metrics>,
     pub(super) l1: L1,
     pub(super) keys: KeyRules,
+    terms: TermsPool,
     trust_ms: u64,
     l1_on: bool,
     value_bytes_max: usize,
@@ -71,6 +73,7 @@ impl Engine {
             clock: ports.clock,
             metrics: ports.metrics,
             keys: settings.keys,
+            terms: TermsPool::default(),
             trust_ms: settings.trust_ms,
             l1_on: settings.l1_bytes_max > 0,
             value_bytes_max: settings.value_bytes_max,
@@ -213,7 +216,7 @@ impl Engine {
     }
 
     /// An entry for L1; `None` if it is not to be kept there.
-    pub(super) fn l1_entry(&self, place: &Place<'_>, value: Bytes, stamps: Stamps, now_ms: u64) -> Option<Arc<Entry>> {
+    pub(super) fn l1_entry(&self, place: &Place<'_>, value: Bytes, mut stamps: Stamps, now_ms: u64) -> Option<Arc<Entry>> {
         let terms = &stamps.terms;
         let in_l1 = self.l1_on && terms.l1_ms != Some(0) && (place.enveloped() || self.raw_in_l1());
         if !in_l1 {
@@ -230,6 +233,7 @@ impl Engine {
             let slide_ms = if terms.sliding { now_ms + sliding_step_ms(terms.fresh_ms) } else { u64::MAX };
             stamps.fresh_until_ms().unwrap_or(u64::MAX).min(trust_until_ms).min(slide_ms)
         };
+        stamps.terms = self.terms.share(stamps.terms);
         Some(Arc::new(Entry {
             value,
             stamps,

@@ -16,6 +16,7 @@ mod judge;
 pub mod key;
 pub mod l1;
 mod modify;
+mod pool;
 mod read;
 mod remove;
 mod update;

@@ -56,9 +56,9 @@ impl Engine {
                 continue;
             };
             let stamps = stamps_now(terms.clone(), now_ms);
-            let bytes = if place.enveloped() { self.seal(place, &stamps, value)? } else { (*value).clone() };
+            let (bytes, value) = self.packed(place, &stamps, (*value).clone())?;
             store.push((place.store_key.clone(), bytes, expire_for(&stamps, now_ms)));
-            writings.push((writing, self.l1_entry(place, (*value).clone(), stamps, now_ms)));
+            writings.push((writing, self.l1_entry(place, value, stamps, now_ms)));
         }
         let stored = self.store.set_many(store).await;
         let removed = if passed.is_empty() { Ok(Vec::new()) } else { self.store.delete(&passed).await };
@@ -95,7 +95,7 @@ impl Engine {
             writing.done(None);
             return Ok(answer);
         }
-        let bytes = if place.enveloped() { self.seal(place, &stamps, &value)? } else { value.clone() };
+        let (bytes, value) = self.packed(place, &stamps, value)?;
         self.store.set(&place.store_key, bytes, expire).await.map_err(|e| self.store_error(e))?;
         writing.done(if kept { None } else { self.l1_entry(place, value, stamps, now_ms) });
         Ok(SetAnswer { state: State::Done, previous: None })
@@ -212,6 +212,16 @@ impl Engine {
             Ok(reply) => Ok(reply),
             Err(error) => Err(self.store_error(error)),
         }
+    }
+
+    /// What the store is to hold, and the value within it: one piece of memory for the store's and L1's copies.
+    fn packed(&self, place: &Place<'_>, stamps: &Stamps, value: Bytes) -> Result<(Bytes, Bytes)> {
+        if !place.enveloped() {
+            return Ok((value.clone(), value));
+        }
+        let bytes = self.seal(place, stamps, &value)?;
+        let inside = bytes.slice(bytes.len() - value.len()..);
+        Ok((bytes, inside))
     }
 
     /// An entry's envelope, with a stamp of its own.

@@ -1,0 +1,85 @@
+//! Commands that ask a running host, over RESP, and print what it answers.
+
+use anyhow::{Context, Result, bail};
+use redis::Value;
+
+use super::{HostArgs, PolicyCommand};
+
+/// `larder policy list|rollback|remove`.
+pub fn policy(command: &PolicyCommand) -> Result<()> {
+    match command {
+        PolicyCommand::List { host } => print_reply(&send(host, &["LARDER.POLICY", "LIST"])?),
+        PolicyCommand::Rollback { domain, host } => print_reply(&send(host, &["LARDER.POLICY", "ROLLBACK", domain])?),
+        PolicyCommand::Remove { domain, host } => print_reply(&send(host, &["LARDER.POLICY", "REMOVE", domain])?),
+        PolicyCommand::Build(_) => bail!("`build` asks no host"),
+    }
+    Ok(())
+}
+
+/// `larder explain`.
+pub fn explain(key: &str, host: &HostArgs) -> Result<()> {
+    print_reply(&send(host, &["LARDER.EXPLAIN", key])?);
+    Ok(())
+}
+
+fn send(host: &HostArgs, words: &[&str]) -> Result<Value> {
+    let url = if host.resp.contains("://") { host.resp.clone() } else { format!("redis://{}", host.resp) };
+    let url = format!("{url}{}protocol=resp3", if url.contains('?') { '&' } else { '?' });
+    let client = redis::Client::open(url).context("the address of the host cannot be read; write HOST:PORT")?;
+    let mut connection = client
+        .get_connection_with_timeout(std::time::Duration::from_secs(5))
+        .with_context(|| format!("no host answers at {}; is `larder serve` running there?", host.resp))?;
+    let mut command = redis::cmd(words[0]);
+    for word in &words[1..] {
+        command.arg(*word);
+    }
+    command.query(&mut connection).context("the host refused")
+}
+
+fn print_reply(reply: &Value) {
+    let mut text = String::new();
+    write_reply(reply, 0, &mut text);
+    print!("{text}");
+}
+
+/// Nested names and values, indented; lists of records with a line between them.
+fn write_reply(reply: &Value, depth: usize, into: &mut String) {
+    let pad = "  ".repeat(depth);
+    match reply {
+        Value::Map(fields) => {
+            for (name, value) in fields {
+                let nested = matches!(value, Value::Array(items) if !items.is_empty()) || matches!(value, Value::Map(_));
+                if nested {
+                    into.push_str(&format!("{pad}{}:\n", word(name)));
+                    write_reply(value, depth + 1, into);
+                } else {
+                    into.push_str(&format!("{pad}{}: {}\n", word(name), word(value)));
+                }
+            }
+        }
+        Value::Array(items) => {
+            for (i, item) in items.iter().enumerate() {
+                if i > 0 && matches!(item, Value::Map(_)) {
+                    into.push('\n');
+                }
+                write_reply(item, depth, into);
+            }
+        }
+        other => into.push_str(&format!("{pad}{}\n", word(other))),
+    }
+}
+
+fn word(value: &Value) -> String {
+    match value {
+        Value::Nil => "-".to_owned(),
+        Value::Int(n) => n.to_string(),
+        Value::Double(n) => n.to_string(),
+        Value::Boolean(yes) => yes.to_string(),
+        Value::Okay => "OK".to_owned(),
+        Value::SimpleString(text) => text.clone(),
+        Value::BulkString(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        Value::VerbatimString { text, .. } => text.clone(),
+        Value::Array(items) if items.is_empty() => "none".to_owned(),
+        other => format!("{other:?}"),
+    }
+}

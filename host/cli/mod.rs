@@ -1,0 +1,115 @@
+//! The command line: what can be said, and which function does it.
+
+pub mod ask;
+pub mod build;
+pub mod serve;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// A policy-driven cache host: in front of Redis, with rules that are WebAssembly components, swapped while it runs.
+#[derive(Debug, Parser)]
+#[command(version, about, long_about = None, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  larder serve --policies policies                       serve on the memory store
+  larder serve --store redis://127.0.0.1:6379            serve in front of Redis
+  redis-cli -p 6380 SET profile:user:42 '{\"name\":\"Ada\"}'
+  redis-cli -p 6380 LARDER.EXPLAIN profile:user:42       why a key is answered as it is
+  larder policy build policies/profile                   compile a policy; the running host swaps it in
+  larder policy list                                     what is live, and what went wrong
+  larder policy rollback profile                         back to the component before";
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the host
+    Serve(ServeArgs),
+    /// Build policies; list, roll back and remove those of a running host
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// Tell why a running host answers a key as it does
+    Explain {
+        /// The key, as an application says it
+        key: String,
+        #[command(flatten)]
+        host: HostArgs,
+    },
+}
+
+/// Settings of `serve`; all others come from `larder.toml`, the environment or `--set`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// The watched folder of NAME.wasm and NAME.toml
+    #[arg(long, value_name = "DIR")]
+    pub policies: Option<String>,
+    /// Where compiled components and the last good policies are kept
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<String>,
+    /// Where Redis clients connect; `off` for nowhere
+    #[arg(long, value_name = "ADDR")]
+    pub resp: Option<String>,
+    /// Where HTTP clients connect; `off` for nowhere
+    #[arg(long, value_name = "ADDR")]
+    pub http: Option<String>,
+    /// `memory`, or `redis://[user:password@]host:port[/db]`
+    #[arg(long, value_name = "URL")]
+    pub store: Option<String>,
+    /// Settings file; `larder.toml` of the working folder is read if it is there
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Any other setting, as often as needed: `--set l1.size=1GiB`
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PolicyCommand {
+    /// Compile Rust crates into components
+    Build(BuildArgs),
+    /// List the policies of a running host
+    List {
+        #[command(flatten)]
+        host: HostArgs,
+    },
+    /// Put the component before back into service, until the file changes again
+    Rollback {
+        /// The domain
+        domain: String,
+        #[command(flatten)]
+        host: HostArgs,
+    },
+    /// Take a policy whose file was deleted out of service
+    Remove {
+        /// The domain
+        domain: String,
+        #[command(flatten)]
+        host: HostArgs,
+    },
+}
+
+/// What `policy build` builds, and where to.
+#[derive(Debug, Args)]
+pub struct BuildArgs {
+    /// Folders of the crates
+    #[arg(required = true, value_name = "CRATE")]
+    pub crates: Vec<PathBuf>,
+    /// Where NAME.wasm is put; a host that watches this folder swaps it in
+    #[arg(long, value_name = "DIR", default_value = "policies")]
+    pub out: PathBuf,
+    /// Where the compiler keeps its work
+    #[arg(long, value_name = "DIR", default_value = "target/guests")]
+    pub target: PathBuf,
+}
+
+/// Which running host is asked.
+#[derive(Debug, Args)]
+pub struct HostArgs {
+    /// RESP address of the host; `redis://:PASSWORD@HOST:PORT` if it has a password
+    #[arg(long, value_name = "ADDR", env = "LARDER_RESP", default_value = "127.0.0.1:6380")]
+    pub resp: String,
+}
