@@ -42,10 +42,20 @@ pub const RESP_CONNECTIONS_DEFAULT: usize = 10_000;
 pub const HTTP_BODY_BYTES_MAX: usize = VALUE_BYTES_MAX;
 /// Header section of one HTTP request, in bytes.
 pub const HTTP_HEADER_BYTES_MAX: usize = 32 * 1024;
+/// What one HTTP connection reads ahead at most, in bytes.
+pub const HTTP_BUFFER_BYTES_MAX: usize = 128 * 1024;
 /// Open HTTP connections by default.
 pub const HTTP_CONNECTIONS_DEFAULT: usize = 10_000;
 /// How long a client may take to send the header section.
 pub const HTTP_HEADER_MS_MAX: u64 = 10_000;
+/// How long an HTTP connection may lie idle between two requests; above the 60 s of common client pools, so that they close first.
+pub const HTTP_IDLE_MS_MAX: u64 = 75_000;
+/// How long a client may send nothing of an unfinished body, or read nothing while an answer waits.
+pub const HTTP_STALL_MS_MAX: u64 = 30_000;
+/// How long what a client still sends is read and dropped after the last answer, so that the answer is not lost with a reset.
+pub const HTTP_LINGER_MS_MAX: u64 = 2_000;
+/// Bodies of all HTTP requests that are being read at the same time, in bytes.
+pub const HTTP_BODIES_BYTES_MAX: usize = 512 * 1024 * 1024;
 
 /// Size of a component file, in bytes.
 pub const COMPONENT_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -133,3 +143,6 @@ const _: () = assert!(HOOK_MS_DEFAULT <= HOOK_MS_MAX && TICK_MS < HOOK_MS_DEFAUL
 const _: () = assert!(STORE_BACKOFF_MS_MIN < STORE_BACKOFF_MS_MAX && STORE_MS_DEFAULT <= STORE_CONNECT_MS_MAX);
 const _: () = assert!(WATCH_QUIET_MS < WATCH_QUIET_MS_MAX);
 const _: () = assert!(CANDIDATE_BYTES_MAX < HOSTCALL_BYTES_MAX);
+const _: () = assert!(HTTP_HEADER_MS_MAX < HTTP_IDLE_MS_MAX && HTTP_STALL_MS_MAX < HTTP_IDLE_MS_MAX);
+const _: () = assert!(HTTP_HEADER_BYTES_MAX <= HTTP_BUFFER_BYTES_MAX);
+const _: () = assert!(HTTP_BODY_BYTES_MAX < HTTP_BODIES_BYTES_MAX);

@@ -1,1 +1,3 @@
 //! The front ends: bytes in, an engine call, bytes out. Know no Redis and no WebAssembly.
+
+pub mod http;

@@ -1,0 +1,111 @@
+//! The `Cache-Status` field (RFC 9211): how an answer came about, in the words of [`State`].
+//!
+//! `hit` and `fwd` exclude each other (§2.1); `ttl` is what is left and negative when stale (§2.4); `key` is the application's
+//! key, its foreign bytes as `%XX` because a string of RFC 8941 is ASCII. `detail` (§2.8) says which hit it was.
+
+use bytes::{BufMut, BytesMut};
+
+use crate::ports::metrics::State;
+
+/// Keys above it are left out of the field, so that one header never crowds out the others.
+const KEY_BYTES_SHOWN_MAX: usize = 512;
+
+/// Writes the field for a read that was answered in this state.
+pub fn write_read(out: &mut BytesMut, state: State, fresh_left_ms: Option<i64>, key: &[u8]) {
+    let detail = match state {
+        State::L1Hit => "l1",
+        State::StoreHit => "store",
+        other => other.as_str(),
+    };
+    if state.is_hit() {
+        out.put_slice(b"larder; hit");
+        if let Some(left_ms) = fresh_left_ms {
+            out.put_slice(b"; ttl=");
+            // Rounded down, so that 1 ms past is stale in whole seconds too.
+            out.put_slice(itoa::Buffer::new().format(left_ms.div_euclid(1000)).as_bytes());
+        }
+        write_key(out, key);
+        out.put_slice(b"; detail=");
+        out.put_slice(detail.as_bytes());
+    } else {
+        out.put_slice(b"larder; fwd=miss");
+        write_key(out, key);
+    }
+}
+
+/// Writes the field for a write: whether the value was stored, and if not, what stood against it.
+pub fn write_stored(out: &mut BytesMut, state: State, key: &[u8]) {
+    if state == State::Done {
+        out.put_slice(b"larder; stored");
+        write_key(out, key);
+    } else {
+        out.put_slice(b"larder; stored=?0");
+        write_key(out, key);
+        out.put_slice(b"; detail=");
+        out.put_slice(state.as_str().as_bytes());
+    }
+}
+
+fn write_key(out: &mut BytesMut, key: &[u8]) {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    if key.len() > KEY_BYTES_SHOWN_MAX {
+        return;
+    }
+    out.put_slice(b"; key=\"");
+    for &byte in key {
+        match byte {
+            b'"' | b'\\' => out.put_slice(&[b'\\', byte]),
+            // The per-cent sign too, or `%41` and `A` would look alike.
+            b'%' | 0..0x20 | 0x7F.. => {
+                out.put_slice(&[b'%', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+            }
+            _ => out.put_u8(byte),
+        }
+    }
+    out.put_u8(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::*;
+
+    #[track_caller]
+    fn check(write: impl Fn(&mut BytesMut), expected: &Expect) {
+        let mut out = BytesMut::new();
+        write(&mut out);
+        let text = String::from_utf8(out.to_vec()).unwrap();
+        assert!(text.bytes().all(|byte| (0x20..0x7F).contains(&byte)), "{text}");
+        expected.assert_eq(&text);
+    }
+
+    #[test]
+    fn reads() {
+        let read = |state, left, key: &'static [u8]| move |out: &mut BytesMut| write_read(out, state, left, key);
+        check(
+            read(State::L1Hit, Some(29_999), b"profile:user:42"),
+            &expect![[r#"larder; hit; ttl=29; key="profile:user:42"; detail=l1"#]],
+        );
+        check(read(State::StoreHit, None, b"k"), &expect![[r#"larder; hit; key="k"; detail=store"#]]);
+        check(read(State::Stale, Some(-1), b"k"), &expect![[r#"larder; hit; ttl=-1; key="k"; detail=stale"#]]);
+        check(read(State::Negative, Some(5_000), b"k"), &expect![[r#"larder; hit; ttl=5; key="k"; detail=negative"#]]);
+        check(read(State::Miss, None, b"k"), &expect![[r#"larder; fwd=miss; key="k""#]]);
+    }
+
+    #[test]
+    fn foreign_bytes_in_a_key_are_shown_as_hex() {
+        let read = |key: &'static [u8]| move |out: &mut BytesMut| write_read(out, State::Miss, None, key);
+        check(read(b"a\"b\\c%d e"), &expect![[r#"larder; fwd=miss; key="a\"b\\c%25d e""#]]);
+        check(read(b"\r\n\0\x7f\xff"), &expect![[r#"larder; fwd=miss; key="%0D%0A%00%7F%FF""#]]);
+        check(read(&[b'x'; KEY_BYTES_SHOWN_MAX + 1]), &expect!["larder; fwd=miss"]);
+    }
+
+    #[test]
+    fn writes() {
+        let stored = |state| move |out: &mut BytesMut| write_stored(out, state, b"k");
+        check(stored(State::Done), &expect![[r#"larder; stored; key="k""#]]);
+        check(stored(State::Passed), &expect![[r#"larder; stored=?0; key="k"; detail=passed"#]]);
+        check(stored(State::Unmet), &expect![[r#"larder; stored=?0; key="k"; detail=unmet"#]]);
+    }
+}

@@ -1,0 +1,117 @@
+//! One entry over HTTP: read, write, remove, explain.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Request, State as Of};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http_body_util::Full;
+
+use super::app::Shared;
+use super::errors::{Problem, ProblemKind};
+use super::etag::{ETag, if_none_match};
+use super::fields::{self, CACHE_STATUS};
+use super::{asked, body, target};
+use crate::engine::api::Answer;
+use crate::error::{Error, ErrorKind};
+use crate::ports::metrics::State;
+
+const CACHE: &str = "/v1/cache/";
+const EXPLAIN: &str = "/v1/explain/";
+
+/// The answer if L1 has it: no router, no future, no copy of the value. `None`: let [`read`] do it, and say what is wrong.
+pub fn hit(shared: &Shared, method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<Response<Full<Bytes>>> {
+    if !matches!(*method, Method::GET | Method::HEAD) || uri.query().is_some() {
+        return None;
+    }
+    let engine = &shared.engine;
+    let began_ns = engine.monotonic_ns();
+    let key = target::key(uri.path().strip_prefix(CACHE)?, shared.separator).ok()?;
+    let now_ms = engine.now_ms();
+    let hit = engine.hit(&key, now_ms)?;
+    let answer = Answer { value: None, state: State::L1Hit, age_ms: None, fresh_left_ms: None };
+    let response = found(headers, &key, &answer, hit.value().clone());
+    engine.count_hits(&hit, 1, engine.monotonic_ns().saturating_sub(began_ns));
+    Some(response)
+}
+
+/// `GET` and `HEAD /v1/cache/{domain}/{key}`.
+pub async fn read(Of(shared): Of<Arc<Shared>>, request: Request) -> Result<Response, Problem> {
+    let key = key(request.uri(), CACHE, shared.separator)?;
+    let mut answer = shared.engine.get(&key).await?;
+    match answer.value.take() {
+        Some(value) => Ok(found(request.headers(), &key, &answer, value).map(Body::new)),
+        None => Err(Problem::new(ProblemKind::Absent, "the key is absent")
+            .with_header(CACHE_STATUS, fields::absent(&answer, &key))),
+    }
+}
+
+/// `PUT /v1/cache/{domain}/{key}`.
+pub async fn write(Of(shared): Of<Arc<Shared>>, request: Request) -> Result<Response, Problem> {
+    let key = key(request.uri(), CACHE, shared.separator)?;
+    let options = asked::put(request.headers())?;
+    let value = body::read(request.into_body(), &shared.bodies).await?;
+    let state = shared.engine.set(&key, value, options).await?.state;
+    let status = fields::stored(state, &key);
+    if state == State::Unmet {
+        let detail = "the key is there already (If-None-Match: *) or is absent (If-Match: *); nothing was stored";
+        return Err(Problem::new(ProblemKind::Unmet, detail).with_header(CACHE_STATUS, status));
+    }
+    Ok((StatusCode::NO_CONTENT, [(CACHE_STATUS, status)]).into_response())
+}
+
+/// `DELETE /v1/cache/{domain}/{key}`.
+pub async fn remove(Of(shared): Of<Arc<Shared>>, request: Request) -> Result<StatusCode, Problem> {
+    let key = key(request.uri(), CACHE, shared.separator)?;
+    asked::delete(request.headers())?;
+    match shared.engine.delete(&[key.into()]).await? {
+        0 => Err(Problem::new(ProblemKind::Absent, "the key is absent; nothing was removed")),
+        _ => Ok(StatusCode::NO_CONTENT),
+    }
+}
+
+/// `GET /v1/explain/{domain}/{key}`.
+pub async fn explain(Of(shared): Of<Arc<Shared>>, uri: Uri) -> Result<Response, Problem> {
+    let key = key(&uri, EXPLAIN, shared.separator)?;
+    json(&shared.engine.explain(&key).await?)
+}
+
+/// An answer in JSON that is not to be stored on the way.
+///
+/// # Errors
+/// The value cannot be written as JSON: a defect of the host.
+pub fn json(value: &impl serde::Serialize) -> Result<Response, Problem> {
+    let body = serde_json::to_vec(value).map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))?;
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    Ok((headers, body).into_response())
+}
+
+fn found(request: &HeaderMap, key: &[u8], answer: &Answer, value: Bytes) -> Response<Full<Bytes>> {
+    let etag = ETag::of(&value);
+    let mut headers = fields::found(answer, etag, key);
+    let mut response = if if_none_match(request, etag) {
+        headers.remove(CONTENT_TYPE);
+        let mut response = Response::new(Full::default());
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        response
+    } else {
+        Response::new(Full::new(value))
+    };
+    *response.headers_mut() = headers;
+    response
+}
+
+/// The engine's key. A query is refused rather than dropped: it is nearly always a `?` of the key that was not encoded.
+fn key(uri: &Uri, prefix: &str, separator: u8) -> Result<Vec<u8>, Problem> {
+    if uri.query().is_some() {
+        let detail = "the path takes no query; a '?' in a key is written %3F";
+        return Err(Problem::new(ProblemKind::Error(ErrorKind::InvalidKey), detail));
+    }
+    Ok(target::key(uri.path().strip_prefix(prefix).unwrap_or_default(), separator)?)
+}

@@ -1,0 +1,29 @@
+//! The HTTP front end: `/v1/cache/…` for applications, the rest for operators.
+//!
+//! A request goes `connection` (bounds of time and size) → `service` (the short cut for a hit in L1) → `router` (everything
+//! else, from the one table in `routes`) → a handler → an engine call. Whatever goes wrong leaves as a problem document of
+//! `errors`.
+//!
+//! Deliberately absent: listening and the number of connections (the worker pool's), TLS and authentication (a proxy's), the
+//! content of `/metrics` (an exporter's, handed in).
+
+mod app;
+mod asked;
+mod body;
+mod cache_status;
+mod connection;
+mod entry;
+mod errors;
+mod etag;
+mod fields;
+mod openapi;
+mod operator;
+mod patience;
+mod router;
+mod routes;
+mod schemas;
+mod service;
+mod target;
+
+pub use self::app::{App, MetricsPage};
+pub use self::connection::serve_connection;

@@ -1,0 +1,81 @@
+//! From the table of routes to a router, and what answers where no route does.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::{HeaderMap, Method, Uri, header};
+use axum::routing::{MethodFilter, MethodRouter, on};
+
+use super::app::Shared;
+use super::errors::{Problem, ProblemKind};
+use super::routes::{Action, ROUTES, Route, Verb};
+use super::{entry, operator};
+
+/// A router of these routes, each with what `handler` gives for it.
+pub fn build<S: Clone + Send + Sync + 'static>(
+    routes: &[Route],
+    handler: impl Fn(Action, MethodFilter) -> MethodRouter<S>,
+) -> Router<S> {
+    routes
+        .iter()
+        .fold(Router::new(), |router, route| router.route(route.path, handler(route.action, filter(route.verb))))
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(method_not_allowed)
+}
+
+/// The handler of a route.
+pub fn handler(action: Action, method: MethodFilter) -> MethodRouter<Arc<Shared>> {
+    match action {
+        Action::ReadEntry => on(method, entry::read),
+        Action::WriteEntry => on(method, entry::write),
+        Action::RemoveEntry => on(method, entry::remove),
+        Action::ExplainEntry => on(method, entry::explain),
+        Action::ListPolicies => on(method, operator::policies),
+        Action::ShowPolicy => on(method, operator::policy),
+        Action::RollBackPolicy => on(method, operator::rollback),
+        Action::RemovePolicy => on(method, operator::remove_policy),
+        Action::Metrics => on(method, operator::metrics),
+        Action::Health => on(method, operator::health),
+        Action::Ready => on(method, operator::ready),
+        Action::OpenApi => on(method, operator::openapi),
+        Action::Index => on(method, operator::index),
+    }
+}
+
+/// Whether a page of another site, opened in somebody's browser, sends a request that changes something. Browsers send `Origin`
+/// with such requests and other programs do not; without this, any page could roll back the policies of a host on the
+/// reader's own machine.
+#[must_use]
+pub fn is_cross_site(method: &Method, headers: &HeaderMap) -> bool {
+    let Some(origin) = headers.get(header::ORIGIN) else { return false };
+    let origin = origin.to_str().unwrap_or_default();
+    let site = origin.split_once("://").map(|(_, site)| site.as_bytes());
+    !method.is_safe() && site != headers.get(header::HOST).map(|host| host.as_bytes())
+}
+
+/// The answer to such a request.
+#[must_use]
+pub fn cross_site() -> Problem {
+    Problem::new(ProblemKind::CrossSite, "the request comes from a page of another site (Origin differs from Host)")
+}
+
+async fn unknown_path(uri: Uri) -> Problem {
+    let mut paths: Vec<&str> = ROUTES.iter().map(|route| route.path).collect();
+    paths.dedup();
+    let known = paths.join(" ").replace('*', "");
+    Problem::new(ProblemKind::UnknownPath, format!("nothing is at {}; there are: {known}", uri.path()))
+}
+
+async fn method_not_allowed(method: Method) -> Problem {
+    Problem::new(ProblemKind::MethodNotAllowed, format!("the path does not know {method}; Allow names what it knows"))
+}
+
+const fn filter(verb: Verb) -> MethodFilter {
+    match verb {
+        Verb::Get => MethodFilter::GET,
+        Verb::Head => MethodFilter::HEAD,
+        Verb::Put => MethodFilter::PUT,
+        Verb::Post => MethodFilter::POST,
+        Verb::Delete => MethodFilter::DELETE,
+    }
+}

@@ -1,0 +1,222 @@
+//! The one table of routes: the router, the OpenAPI document, the page at `/` and the answer to an unknown path come from it.
+//!
+//! `HEAD` of a `GET` route works without a row of its own; the cache's stands here because it is a promise.
+
+/// A method that a route may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Verb {
+    Get,
+    Head,
+    Put,
+    Post,
+    Delete,
+}
+
+impl Verb {
+    /// As it stands in a request.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Put => "PUT",
+            Self::Post => "POST",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// What a route does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Action {
+    ReadEntry,
+    WriteEntry,
+    RemoveEntry,
+    ExplainEntry,
+    ListPolicies,
+    ShowPolicy,
+    RollBackPolicy,
+    RemovePolicy,
+    Metrics,
+    Health,
+    Ready,
+    OpenApi,
+    Index,
+}
+
+/// What an answer carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// No body.
+    None,
+    /// The bytes of a value.
+    Bytes,
+    /// Text.
+    Text,
+    /// JSON without a schema of its own.
+    Json,
+    /// JSON of this schema.
+    Schema(&'static str),
+}
+
+/// An answer that is no problem, or a problem that means something of its own on this route.
+#[derive(Clone, Copy, Debug)]
+pub struct Reply {
+    /// The status code.
+    pub status: u16,
+    /// When it is given.
+    pub when: &'static str,
+    /// What it carries.
+    pub content: Content,
+}
+
+/// A route.
+#[derive(Clone, Copy, Debug)]
+pub struct Route {
+    /// The method.
+    pub verb: Verb,
+    /// The path; `{*key}` takes the rest with its slashes.
+    pub path: &'static str,
+    /// What it does.
+    pub action: Action,
+    /// In a few words.
+    pub summary: &'static str,
+    /// What a caller has to know.
+    pub description: &'static str,
+    /// Request headers that matter, and what they do.
+    pub headers: &'static [(&'static str, &'static str)],
+    /// Its answers; whatever else goes wrong is a problem document.
+    pub replies: &'static [Reply],
+}
+
+const fn reply(status: u16, content: Content, when: &'static str) -> Reply {
+    Reply { status, when, content }
+}
+
+const PROBLEM: Content = Content::Schema("Problem");
+const STATUS: Content = Content::Schema("PolicyStatus");
+
+const READ: Route = Route {
+    verb: Verb::Get,
+    path: "/v1/cache/{domain}/{*key}",
+    action: Action::ReadEntry,
+    summary: "read a value",
+    description: "The key is the rest of the path, percent-decoded once. The engine's key is `{domain}{separator}{key}`; in the \
+                  domain `default` it is the key alone, as applications say it over RESP. `Cache-Status` (RFC 9211) says how \
+                  the answer came about; `max-age` less `Age` is the fresh time left. `ETag` is a hash of the bytes, the same on every node.",
+    headers: &[("If-None-Match", "entity tags that the client has, or `*`: 304 if the value is one of them")],
+    replies: &[
+        reply(200, Content::Bytes, "the value"),
+        reply(304, Content::None, "the client has it already"),
+        reply(404, PROBLEM, "the key is absent, or no policy serves the domain"),
+    ],
+};
+
+/// All routes, in the order in which people read them; those of one path stand together.
+pub const ROUTES: &[Route] = &[
+    READ,
+    Route { verb: Verb::Head, summary: "read what a value's answer says, without the value", ..READ },
+    Route {
+        verb: Verb::Put,
+        action: Action::WriteEntry,
+        summary: "write a value",
+        description: "The body is the value. The policy of the domain decides whether and for how long it is stored; \
+                      `Cache-Status` says `stored`, or `stored=?0` and why not.",
+        headers: &[
+            (
+                "Cache-Control",
+                "`max-age=N` asks for a lifetime of N seconds; `s-maxage` wins over it; `no-store` is refused",
+            ),
+            ("If-None-Match", "`*`: only if the key is absent; entity tags are refused"),
+            ("If-Match", "`*`: only if the key is present; entity tags are refused"),
+        ],
+        replies: &[
+            reply(204, Content::None, "done, as `Cache-Status` says"),
+            reply(412, PROBLEM, "the condition does not hold; nothing was stored"),
+            reply(413, PROBLEM, "the body is too large"),
+        ],
+        ..READ
+    },
+    Route {
+        verb: Verb::Delete,
+        action: Action::RemoveEntry,
+        summary: "remove a value",
+        description: "Removes whatever the key holds.",
+        headers: &[],
+        replies: &[reply(204, Content::None, "it was removed"), reply(404, PROBLEM, "the key is absent")],
+        ..READ
+    },
+    Route {
+        verb: Verb::Get,
+        path: "/v1/explain/{domain}/{*key}",
+        action: Action::ExplainEntry,
+        summary: "explain how a key is answered, and why",
+        description: "Everything that the host knows about the key; nothing is changed, loaded or counted.",
+        headers: &[],
+        replies: &[reply(200, Content::Schema("Explanation"), "the explanation")],
+    },
+    Route {
+        verb: Verb::Get,
+        path: "/v1/policies",
+        action: Action::ListPolicies,
+        summary: "list the policies",
+        description: "All domains that have or had a policy since the start, in order of their names.",
+        headers: &[],
+        replies: &[reply(200, Content::Schema("PolicyList"), "the policies")],
+    },
+    Route {
+        verb: Verb::Get,
+        path: "/v1/policies/{domain}",
+        action: Action::ShowPolicy,
+        summary: "show where a domain's policy stands",
+        description: "Generation, digest, state, history, and why the newest file does not serve, if it does not.",
+        headers: &[],
+        replies: &[reply(200, STATUS, "the policy"), reply(404, PROBLEM, "there is no such domain")],
+    },
+    Route {
+        verb: Verb::Delete,
+        path: "/v1/policies/{domain}",
+        action: Action::RemovePolicy,
+        summary: "take a domain out of service whose file is gone",
+        description: "A deleted file leaves its policy serving until this is called or the host starts again.",
+        headers: &[],
+        replies: &[
+            reply(204, Content::None, "it serves no more"),
+            reply(404, PROBLEM, "there is no such domain"),
+            reply(409, PROBLEM, "the file is still in the folder"),
+        ],
+    },
+    Route {
+        verb: Verb::Post,
+        path: "/v1/policies/{domain}/rollback",
+        action: Action::RollBackPolicy,
+        summary: "put the previous policy of a domain back into service",
+        description: "It serves until the domain's file changes again. The body is empty.",
+        headers: &[],
+        replies: &[
+            reply(200, STATUS, "the policy that serves now"),
+            reply(404, PROBLEM, "there is no such domain"),
+            reply(409, PROBLEM, "there is nothing to roll back to"),
+        ],
+    },
+    page("/metrics", Action::Metrics, "metrics for Prometheus", TEXT),
+    page("/healthz", Action::Health, "whether the process is up", TEXT),
+    page(
+        "/readyz",
+        Action::Ready,
+        "whether the store answers and the policies are loaded",
+        &[
+            reply(200, Content::Text, "they are"),
+            reply(503, PROBLEM, "not yet, or not any more: the problem says what is missing"),
+        ],
+    ),
+    page("/openapi.json", Action::OpenApi, "this interface as an OpenAPI document", &[reply(200, Content::Json, "it")]),
+    page("/", Action::Index, "what there is", TEXT),
+];
+
+const TEXT: &[Reply] = &[reply(200, Content::Text, "the page")];
+
+/// A route that takes nothing.
+const fn page(path: &'static str, action: Action, summary: &'static str, replies: &'static [Reply]) -> Route {
+    Route { verb: Verb::Get, path, action, summary, description: "", headers: &[], replies }
+}

@@ -1,0 +1,86 @@
+//! One request: the short cut for a hit, the router for the rest.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::body::Body;
+use axum::response::IntoResponse;
+use bytes::Bytes;
+use http_body_util::{Either, Full};
+use hyper::body::Incoming;
+use hyper::{Request, Response};
+
+use super::app::App;
+use super::patience::Phase;
+use super::{entry, router};
+
+/// A hit's body is the value itself; any other is the router's.
+type Answer = Response<Either<Full<Bytes>, Body>>;
+
+/// Answers the requests of one connection.
+pub struct HttpService {
+    app: App,
+    phase: Arc<Phase>,
+}
+
+impl HttpService {
+    /// The service of a connection in this phase.
+    pub const fn new(app: App, phase: Arc<Phase>) -> Self {
+        Self { app, phase }
+    }
+}
+
+impl hyper::service::Service<Request<Incoming>> for HttpService {
+    type Response = Answer;
+    type Error = Infallible;
+    type Future = Answering;
+
+    fn call(&self, request: Request<Incoming>) -> Answering {
+        let shared = &self.app.shared;
+        shared.engine.metrics().http_requests.increment();
+        self.phase.request();
+        if let Some(response) = entry::hit(shared, request.method(), request.uri(), request.headers()) {
+            return Answering::Now(Some(response.map(Either::Left)));
+        }
+        let serving = self.phase.serve();
+        let routed = route(self.app.clone(), request);
+        Answering::Later(Box::pin(async move {
+            let response = routed.await;
+            drop(serving);
+            response.map(Either::Right)
+        }))
+    }
+}
+
+async fn route(app: App, request: Request<Incoming>) -> Response<Body> {
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let response = if router::is_cross_site(&method, request.headers()) {
+        router::cross_site().into_response()
+    } else {
+        let mut router = app.router;
+        let Ok(response) = tower_service::Service::call(&mut router, request).await;
+        response
+    };
+    tracing::debug!(%method, path = uri.path(), status = response.status().as_u16(), "answered over HTTP");
+    response
+}
+
+/// An answer that is there, or one that comes.
+pub enum Answering {
+    Now(Option<Answer>),
+    Later(Pin<Box<dyn Future<Output = Answer> + Send>>),
+}
+
+impl Future for Answering {
+    type Output = Result<Answer, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.get_mut() {
+            Self::Now(answer) => Poll::Ready(Ok(answer.take().expect("an answer is taken once"))),
+            Self::Later(answer) => answer.as_mut().poll(cx).map(Ok),
+        }
+    }
+}
