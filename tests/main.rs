@@ -2,4 +2,5 @@
 
 #![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "tests of real servers wait in real time")]
 
+mod bindings;
 mod tidy;
