@@ -369,9 +369,9 @@ macro_rules! __export_has_events_impl {
         : () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.61.1:larder:policy@0.1.0:has-events:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 3452] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 3462] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xfb\x19\x01A\x02\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x85\x1a\x01A\x02\x01\
 A\x16\x01B\x04\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x17larder:po\
 licy/log@0.1.0\x05\0\x01B\x03\x01ks\x01@\x01\x04names\0\0\x04\0\x03get\x01\x01\x03\
@@ -438,17 +438,17 @@ p-msw\x0cmax-stale-ms\x11\x12early-refresh-betav\x0ejitter-percent}\x05l1-ms\x11
 \x04\0\x08lifetime\x03\0\x1d\x01r\x02\x08fresh-msw\x04tags\x1c\x04\0\x07absence\x03\
 \0\x1f\x01q\x04\x05store\x01\x1e\0\x06absent\x01\x20\0\x04pass\x01y\0\x06refuse\x01\
 \x09\0\x04\0\x09admission\x03\0!\x01m\x02\x03raw\x09enveloped\x04\0\x08encoding\x03\
-\0#\x01m\x02\x06domain\x08verbatim\x04\0\x09key-scope\x03\0%\x01n\x02\x0fcandida\
-te-bytes\x12all-origin-headers\x04\0\x05wants\x03\0'\x01r\x07\x07versions\x0bkey\
--versions\x09key-scope&\x08encoding$\x06shapes\x03\x05wants(\x07tick-ms\x1b\x04\0\
-\x0bdescription\x03\0)\x01q\x05\x03key\x01s\0\x03tag\x01s\0\x06prefix\x01s\0\x07\
-pattern\x01s\0\x06domain\0\0\x04\0\x08selector\x03\0+\x03\0\x19larder:policy/typ\
-es@0.1.0\x05\x09\x02\x03\0\x08\x08selector\x01B\x08\x02\x03\x02\x01\x0a\x04\0\x08\
-selector\x03\0\0\x01r\x02\x04kinds\x07payloads\x04\0\x05event\x03\0\x02\x01p\x01\
-\x01j\x01\x04\x01s\x01@\x01\x05event\x03\0\x05\x04\0\x08on-event\x01\x06\x04\0\x1a\
-larder:policy/events@0.1.0\x05\x0b\x04\0\x1elarder:policy/has-events@0.1.0\x04\0\
-\x0b\x10\x01\0\x0ahas-events\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0d\
-wit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
+\0#\x01m\x02\x06domain\x08verbatim\x04\0\x09key-scope\x03\0%\x01n\x03\x0fcandida\
+te-bytes\x12all-origin-headers\x09raw-reads\x04\0\x05wants\x03\0'\x01r\x07\x07ve\
+rsions\x0bkey-versions\x09key-scope&\x08encoding$\x06shapes\x03\x05wants(\x07tic\
+k-ms\x1b\x04\0\x0bdescription\x03\0)\x01q\x05\x03key\x01s\0\x03tag\x01s\0\x06pre\
+fix\x01s\0\x07pattern\x01s\0\x06domain\0\0\x04\0\x08selector\x03\0+\x03\0\x19lar\
+der:policy/types@0.1.0\x05\x09\x02\x03\0\x08\x08selector\x01B\x08\x02\x03\x02\x01\
+\x0a\x04\0\x08selector\x03\0\0\x01r\x02\x04kinds\x07payloads\x04\0\x05event\x03\0\
+\x02\x01p\x01\x01j\x01\x04\x01s\x01@\x01\x05event\x03\0\x05\x04\0\x08on-event\x01\
+\x06\x04\0\x1alarder:policy/events@0.1.0\x05\x0b\x04\0\x1elarder:policy/has-even\
+ts@0.1.0\x04\0\x0b\x10\x01\0\x0ahas-events\x03\0\0\0G\x09producers\x01\x0cproces\
+sed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
         };
     };
 }
@@ -461,8 +461,8 @@ pub use __export_has_events_impl as export_has_events;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 3387] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x9a\x19\x01A\x02\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 3397] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xa4\x19\x01A\x02\x01\
 A\x13\x01B\x04\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x17larder:po\
 licy/log@0.1.0\x05\0\x01B\x03\x01ks\x01@\x01\x04names\0\0\x04\0\x03get\x01\x01\x03\
@@ -529,12 +529,12 @@ p-msw\x0cmax-stale-ms\x11\x12early-refresh-betav\x0ejitter-percent}\x05l1-ms\x11
 \x04\0\x08lifetime\x03\0\x1d\x01r\x02\x08fresh-msw\x04tags\x1c\x04\0\x07absence\x03\
 \0\x1f\x01q\x04\x05store\x01\x1e\0\x06absent\x01\x20\0\x04pass\x01y\0\x06refuse\x01\
 \x09\0\x04\0\x09admission\x03\0!\x01m\x02\x03raw\x09enveloped\x04\0\x08encoding\x03\
-\0#\x01m\x02\x06domain\x08verbatim\x04\0\x09key-scope\x03\0%\x01n\x02\x0fcandida\
-te-bytes\x12all-origin-headers\x04\0\x05wants\x03\0'\x01r\x07\x07versions\x0bkey\
--versions\x09key-scope&\x08encoding$\x06shapes\x03\x05wants(\x07tick-ms\x1b\x04\0\
-\x0bdescription\x03\0)\x01q\x05\x03key\x01s\0\x03tag\x01s\0\x06prefix\x01s\0\x07\
-pattern\x01s\0\x06domain\0\0\x04\0\x08selector\x03\0+\x03\0\x19larder:policy/typ\
-es@0.1.0\x05\x09\x04\0>larder:policy/has-events-with-all-of-its-exports-removed@\
-0.1.0\x04\0\x0b0\x01\0*has-events-with-all-of-its-exports-removed\x03\0\0\0G\x09\
-producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rus\
-t\x060.61.1";
+\0#\x01m\x02\x06domain\x08verbatim\x04\0\x09key-scope\x03\0%\x01n\x03\x0fcandida\
+te-bytes\x12all-origin-headers\x09raw-reads\x04\0\x05wants\x03\0'\x01r\x07\x07ve\
+rsions\x0bkey-versions\x09key-scope&\x08encoding$\x06shapes\x03\x05wants(\x07tic\
+k-ms\x1b\x04\0\x0bdescription\x03\0)\x01q\x05\x03key\x01s\0\x03tag\x01s\0\x06pre\
+fix\x01s\0\x07pattern\x01s\0\x06domain\0\0\x04\0\x08selector\x03\0+\x03\0\x19lar\
+der:policy/types@0.1.0\x05\x09\x04\0>larder:policy/has-events-with-all-of-its-ex\
+ports-removed@0.1.0\x04\0\x0b0\x01\0*has-events-with-all-of-its-exports-removed\x03\
+\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-\
+bindgen-rust\x060.61.1";

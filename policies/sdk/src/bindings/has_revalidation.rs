@@ -354,9 +354,9 @@ macro_rules! __export_has_revalidation_impl {
         (link_section =
         "component-type:wit-bindgen:0.61.1:larder:policy@0.1.0:has-revalidation:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 3647] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 3657] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xb8\x1b\x01A\x02\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xc2\x1b\x01A\x02\x01\
 A\x16\x01B\x04\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x17larder:po\
 licy/log@0.1.0\x05\0\x01B\x03\x01ks\x01@\x01\x04names\0\0\x04\0\x03get\x01\x01\x03\
@@ -423,21 +423,21 @@ p-msw\x0cmax-stale-ms\x11\x12early-refresh-betav\x0ejitter-percent}\x05l1-ms\x11
 \x04\0\x08lifetime\x03\0\x1d\x01r\x02\x08fresh-msw\x04tags\x1c\x04\0\x07absence\x03\
 \0\x1f\x01q\x04\x05store\x01\x1e\0\x06absent\x01\x20\0\x04pass\x01y\0\x06refuse\x01\
 \x09\0\x04\0\x09admission\x03\0!\x01m\x02\x03raw\x09enveloped\x04\0\x08encoding\x03\
-\0#\x01m\x02\x06domain\x08verbatim\x04\0\x09key-scope\x03\0%\x01n\x02\x0fcandida\
-te-bytes\x12all-origin-headers\x04\0\x05wants\x03\0'\x01r\x07\x07versions\x0bkey\
--versions\x09key-scope&\x08encoding$\x06shapes\x03\x05wants(\x07tick-ms\x1b\x04\0\
-\x0bdescription\x03\0)\x01q\x05\x03key\x01s\0\x03tag\x01s\0\x06prefix\x01s\0\x07\
-pattern\x01s\0\x06domain\0\0\x04\0\x08selector\x03\0+\x03\0\x19larder:policy/typ\
-es@0.1.0\x05\x09\x02\x03\0\x08\x07request\x01B\x0a\x02\x03\x02\x01\x0a\x04\0\x07\
-request\x03\0\0\x01m\x03\x05stale\x0estale-if-error\x0binvalidated\x04\0\x0centr\
-y-status\x03\0\x02\x01r\x06\x07request\x01\x06status\x03\x06age-msw\x0asize-byte\
-sy\x07load-msy\x0eorigin-healthy\x7f\x04\0\x0bentry-state\x03\0\x04\x01q\x05\x0a\
-as-stamped\0\0\x11serve-and-refresh\0\0\x06extend\x01y\0\x0aload-first\0\0\x04dr\
-op\0\0\x04\0\x07verdict\x03\0\x06\x01@\x01\x05entry\x05\0\x07\x04\0\x0arevalidat\
-e\x01\x08\x04\0\x20larder:policy/revalidation@0.1.0\x05\x0b\x04\0$larder:policy/\
-has-revalidation@0.1.0\x04\0\x0b\x16\x01\0\x10has-revalidation\x03\0\0\0G\x09pro\
-ducers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x06\
-0.61.1";
+\0#\x01m\x02\x06domain\x08verbatim\x04\0\x09key-scope\x03\0%\x01n\x03\x0fcandida\
+te-bytes\x12all-origin-headers\x09raw-reads\x04\0\x05wants\x03\0'\x01r\x07\x07ve\
+rsions\x0bkey-versions\x09key-scope&\x08encoding$\x06shapes\x03\x05wants(\x07tic\
+k-ms\x1b\x04\0\x0bdescription\x03\0)\x01q\x05\x03key\x01s\0\x03tag\x01s\0\x06pre\
+fix\x01s\0\x07pattern\x01s\0\x06domain\0\0\x04\0\x08selector\x03\0+\x03\0\x19lar\
+der:policy/types@0.1.0\x05\x09\x02\x03\0\x08\x07request\x01B\x0a\x02\x03\x02\x01\
+\x0a\x04\0\x07request\x03\0\0\x01m\x03\x05stale\x0estale-if-error\x0binvalidated\
+\x04\0\x0centry-status\x03\0\x02\x01r\x06\x07request\x01\x06status\x03\x06age-ms\
+w\x0asize-bytesy\x07load-msy\x0eorigin-healthy\x7f\x04\0\x0bentry-state\x03\0\x04\
+\x01q\x05\x0aas-stamped\0\0\x11serve-and-refresh\0\0\x06extend\x01y\0\x0aload-fi\
+rst\0\0\x04drop\0\0\x04\0\x07verdict\x03\0\x06\x01@\x01\x05entry\x05\0\x07\x04\0\
+\x0arevalidate\x01\x08\x04\0\x20larder:policy/revalidation@0.1.0\x05\x0b\x04\0$l\
+arder:policy/has-revalidation@0.1.0\x04\0\x0b\x16\x01\0\x10has-revalidation\x03\0\
+\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bi\
+ndgen-rust\x060.61.1";
         };
     };
 }
@@ -450,8 +450,8 @@ pub use __export_has_revalidation_impl as export_has_revalidation;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 3399] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xa0\x19\x01A\x02\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 3409] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xaa\x19\x01A\x02\x01\
 A\x13\x01B\x04\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x17larder:po\
 licy/log@0.1.0\x05\0\x01B\x03\x01ks\x01@\x01\x04names\0\0\x04\0\x03get\x01\x01\x03\
@@ -518,12 +518,12 @@ p-msw\x0cmax-stale-ms\x11\x12early-refresh-betav\x0ejitter-percent}\x05l1-ms\x11
 \x04\0\x08lifetime\x03\0\x1d\x01r\x02\x08fresh-msw\x04tags\x1c\x04\0\x07absence\x03\
 \0\x1f\x01q\x04\x05store\x01\x1e\0\x06absent\x01\x20\0\x04pass\x01y\0\x06refuse\x01\
 \x09\0\x04\0\x09admission\x03\0!\x01m\x02\x03raw\x09enveloped\x04\0\x08encoding\x03\
-\0#\x01m\x02\x06domain\x08verbatim\x04\0\x09key-scope\x03\0%\x01n\x02\x0fcandida\
-te-bytes\x12all-origin-headers\x04\0\x05wants\x03\0'\x01r\x07\x07versions\x0bkey\
--versions\x09key-scope&\x08encoding$\x06shapes\x03\x05wants(\x07tick-ms\x1b\x04\0\
-\x0bdescription\x03\0)\x01q\x05\x03key\x01s\0\x03tag\x01s\0\x06prefix\x01s\0\x07\
-pattern\x01s\0\x06domain\0\0\x04\0\x08selector\x03\0+\x03\0\x19larder:policy/typ\
-es@0.1.0\x05\x09\x04\0Dlarder:policy/has-revalidation-with-all-of-its-exports-re\
-moved@0.1.0\x04\0\x0b6\x01\00has-revalidation-with-all-of-its-exports-removed\x03\
-\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-\
-bindgen-rust\x060.61.1";
+\0#\x01m\x02\x06domain\x08verbatim\x04\0\x09key-scope\x03\0%\x01n\x03\x0fcandida\
+te-bytes\x12all-origin-headers\x09raw-reads\x04\0\x05wants\x03\0'\x01r\x07\x07ve\
+rsions\x0bkey-versions\x09key-scope&\x08encoding$\x06shapes\x03\x05wants(\x07tic\
+k-ms\x1b\x04\0\x0bdescription\x03\0)\x01q\x05\x03key\x01s\0\x03tag\x01s\0\x06pre\
+fix\x01s\0\x07pattern\x01s\0\x06domain\0\0\x04\0\x08selector\x03\0+\x03\0\x19lar\
+der:policy/types@0.1.0\x05\x09\x04\0Dlarder:policy/has-revalidation-with-all-of-\
+its-exports-removed@0.1.0\x04\0\x0b6\x01\00has-revalidation-with-all-of-its-expo\
+rts-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x07\
+0.258.3\x10wit-bindgen-rust\x060.61.1";

@@ -6347,7 +6347,9 @@ pub mod larder {
                 struct Wants : u8 { #[doc = " The value's bytes."] const CANDIDATE_BYTES
                 = 1 << 0; #[doc =
                 " All headers of the origin's answer, not only the validators and `cache-control`."]
-                const ALL_ORIGIN_HEADERS = 1 << 1; }
+                const ALL_ORIGIN_HEADERS = 1 << 1; #[doc =
+                " To be asked by `admit` when a raw value is read from the store, which knows no lifetime but its expiry. What"]
+                #[doc = " raw values that slide need."] const RAW_READS = 1 << 2; }
             }
             /// What a policy says of itself, once, when it is loaded.
             #[derive(Clone, PartialEq)]
@@ -7852,9 +7854,9 @@ macro_rules! __export_policy_impl {
         : () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.61.1:larder:policy@0.1.0:policy:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 3684] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 3694] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xe7\x1b\x01A\x02\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xf1\x1b\x01A\x02\x01\
 A\x1b\x01B\x04\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x17larder:po\
 licy/log@0.1.0\x05\0\x01B\x03\x01ks\x01@\x01\x04names\0\0\x04\0\x03get\x01\x01\x03\
@@ -7921,24 +7923,24 @@ p-msw\x0cmax-stale-ms\x11\x12early-refresh-betav\x0ejitter-percent}\x05l1-ms\x11
 \x04\0\x08lifetime\x03\0\x1d\x01r\x02\x08fresh-msw\x04tags\x1c\x04\0\x07absence\x03\
 \0\x1f\x01q\x04\x05store\x01\x1e\0\x06absent\x01\x20\0\x04pass\x01y\0\x06refuse\x01\
 \x09\0\x04\0\x09admission\x03\0!\x01m\x02\x03raw\x09enveloped\x04\0\x08encoding\x03\
-\0#\x01m\x02\x06domain\x08verbatim\x04\0\x09key-scope\x03\0%\x01n\x02\x0fcandida\
-te-bytes\x12all-origin-headers\x04\0\x05wants\x03\0'\x01r\x07\x07versions\x0bkey\
--versions\x09key-scope&\x08encoding$\x06shapes\x03\x05wants(\x07tick-ms\x1b\x04\0\
-\x0bdescription\x03\0)\x01q\x05\x03key\x01s\0\x03tag\x01s\0\x06prefix\x01s\0\x07\
-pattern\x01s\0\x06domain\0\0\x04\0\x08selector\x03\0+\x03\0\x19larder:policy/typ\
-es@0.1.0\x05\x09\x02\x03\0\x08\x0bdescription\x02\x03\0\x08\x07request\x02\x03\0\
-\x08\x04plan\x02\x03\0\x08\x07refusal\x02\x03\0\x08\x09candidate\x02\x03\0\x08\x09\
-admission\x01B\x1a\x02\x03\x02\x01\x0a\x04\0\x0bdescription\x03\0\0\x02\x03\x02\x01\
-\x0b\x04\0\x07request\x03\0\x02\x02\x03\x02\x01\x0c\x04\0\x08key-plan\x03\0\x04\x02\
-\x03\x02\x01\x0d\x04\0\x07refusal\x03\0\x06\x02\x03\x02\x01\x0e\x04\0\x09candida\
-te\x03\0\x08\x02\x03\x02\x01\x0f\x04\0\x09admission\x03\0\x0a\x01o\x02ss\x01p\x0c\
-\x01j\x01\x01\x01s\x01@\x01\x08settings\x0d\0\x0e\x04\0\x08describe\x01\x0f\x01j\
-\x01\x05\x01\x07\x01@\x01\x07request\x03\0\x10\x04\0\x04plan\x01\x11\x01p\x03\x01\
-p\x10\x01@\x01\x08requests\x12\0\x13\x04\0\x0aplan-batch\x01\x14\x01@\x02\x07req\
-uest\x03\x09candidate\x09\0\x0b\x04\0\x05admit\x01\x15\x04\0\x19larder:policy/ru\
-les@0.1.0\x05\x10\x04\0\x1alarder:policy/policy@0.1.0\x04\0\x0b\x0c\x01\0\x06pol\
-icy\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10\
-wit-bindgen-rust\x060.61.1";
+\0#\x01m\x02\x06domain\x08verbatim\x04\0\x09key-scope\x03\0%\x01n\x03\x0fcandida\
+te-bytes\x12all-origin-headers\x09raw-reads\x04\0\x05wants\x03\0'\x01r\x07\x07ve\
+rsions\x0bkey-versions\x09key-scope&\x08encoding$\x06shapes\x03\x05wants(\x07tic\
+k-ms\x1b\x04\0\x0bdescription\x03\0)\x01q\x05\x03key\x01s\0\x03tag\x01s\0\x06pre\
+fix\x01s\0\x07pattern\x01s\0\x06domain\0\0\x04\0\x08selector\x03\0+\x03\0\x19lar\
+der:policy/types@0.1.0\x05\x09\x02\x03\0\x08\x0bdescription\x02\x03\0\x08\x07req\
+uest\x02\x03\0\x08\x04plan\x02\x03\0\x08\x07refusal\x02\x03\0\x08\x09candidate\x02\
+\x03\0\x08\x09admission\x01B\x1a\x02\x03\x02\x01\x0a\x04\0\x0bdescription\x03\0\0\
+\x02\x03\x02\x01\x0b\x04\0\x07request\x03\0\x02\x02\x03\x02\x01\x0c\x04\0\x08key\
+-plan\x03\0\x04\x02\x03\x02\x01\x0d\x04\0\x07refusal\x03\0\x06\x02\x03\x02\x01\x0e\
+\x04\0\x09candidate\x03\0\x08\x02\x03\x02\x01\x0f\x04\0\x09admission\x03\0\x0a\x01\
+o\x02ss\x01p\x0c\x01j\x01\x01\x01s\x01@\x01\x08settings\x0d\0\x0e\x04\0\x08descr\
+ibe\x01\x0f\x01j\x01\x05\x01\x07\x01@\x01\x07request\x03\0\x10\x04\0\x04plan\x01\
+\x11\x01p\x03\x01p\x10\x01@\x01\x08requests\x12\0\x13\x04\0\x0aplan-batch\x01\x14\
+\x01@\x02\x07request\x03\x09candidate\x09\0\x0b\x04\0\x05admit\x01\x15\x04\0\x19\
+larder:policy/rules@0.1.0\x05\x10\x04\0\x1alarder:policy/policy@0.1.0\x04\0\x0b\x0c\
+\x01\0\x06policy\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-componen\
+t\x070.258.3\x10wit-bindgen-rust\x060.61.1";
         };
     };
 }
@@ -7951,8 +7953,8 @@ pub use __export_policy_impl as export_policy;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 3379] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x96\x19\x01A\x02\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 3389] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xa0\x19\x01A\x02\x01\
 A\x13\x01B\x04\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x03\0\x17larder:po\
 licy/log@0.1.0\x05\0\x01B\x03\x01ks\x01@\x01\x04names\0\0\x04\0\x03get\x01\x01\x03\
@@ -8019,12 +8021,12 @@ p-msw\x0cmax-stale-ms\x11\x12early-refresh-betav\x0ejitter-percent}\x05l1-ms\x11
 \x04\0\x08lifetime\x03\0\x1d\x01r\x02\x08fresh-msw\x04tags\x1c\x04\0\x07absence\x03\
 \0\x1f\x01q\x04\x05store\x01\x1e\0\x06absent\x01\x20\0\x04pass\x01y\0\x06refuse\x01\
 \x09\0\x04\0\x09admission\x03\0!\x01m\x02\x03raw\x09enveloped\x04\0\x08encoding\x03\
-\0#\x01m\x02\x06domain\x08verbatim\x04\0\x09key-scope\x03\0%\x01n\x02\x0fcandida\
-te-bytes\x12all-origin-headers\x04\0\x05wants\x03\0'\x01r\x07\x07versions\x0bkey\
--versions\x09key-scope&\x08encoding$\x06shapes\x03\x05wants(\x07tick-ms\x1b\x04\0\
-\x0bdescription\x03\0)\x01q\x05\x03key\x01s\0\x03tag\x01s\0\x06prefix\x01s\0\x07\
-pattern\x01s\0\x06domain\0\0\x04\0\x08selector\x03\0+\x03\0\x19larder:policy/typ\
-es@0.1.0\x05\x09\x04\0:larder:policy/policy-with-all-of-its-exports-removed@0.1.\
-0\x04\0\x0b,\x01\0&policy-with-all-of-its-exports-removed\x03\0\0\0G\x09producer\
-s\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.6\
-1.1";
+\0#\x01m\x02\x06domain\x08verbatim\x04\0\x09key-scope\x03\0%\x01n\x03\x0fcandida\
+te-bytes\x12all-origin-headers\x09raw-reads\x04\0\x05wants\x03\0'\x01r\x07\x07ve\
+rsions\x0bkey-versions\x09key-scope&\x08encoding$\x06shapes\x03\x05wants(\x07tic\
+k-ms\x1b\x04\0\x0bdescription\x03\0)\x01q\x05\x03key\x01s\0\x03tag\x01s\0\x06pre\
+fix\x01s\0\x07pattern\x01s\0\x06domain\0\0\x04\0\x08selector\x03\0+\x03\0\x19lar\
+der:policy/types@0.1.0\x05\x09\x04\0:larder:policy/policy-with-all-of-its-export\
+s-removed@0.1.0\x04\0\x0b,\x01\0&policy-with-all-of-its-exports-removed\x03\0\0\0\
+G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindge\
+n-rust\x060.61.1";
