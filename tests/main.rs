@@ -4,3 +4,4 @@
 
 mod bindings;
 mod tidy;
+mod toolchain;

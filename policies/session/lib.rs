@@ -1,6 +1,8 @@
 //! Sessions, `session:{sessionId}`: the application's own bytes or fields, gone an hour after their last use.
 //!
 //! Never stale: a session that is over must not let anybody in. Raw, so that other users of the store read them.
+//! There is one lifetime for all: a raw value cannot say which one it was written with, so a shorter one that a
+//! write asks for would be stretched by the first read.
 
 use std::time::Duration;
 
@@ -15,7 +17,8 @@ impl Rules for Session {
         let policy = Self { ttl: settings.duration("ttl", hours(1))? };
         let key_version = settings.text("key_version", "v1");
         let description =
-            Description::new(env!("CARGO_PKG_VERSION")).key_version(key_version).shapes(Shapes::VALUE | Shapes::HASH);
+            Description::new(env!("CARGO_PKG_VERSION")).key_version(key_version).shapes(Shapes::VALUE | Shapes::HASH)
+            .wants(Wants::RAW_READS);
         Ok((policy, description))
     }
 
@@ -26,8 +29,8 @@ impl Rules for Session {
         }
     }
 
-    fn admit(&self, _request: &Request, candidate: &Candidate) -> Admission {
-        Lifetime::fresh(self.ttl).at_most(candidate.asked_ttl()).sliding().never_stale().into()
+    fn admit(&self, _request: &Request, _candidate: &Candidate) -> Admission {
+        Lifetime::fresh(self.ttl).sliding().never_stale().into()
     }
 }
 
@@ -54,8 +57,8 @@ mod tests {
     }
 
     #[test]
-    fn a_session_slides_for_an_hour_or_less_if_asked_and_is_never_stale() {
-        for (asked_ttl_ms, fresh_ms) in [(None, 3_600_000), (Some(60_000), 60_000), (Some(7_200_000), 3_600_000)] {
+    fn a_session_slides_for_an_hour_whatever_was_asked_and_is_never_stale() {
+        for asked_ttl_ms in [None, Some(60_000), Some(7_200_000)] {
             let candidate = Candidate {
                 cause: Cause::Write,
                 size_bytes: 1,
@@ -65,7 +68,7 @@ mod tests {
                 load_ms: 0,
                 bytes: None,
             };
-            let wanted = Lifetime { max_stale_ms: Some(0), ..Lifetime::fresh(milliseconds(fresh_ms)).sliding() };
+            let wanted = Lifetime { max_stale_ms: Some(0), ..Lifetime::fresh(hours(1)).sliding() };
             assert_eq!(session().admit(&request("f3a9"), &candidate), wanted.into());
         }
     }
