@@ -28,4 +28,5 @@ pub mod engine;
 pub mod error;
 pub mod limits;
 pub mod ports;
+pub mod toolchain;
 pub mod wire;

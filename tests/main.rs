@@ -2,6 +2,8 @@
 
 #![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "tests of real servers wait in real time")]
 
+mod bindings;
 mod engine;
 mod support;
 mod tidy;
+mod toolchain;
