@@ -1,0 +1,111 @@
+//! Memory of one 100-byte entry: what the resident memory grows by, divided by the entries, against Redis.
+
+use anyhow::{Context, Result, ensure};
+
+use super::Bench;
+use super::client::{Reply, Resp, http_get};
+use super::machine::resident_bytes;
+use super::server::Server;
+
+/// Commands in flight while the keys are written and read.
+const BATCH: usize = 1_000;
+/// Larder's own time to live of a profile, so that Redis keeps an expiry for each key too.
+const TTL_MS: &str = "86400000";
+
+/// So that L1 holds all of them.
+const ROOM: &[&str] = &["--set", "l1.size=1GiB"];
+
+/// The section's table.
+pub(super) fn run(bench: &Bench) -> Result<String> {
+    let entries = bench.pick(500_000, 100_000);
+    let policies = bench.policies("policies", "profile")?;
+
+    let redis = Server::redis(bench)?;
+    let empty = redis_resident(&redis)?;
+    write(&mut redis.connect()?, "chat:v1:profile:user:", entries)?;
+    let theirs = (redis_resident(&redis)? - empty) as f64 / entries as f64;
+    drop(redis);
+
+    let redis = Server::redis(bench)?;
+    let store = format!("redis://127.0.0.1:{}", redis.resp);
+    let l1 = grown(&Server::larder(bench, &policies, &store, "profile", ROOM)?, entries)?;
+    drop(redis);
+    let both = grown(&Server::larder(bench, &policies, "memory", "profile", ROOM)?, entries)?;
+
+    Ok([
+        format!("### Resident memory per 100-byte entry ({entries} entries, 24 h expiry each)"),
+        String::new(),
+        "| what | bytes per entry | ÷ Redis | goal |\n|---|---|---|---|".to_owned(),
+        format!("| Redis (`used_memory_rss`) | {theirs:.0} | 1 | |"),
+        format!("| Larder, L1 (values also in Redis) | {l1:.0} | **{:.2}×** | ≤ 1.25× |", l1 / theirs),
+        format!("| Larder, L1 and embedded store together | {both:.0} | {:.2}× | – |", both / theirs),
+    ]
+    .join("\n"))
+}
+
+/// Writes and reads the entries, so that they are in L1; what each of those there costs.
+fn grown(larder: &Server, entries: usize) -> Result<f64> {
+    let empty = resident_bytes(larder.pid)?;
+    let mut client = larder.connect()?;
+    write(&mut client, "profile:user:", entries)?;
+    read(&mut client, "profile:user:", entries)?;
+    let held = l1_entries(larder)?;
+    ensure!(
+        held * 10 >= entries * 9,
+        "L1 holds {held} of {entries} entries: its bound is too low for this measurement"
+    );
+    Ok((resident_bytes(larder.pid)? - empty) as f64 / held as f64)
+}
+
+fn write(client: &mut Resp, prefix: &str, entries: usize) -> Result<()> {
+    let value = "x".repeat(100);
+    batches(
+        client,
+        entries,
+        |client, i| client.queue(&["SET", &format!("{prefix}{i:07}"), &value, "PX", TTL_MS]),
+        |reply| matches!(reply, Reply::Status(_)),
+    )
+}
+
+fn read(client: &mut Resp, prefix: &str, entries: usize) -> Result<()> {
+    batches(
+        client,
+        entries,
+        |client, i| client.queue(&["GET", &format!("{prefix}{i:07}")]),
+        |reply| matches!(reply, Reply::Bulk(bytes) if bytes.len() == 100),
+    )
+}
+
+fn batches(
+    client: &mut Resp,
+    entries: usize,
+    queue: impl Fn(&mut Resp, usize),
+    good: impl Fn(&Reply) -> bool,
+) -> Result<()> {
+    for first in (0..entries).step_by(BATCH) {
+        let batch = first..entries.min(first + BATCH);
+        batch.clone().for_each(|i| queue(client, i));
+        client.flush()?;
+        for _ in batch {
+            let reply = client.read()?;
+            ensure!(good(&reply), "answered {reply:?}");
+        }
+    }
+    Ok(())
+}
+
+fn redis_resident(redis: &Server) -> Result<u64> {
+    let Reply::Bulk(info) = redis.connect()?.call(&["INFO", "memory"])? else {
+        anyhow::bail!("INFO was not answered with text");
+    };
+    let text = String::from_utf8_lossy(&info).into_owned();
+    let line = text.lines().find_map(|line| line.strip_prefix("used_memory_rss:")).context("used_memory_rss")?;
+    Ok(line.trim().parse()?)
+}
+
+fn l1_entries(larder: &Server) -> Result<usize> {
+    let page = http_get(larder.http, "/metrics")?;
+    let line =
+        page.body.lines().find_map(|line| line.strip_prefix("larder_l1_entries ")).context("larder_l1_entries")?;
+    Ok(line.trim().parse::<f64>()? as usize)
+}

@@ -1,0 +1,135 @@
+//! `cargo xtask bench`: Larder beside what it is measured against, on this machine, in one run.
+//!
+//! The servers take turns (A B, B A, …) so that a busy machine troubles both alike; what counts is the median of the rounds'
+//! ratios. Every number comes from a real process over a loopback socket with a policy in force. Deliberately absent: numbers
+//! from another run, machine or program version.
+
+#![expect(clippy::disallowed_types, reason = "a measurement reads the clock")]
+
+mod client;
+mod http;
+mod machine;
+mod memory;
+mod report;
+mod resp;
+mod server;
+mod store;
+mod swaps;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
+
+use anyhow::{Context, Result, bail, ensure};
+
+const USAGE: &str = "cargo xtask bench [--quick] [--only resp,store,http,decision,swaps,memory]
+
+Prints Markdown tables. --quick: fewer rounds, rough numbers. Needs redis-server and redis-benchmark; nginx and wrk for `http`.";
+
+/// What one section of the report is called and how it is made.
+type Section = (&'static str, fn(&Bench) -> Result<String>);
+
+const SECTIONS: &[Section] = &[
+    ("resp", resp::run),
+    ("store", store::run),
+    ("http", http::run),
+    ("decision", decision),
+    ("swaps", swaps::run),
+    ("memory", memory::run),
+];
+
+/// What every section needs to know.
+struct Bench {
+    /// Root of the repository.
+    root: PathBuf,
+    /// The release binary.
+    larder: PathBuf,
+    /// A folder of this run's own below the target folder, emptied at the start.
+    scratch: PathBuf,
+    /// Fewer rounds.
+    quick: bool,
+}
+
+impl Bench {
+    /// `full`, or `quick` where few rounds are asked for.
+    const fn pick(&self, full: usize, quick: usize) -> usize {
+        if self.quick { quick } else { full }
+    }
+
+    /// An empty folder with a copy of the built policy of this domain, and its settings.
+    fn policies(&self, name: &str, domain: &str) -> Result<PathBuf> {
+        let folder = self.folder(name)?;
+        for ending in ["wasm", "toml"] {
+            let from = self.root.join("policies").join(domain).with_extension(ending);
+            fs::copy(&from, folder.join(domain).with_extension(ending))
+                .with_context(|| format!("copy {}", from.display()))?;
+        }
+        Ok(folder)
+    }
+
+    /// An empty folder of this name.
+    fn folder(&self, name: &str) -> Result<PathBuf> {
+        let folder = self.scratch.join(name);
+        if folder.exists() {
+            fs::remove_dir_all(&folder)?;
+        }
+        fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
+        Ok(folder)
+    }
+}
+
+/// Runs the sections that the arguments name and prints the report.
+pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
+    let mut quick = false;
+    let mut only = Vec::new();
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--quick" => quick = true,
+            "--only" => only.extend(args.next().context(USAGE)?.split(',').map(str::to_owned)),
+            _ => bail!("unknown argument '{arg}'\n\n{USAGE}"),
+        }
+    }
+    if let Some(name) = only.iter().find(|name| SECTIONS.iter().all(|(section, _)| section != name)) {
+        bail!("there is no section '{name}'\n\n{USAGE}");
+    }
+    let bench = prepare(root, quick)?;
+    println!("{}", machine::describe(&bench.larder));
+    for (name, section) in SECTIONS {
+        if only.is_empty() || only.iter().any(|wanted| wanted == name) {
+            eprintln!("bench: {name} …");
+            println!("\n{}", section(&bench).with_context(|| format!("the section `{name}`"))?);
+        }
+    }
+    Ok(())
+}
+
+/// Builds what is measured: the release binary and the policies.
+fn prepare(root: &Path, quick: bool) -> Result<Bench> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let built = Command::new(&cargo).args(["build", "--release", "--bin", "larder"]).current_dir(root).status()?;
+    ensure!(built.success(), "the release build failed");
+    let policies =
+        Command::new(env::current_exe()?).arg("policies").current_dir(root).stdout(std::io::stderr()).status()?;
+    ensure!(policies.success(), "`cargo xtask policies` failed");
+    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir));
+    let bench =
+        Bench { root: root.to_owned(), larder: target.join("release/larder"), scratch: target.join("bench"), quick };
+    bench.folder("")?;
+    Ok(bench)
+}
+
+/// What one policy decision costs: measured inside the process by an example, as no client could see it.
+fn decision(bench: &Bench) -> Result<String> {
+    if !bench.root.join("examples/decision.rs").exists() {
+        return Ok("decision: skipped, there is no examples/decision.rs".to_owned());
+    }
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["run", "--quiet", "--release", "--example", "decision"])
+        .current_dir(&bench.root)
+        .stderr(std::process::Stdio::inherit())
+        .output()?;
+    ensure!(output.status.success(), "the example `decision` failed");
+    Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
+}
