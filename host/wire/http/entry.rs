@@ -32,9 +32,10 @@ pub fn hit(shared: &Shared, method: &Method, uri: &Uri, headers: &HeaderMap) -> 
     let key = target::key(uri.path().strip_prefix(CACHE)?, shared.separator).ok()?;
     let now_ms = engine.now_ms();
     let hit = engine.hit(&key, now_ms)?;
-    let answer = Answer { value: None, state: State::L1Hit, age_ms: None, fresh_left_ms: None };
-    let response = found(headers, &key, &answer, hit.value().clone());
-    engine.count_hits(&hit, 1, engine.monotonic_ns().saturating_sub(began_ns));
+    let mut answer = hit.answer(State::L1Hit, now_ms);
+    let value = answer.value.take().unwrap_or_default();
+    let response = found(headers, &key, &answer, value);
+    engine.count_hits(&hit.metrics, 1, engine.monotonic_ns().saturating_sub(began_ns));
     Some(response)
 }
 
