@@ -11,7 +11,12 @@ pub enum Source {
     /// The table of settings.
     Default,
     /// A line of `larder.toml`.
-    File { path: String, line: usize },
+    File {
+        /// The file, as it was named.
+        path: String,
+        /// From 1.
+        line: usize,
+    },
     /// An environment variable.
     Environment(&'static str),
     /// The command line.

@@ -53,7 +53,7 @@ impl Engine {
         } else {
             self.expire_raw(&place, left_ms, condition).await
         };
-        self.tally_result(&place, Operation::Touch, changed, done_or_unmet, started_ns)
+        self.tally_result(&place, Operation::Touch, changed, |&changed| done_or_unmet(changed), started_ns)
     }
 
     async fn expire_enveloped(&self, place: &Place<'_>, left_ms: u64, condition: ExpireCondition) -> Result<bool> {
@@ -135,7 +135,7 @@ impl Engine {
         let started_ns = self.monotonic_ns();
         let place = self.locate(key, Operation::Touch, Wanted::Any)?;
         let changed = self.persist_place(&place).await;
-        self.tally_result(&place, Operation::Touch, changed, done_or_unmet, started_ns)
+        self.tally_result(&place, Operation::Touch, changed, |&changed| done_or_unmet(changed), started_ns)
     }
 
     async fn persist_place(&self, place: &Place<'_>) -> Result<bool> {
@@ -193,8 +193,8 @@ impl Engine {
     }
 }
 
-fn done_or_unmet(changed: &bool) -> State {
-    if *changed { State::Done } else { State::Unmet }
+fn done_or_unmet(changed: bool) -> State {
+    if changed { State::Done } else { State::Unmet }
 }
 
 fn fresh_left(stamps: &Stamps, now_ms: u64) -> Option<u64> {

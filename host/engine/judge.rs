@@ -17,36 +17,36 @@ use crate::ports::table::Live;
 
 /// A key with the policy's plan for it.
 #[derive(Debug)]
-pub struct Place<'a> {
+pub(super) struct Place<'a> {
     /// The key and its domain.
-    pub key: DomainKey<'a>,
+    pub(super) key: DomainKey<'a>,
     /// The key as the application says it.
-    pub name: &'a [u8],
+    pub(super) name: &'a [u8],
     /// What the store calls it.
-    pub store_key: StoreKey,
+    pub(super) store_key: StoreKey,
     /// What a read does when it is absent.
-    pub miss: Miss,
+    pub(super) miss: Miss,
     /// The shape that the policy was told.
-    pub shape: Shape,
+    pub(super) shape: Shape,
     /// The epoch under which the policy was chosen: what an entry is stamped with.
-    pub epoch: u64,
+    pub(super) epoch: u64,
 }
 
 impl Place<'_> {
     /// The live policy.
-    pub fn live(&self) -> &Arc<Live> {
+    pub(super) fn live(&self) -> &Arc<Live> {
         &self.key.live
     }
 
     /// Whether values are kept with their stamps.
-    pub fn enveloped(&self) -> bool {
+    pub(super) fn enveloped(&self) -> bool {
         self.key.live.description.encoding == Encoding::Enveloped
     }
 }
 
 /// What kind of value a command is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted {
+pub(super) enum Wanted {
     /// A string: a value or a counter.
     String,
     /// A number in a string.
@@ -57,7 +57,7 @@ pub enum Wanted {
 
 /// What becomes of a value.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Verdict {
+pub(super) enum Verdict {
     /// It is stored.
     Store(Terms),
     /// It is not stored, and what was there is out of date.

@@ -13,7 +13,7 @@ use super::entry::Terms;
 const SLOTS: usize = 64;
 
 /// The last terms of each domain.
-pub struct TermsPool {
+pub(super) struct TermsPool {
     last: [ArcSwapOption<Terms>; SLOTS],
 }
 
@@ -26,7 +26,7 @@ impl Default for TermsPool {
 impl TermsPool {
     /// Equal terms, shared with other entries if the last ones of the domain were equal.
     #[must_use]
-    pub fn share(&self, terms: Arc<Terms>) -> Arc<Terms> {
+    pub(super) fn share(&self, terms: Arc<Terms>) -> Arc<Terms> {
         let slot = &self.last[(terms.rules_id % SLOTS as u64) as usize];
         let last = slot.load();
         match last.as_ref() {

@@ -62,7 +62,7 @@ impl Engine {
         }
         let stored = self.store.set_many(store).await;
         let removed = if passed.is_empty() { Ok(Vec::new()) } else { self.store.delete(&passed).await };
-        let outcome = stored.and(removed.map(drop)).map_err(|e| self.store_error(e));
+        let outcome = stored.and_then(|()| removed.map(drop)).map_err(|e| self.store_error(e));
         if outcome.is_ok() {
             writings.into_iter().for_each(|(writing, entry)| writing.done(entry));
         }

@@ -107,11 +107,11 @@ pub enum Reply {
     /// Bytes.
     Bulk(Bytes),
     /// A list.
-    Array(Vec<Reply>),
+    Array(Vec<Self>),
     /// Names and values.
-    Map(Vec<(Reply, Reply)>),
+    Map(Vec<(Self, Self)>),
     /// A set.
-    Set(Vec<Reply>),
+    Set(Vec<Self>),
     /// A floating-point number.
     Double(f64),
     /// Yes or no.
