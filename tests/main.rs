@@ -4,6 +4,7 @@
 
 mod bindings;
 mod engine;
+mod resp;
 mod support;
 mod tidy;
 mod toolchain;
