@@ -132,6 +132,9 @@ pub const BATCH_KEYS_MAX: usize = 100_000;
 /// Attempts of a read-judge-write on one entry before it is given up as contended.
 pub const REPLACE_ATTEMPTS_MAX: u32 = 16;
 
+/// Step of the snapshots from which windowed metrics are computed, in milliseconds.
+pub const METRICS_STEP_MS: u64 = 5_000;
+
 /// How long a copy in L1 may be trusted where others share the store and no invalidation stream runs, in milliseconds: the
 /// bound *B* of the promises.
 pub const TRUST_MS_DEFAULT: u64 = 1_000;
