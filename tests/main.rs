@@ -5,6 +5,7 @@
 mod bindings;
 mod engine;
 mod resp;
+mod sdk;
 mod support;
 mod tidy;
 mod toolchain;
