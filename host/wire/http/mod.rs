@@ -4,7 +4,7 @@
 //! else, from the one table in `routes`) → a handler → an engine call. Whatever goes wrong leaves as a problem document of
 //! `errors`.
 //!
-//! Deliberately absent: listening and the number of connections (the worker pool's), TLS and authentication (a proxy's), the
+//! Deliberately absent: TLS and authentication (a proxy's), the
 //! content of `/metrics` (an exporter's, handed in).
 
 mod app;
@@ -22,8 +22,10 @@ mod patience;
 mod router;
 mod routes;
 mod schemas;
+mod server;
 mod service;
 mod target;
 
 pub use self::app::{App, MetricsPage};
 pub use self::connection::serve_connection;
+pub use self::server::HttpServer;
