@@ -109,8 +109,11 @@ fn prepare(root: &Path, quick: bool) -> Result<Bench> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let built = Command::new(&cargo).args(["build", "--release", "--bin", "larder"]).current_dir(root).status()?;
     ensure!(built.success(), "the release build failed");
-    let policies =
-        Command::new(env::current_exe()?).arg("policies").current_dir(root).stdout(std::io::stderr()).status()?;
+    let policies = Command::new(env::current_exe()?)
+        .args(["policies", "--release"])
+        .current_dir(root)
+        .stdout(std::io::stderr())
+        .status()?;
     ensure!(policies.success(), "`cargo xtask policies` failed");
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir));
     let bench =
