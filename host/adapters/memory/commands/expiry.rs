@@ -108,7 +108,7 @@ impl Conditions {
     fn hold(self, current_ms: Option<u64>, new_ms: i64) -> bool {
         let Some(current_ms) = current_ms else { return !self.if_some && !self.if_later };
         let later = u64::try_from(new_ms).map_or(Ordering::Less, |new_ms| new_ms.cmp(&current_ms));
-        !self.if_none && !(self.if_later && later.is_le()) && !(self.if_earlier && later.is_ge())
+        !(self.if_none || (self.if_later && later.is_le()) || (self.if_earlier && later.is_ge()))
     }
 }
 
