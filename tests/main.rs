@@ -3,5 +3,8 @@
 #![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "tests of real servers wait in real time")]
 
 mod engine;
+mod store_contract;
+mod store_memory;
+mod store_redis;
 mod support;
 mod tidy;

@@ -1,3 +1,5 @@
 //! What tests share.
 
 pub mod engine;
+pub mod redis;
+pub mod wait;
