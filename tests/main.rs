@@ -4,6 +4,7 @@
 
 mod bindings;
 mod engine;
+mod readme;
 mod support;
 mod tidy;
 mod toolchain;
