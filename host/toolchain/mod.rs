@@ -14,7 +14,10 @@ mod rustc;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-#[expect(clippy::disallowed_types, reason = "how long a compiler takes is measured on the wall, nothing depends on it")]
+#[expect(
+    clippy::disallowed_types,
+    reason = "how long a compiler takes is measured on the wall, nothing depends on it"
+)]
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
