@@ -3,5 +3,6 @@
 #![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "tests of real servers wait in real time")]
 
 mod bindings;
+mod sdk;
 mod tidy;
 mod toolchain;
