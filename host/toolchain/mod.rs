@@ -65,7 +65,7 @@ pub fn build(
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Vec<Built>> {
     ensure!(!crate_dirs.is_empty(), "there is no crate to build; name at least one folder with a `Cargo.toml`");
-    #[expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "as above")]
+    #[expect(clippy::disallowed_types, reason = "as above")]
     let began = Instant::now();
     let compiler = Rustc::find()?;
     progress(Progress::Compiler(&compiler));
