@@ -5,6 +5,7 @@
 mod bindings;
 mod engine;
 mod readme;
+mod sdk;
 mod support;
 mod tidy;
 mod toolchain;

@@ -76,15 +76,14 @@ pub(super) fn workspaces(crate_dirs: &[PathBuf]) -> Result<Vec<Workspace>> {
     let mut found: BTreeMap<PathBuf, Workspace> = BTreeMap::new();
     for dir in crate_dirs {
         let manifest = dir.join("Cargo.toml");
-        let manifest = manifest
-            .canonicalize()
-            .with_context(|| format!("{} is not the folder of a crate: there is no {}", dir.display(), manifest.display()))?;
+        let manifest = manifest.canonicalize().with_context(|| {
+            format!("{} is not the folder of a crate: there is no {}", dir.display(), manifest.display())
+        })?;
         let metadata = metadata(&manifest)?;
         let package = metadata.packages.into_iter().find(|package| package.manifest_path == manifest);
         let package = package.with_context(|| format!("{} names no package", manifest.display()))?;
         let root = metadata.workspace_root;
-        let workspace =
-            found.entry(root.clone()).or_insert_with(|| Workspace { root, packages: BTreeMap::new() });
+        let workspace = found.entry(root.clone()).or_insert_with(|| Workspace { root, packages: BTreeMap::new() });
         workspace.packages.insert(package.id, package.name);
     }
     Ok(found.into_values().collect())
@@ -134,7 +133,9 @@ pub(super) fn compile(
     }
     let missing = workspace.packages.values().find(|name| modules.iter().all(|module| module.package != **name));
     if let Some(name) = missing {
-        bail!("the crate `{name}` made no WebAssembly module; its `Cargo.toml` needs `[lib] crate-type = [\"cdylib\"]`");
+        bail!(
+            "the crate `{name}` made no WebAssembly module; its `Cargo.toml` needs `[lib] crate-type = [\"cdylib\"]`"
+        );
     }
     Ok(modules)
 }
@@ -176,11 +177,7 @@ enum Line {
     Text(String),
 }
 
-fn forward(
-    from: impl Read + Send + 'static,
-    to: Sender<Line>,
-    kind: fn(String) -> Line,
-) -> thread::JoinHandle<()> {
+fn forward(from: impl Read + Send + 'static, to: Sender<Line>, kind: fn(String) -> Line) -> thread::JoinHandle<()> {
     thread::spawn(move || {
         for line in BufReader::new(from).split(b'\n').map_while(Result::ok) {
             if to.send(kind(String::from_utf8_lossy(&line).trim_end().to_owned())).is_err() {
@@ -192,7 +189,8 @@ fn forward(
 
 /// The module that a message tells of, if it does.
 fn module(message: &str, workspace: &Workspace) -> Option<Module> {
-    let message: Message = serde_json::from_str(message).ok().filter(|it: &Message| it.reason == "compiler-artifact")?;
+    let message: Message =
+        serde_json::from_str(message).ok().filter(|it: &Message| it.reason == "compiler-artifact")?;
     let package = workspace.packages.get(&message.package_id)?.clone();
     let path = message.filenames.into_iter().find(|path| path.extension().is_some_and(|ending| ending == "wasm"))?;
     Some(Module { package, path })

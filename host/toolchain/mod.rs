@@ -14,7 +14,10 @@ mod rustc;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-#[expect(clippy::disallowed_types, reason = "how long a compiler takes is measured on the wall, nothing depends on it")]
+#[expect(
+    clippy::disallowed_types,
+    reason = "how long a compiler takes is measured on the wall, nothing depends on it"
+)]
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
@@ -62,7 +65,7 @@ pub fn build(
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Vec<Built>> {
     ensure!(!crate_dirs.is_empty(), "there is no crate to build; name at least one folder with a `Cargo.toml`");
-    #[expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "as above")]
+    #[expect(clippy::disallowed_types, reason = "as above")]
     let began = Instant::now();
     let compiler = Rustc::find()?;
     progress(Progress::Compiler(&compiler));

@@ -82,7 +82,8 @@ fn has_source(sysroot: &Path) -> bool {
 
 /// `rust-lld` of one of the toolchains, or a `wasm-ld` (of any version) on the `PATH`.
 fn linker<'a>(sysroots: impl Iterator<Item = &'a Path>) -> Option<PathBuf> {
-    let bundled = sysroots.flat_map(|sysroot| entries(&sysroot.join("lib/rustlib"))).map(|host| host.join("bin/rust-lld"));
+    let bundled =
+        sysroots.flat_map(|sysroot| entries(&sysroot.join("lib/rustlib"))).map(|host| host.join("bin/rust-lld"));
     let on_path = std::env::var_os("PATH").unwrap_or_default();
     let installed = std::env::split_paths(&on_path).flat_map(|folder| entries(&folder)).filter(|program| {
         program.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with("wasm-ld"))

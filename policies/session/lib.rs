@@ -16,8 +16,9 @@ impl Rules for Session {
     fn describe(settings: &mut Settings) -> Result<(Self, Description), String> {
         let policy = Self { ttl: settings.duration("ttl", hours(1))? };
         let key_version = settings.text("key_version", "v1");
-        let description =
-            Description::new(env!("CARGO_PKG_VERSION")).key_version(key_version).shapes(Shapes::VALUE | Shapes::HASH)
+        let description = Description::new(env!("CARGO_PKG_VERSION"))
+            .key_version(key_version)
+            .shapes(Shapes::VALUE | Shapes::HASH)
             .wants(Wants::RAW_READS);
         Ok((policy, description))
     }

@@ -134,6 +134,10 @@ macro_rules! export {
                 }
             }
 
+            // Where nothing is exported, this is what uses the policy.
+            const _: fn(&mut $crate::Settings) -> Result<($policy, $crate::Description), String> =
+                <$policy as $crate::Rules>::describe;
+
             #[cfg(target_arch = "wasm32")]
             $crate::bindings::policy::export_policy!(Component with_types_in $crate::bindings::policy);
             $($crate::__export_interface!($interface Component $policy);)*

@@ -1,0 +1,60 @@
+//! Building the policies with the host's own `larder policy build`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::process::{cargo, root, run, target_dir};
+use crate::setup;
+
+/// How the host is built.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// Quick to build.
+    Dev,
+    /// Quick to run.
+    Release,
+}
+
+impl Profile {
+    /// Cargo's flags for it.
+    pub(crate) const fn flags(self) -> &'static [&'static str] {
+        match self {
+            Self::Dev => &[],
+            Self::Release => &["--release"],
+        }
+    }
+}
+
+/// Builds every policy of the house into `policies/`.
+///
+/// # Errors
+/// A policy or the host does not build.
+pub(crate) fn all(profile: Profile) -> Result<()> {
+    setup::webassembly()?;
+    build(profile, &crates(Path::new("policies"))?, Path::new("policies"))
+}
+
+/// Builds the guests of the tests, which must not lie among the policies: some of them are hostile.
+///
+/// # Errors
+/// A guest or the host does not build.
+pub(crate) fn guests(profile: Profile) -> Result<()> {
+    build(profile, &crates(Path::new("tests/guests"))?, &target_dir().join("guests-out"))
+}
+
+fn build(profile: Profile, crates: &[PathBuf], out: &Path) -> Result<()> {
+    let mut command = cargo();
+    command.args(["run", "--quiet", "--bin", "larder"]).args(profile.flags());
+    command.args(["--", "policy", "build", "--out"]).arg(out).args(crates);
+    run(&mut command)
+}
+
+/// The crates in a folder, in order of their names; the SDK is none that makes a component.
+fn crates(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = root().join(folder).read_dir().with_context(|| format!("cannot read {}", folder.display()))?;
+    let names = entries.flatten().filter(|entry| entry.path().join("Cargo.toml").is_file()).map(|it| it.file_name());
+    let mut found: Vec<_> = names.filter(|name| name != "sdk").map(|name| folder.join(name)).collect();
+    found.sort();
+    Ok(found)
+}
