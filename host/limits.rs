@@ -35,6 +35,10 @@ pub const RESP_WRITE_STALL_MS_MAX: u64 = 30_000;
 pub const RESP_INFLIGHT_MAX: usize = 128;
 /// Bytes that one read takes from a RESP connection at most.
 pub const RESP_READ_BYTES: usize = 64 * 1024;
+/// Idle buffers that a worker thread keeps for its RESP connections, for reading and for writing each.
+pub const RESP_BUFFERS_KEPT_MAX: usize = 64;
+/// How long nothing is accepted after an attempt to accept failed, in milliseconds.
+pub const ACCEPT_PAUSE_MS: u64 = 100;
 /// Open RESP connections by default.
 pub const RESP_CONNECTIONS_DEFAULT: usize = 10_000;
 
@@ -127,6 +131,9 @@ pub const SWEEP_SLOTS_PER_LOCK: usize = 4_096;
 pub const BATCH_KEYS_MAX: usize = 100_000;
 /// Attempts of a read-judge-write on one entry before it is given up as contended.
 pub const REPLACE_ATTEMPTS_MAX: u32 = 16;
+
+/// Step of the snapshots from which windowed metrics are computed, in milliseconds.
+pub const METRICS_STEP_MS: u64 = 5_000;
 
 /// How long a copy in L1 may be trusted where others share the store and no invalidation stream runs, in milliseconds: the
 /// bound *B* of the promises.

@@ -32,7 +32,8 @@ async fn set_with(world: &World, key: &str, value: &str, options: SetOptions) ->
 fn check(answer: larder::error::Result<larder::engine::api::Answer>, expect: &str) {
     let seen = match answer {
         Ok(answer) => {
-            let value = answer.value.map_or_else(|| "-".to_owned(), |value| String::from_utf8_lossy(&value).into_owned());
+            let value =
+                answer.value.map_or_else(|| "-".to_owned(), |value| String::from_utf8_lossy(&value).into_owned());
             format!("{value} ({})", answer.state.as_str())
         }
         Err(error) => format!("{}: {}", error.kind.as_str(), error.message),
@@ -208,7 +209,10 @@ async fn a_change_keeps_the_life_of_what_is_there() {
         assert_eq!(world.engine.ttl(key).await, Ok(Ttl::Ms(6_000)));
         assert_eq!(world.engine.update(key, Update::Append(Bytes::from("x"))).await, Ok(3));
         let error = world.engine.update(key, Update::IncrementBy(1)).await.unwrap_err();
-        assert_eq!((error.kind, error.message.as_str()), (ErrorKind::StoreReply, "ERR value is not an integer or out of range"));
+        assert_eq!(
+            (error.kind, error.message.as_str()),
+            (ErrorKind::StoreReply, "ERR value is not an integer or out of range")
+        );
     }
 }
 
@@ -253,7 +257,16 @@ async fn foreign_bytes_are_a_miss_and_a_metric() {
     for bytes in [&b""[..], b"{}", b"\xF5LD", b"\xF5LD\x01", b"\xF5LD\x09xxxxxxxxxxxx", b"\xF5LD\x01xxxxxxxx\xff\xff"] {
         world.store.set(&key, Bytes::from_static(bytes), Expire::Never).await.unwrap();
         check(get(&world, "profile:user:42").await, "- (miss)");
-        assert_eq!(set_with(&world, "profile:user:42", "a", SetOptions { condition: Condition::IfAbsent, ..SetOptions::default() }).await, State::Done);
+        assert_eq!(
+            set_with(
+                &world,
+                "profile:user:42",
+                "a",
+                SetOptions { condition: Condition::IfAbsent, ..SetOptions::default() }
+            )
+            .await,
+            State::Done
+        );
         check(get(&world, "profile:user:42").await, "a (l1-hit)");
         assert_eq!(world.engine.delete(&[Bytes::from("profile:user:42")]).await, Ok(1));
     }
@@ -264,16 +277,28 @@ async fn foreign_bytes_are_a_miss_and_a_metric() {
 async fn bad_keys_say_what_is_wrong() {
     let world = World::new();
     world.enveloped("profile", profile_life());
-    check(get(&world, "nobody:1").await, "unknown-domain: no policy serves the domain 'nobody', and there is no policy 'default' for other keys; add nobody.wasm to the policy folder");
+    check(
+        get(&world, "nobody:1").await,
+        "unknown-domain: no policy serves the domain 'nobody', and there is no policy 'default' for other keys; add nobody.wasm to the policy folder",
+    );
     world.default_domain();
     let long = "k".repeat(251);
     for (key, expect) in [
         ("profile:", "invalid-key: the key is empty after its domain"),
         ("profile:a\u{1}b", "invalid-key: the key holds the control character U+0001"),
-        (long.as_str(), "invalid-key: the key has 251 bytes, 250 are allowed; shorten it or raise CACHE_MAX_KEY_LENGTH"),
-        ("chat:v1:profile:user:42", "invalid-key: the key is a storage key of the domain 'profile'; use 'profile:…' instead"),
+        (
+            long.as_str(),
+            "invalid-key: the key has 251 bytes, 250 are allowed; shorten it or raise CACHE_MAX_KEY_LENGTH",
+        ),
+        (
+            "chat:v1:profile:user:42",
+            "invalid-key: the key is a storage key of the domain 'profile'; use 'profile:…' instead",
+        ),
         ("chat:v9:profile:", "invalid-key: the key is a storage key of the domain 'profile'; use 'profile:…' instead"),
-        ("{chat:v1:profile:user:42}:lease", "invalid-key: the key is a storage key of the domain 'profile'; use 'profile:…' instead"),
+        (
+            "{chat:v1:profile:user:42}:lease",
+            "invalid-key: the key is a storage key of the domain 'profile'; use 'profile:…' instead",
+        ),
         ("chat:v1:unserved:x", "- (miss)"),
         ("nobody:1", "- (miss)"),
     ] {
@@ -297,7 +322,10 @@ async fn a_policys_bad_answer_is_the_policys_fault() {
             ..lives(profile_life())
         };
         world.go_live("profile", description(Encoding::Enveloped), rules);
-        check(get(&world, "profile:x").await, &format!("policy-failed: domain 'profile': the policy failed (bad-answer): {expect}"));
+        check(
+            get(&world, "profile:x").await,
+            &format!("policy-failed: domain 'profile': the policy failed (bad-answer): {expect}"),
+        );
     }
     let metrics = world.metrics.domain("profile");
     assert_eq!(metrics.policy_faults[Fault::BadAnswer as usize].get(), 3);
@@ -325,7 +353,8 @@ async fn many_keys_are_read_and_written_at_once() {
     let world = World::new();
     world.enveloped("profile", profile_life());
     world.default_domain();
-    let items: Vec<_> = ["profile:a", "plain", "profile:b"].map(|key| (Bytes::from(key), Bytes::from(format!("v-{key}")))).into();
+    let items: Vec<_> =
+        ["profile:a", "plain", "profile:b"].map(|key| (Bytes::from(key), Bytes::from(format!("v-{key}")))).into();
     world.engine.set_many(&items).await.unwrap();
     let keys: Vec<_> = ["profile:b", "absent", "plain", "profile:a", "profile:none"].map(Bytes::from).into();
     let answers = world.engine.get_many(&keys).await.unwrap();

@@ -6,6 +6,7 @@ mod bindings;
 mod engine;
 mod readme;
 mod sdk;
+mod resp;
 mod support;
 mod tidy;
 mod toolchain;

@@ -21,7 +21,9 @@ impl Default for SystemClock {
 impl Clock for SystemClock {
     fn wall_ms(&self) -> u64 {
         // Before 1970 counts as 1970.
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
     }
 
     fn monotonic_ns(&self) -> u64 {

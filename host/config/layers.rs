@@ -91,7 +91,8 @@ impl Layers {
     /// The text of a setting and its source.
     #[must_use]
     pub fn get(&self, name: &'static str) -> (&str, &Source) {
-        let (value, source) = self.values.get(name).unwrap_or_else(|| unreachable!("{name} is in the table of settings"));
+        let (value, source) =
+            self.values.get(name).unwrap_or_else(|| unreachable!("{name} is in the table of settings"));
         (value, source)
     }
 

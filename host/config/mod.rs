@@ -187,7 +187,11 @@ impl Reader<'_> {
 
     fn duration_ms(&self, min: u64, max: u64) -> Result<u64, ConfigError> {
         let ms = value::duration_ms(self.text(), 1).map_err(|what| self.fail(&what))?;
-        if (min..=max).contains(&ms) { Ok(ms) } else { Err(self.fail(&format!("{ms} ms is not within {min} to {max} ms"))) }
+        if (min..=max).contains(&ms) {
+            Ok(ms)
+        } else {
+            Err(self.fail(&format!("{ms} ms is not within {min} to {max} ms")))
+        }
     }
 
     fn size_bytes(&self, min: u64, max: u64) -> Result<u64, ConfigError> {
@@ -291,10 +295,26 @@ mod tests {
 
     #[test]
     fn errors_name_the_source_and_the_nearest_name() {
-        check_error("[key]\nprefx = 'x'", &[], "larder.toml:2: there is no setting 'key.prefx'; did you mean 'key.prefix'?");
-        check_error("\n\n[l1]\nsize = 'big'", &[], "larder.toml:4: l1.size: 'big' is no size; write 64KiB, 256MiB, 1GiB or a number of bytes");
-        check_error("", &[("CACHE_KEY_SEPARATOR", "::")], "the environment variable CACHE_KEY_SEPARATOR: key.separator: the separator is one punctuation character, and none of { } * ? [ ] \\");
-        check_error("", &[("REDIS_CLUSTER_ENABLED", "true")], "the environment variable REDIS_CLUSTER_ENABLED: Redis Cluster is not served by this version; unset it, or set store.url to one node");
+        check_error(
+            "[key]\nprefx = 'x'",
+            &[],
+            "larder.toml:2: there is no setting 'key.prefx'; did you mean 'key.prefix'?",
+        );
+        check_error(
+            "\n\n[l1]\nsize = 'big'",
+            &[],
+            "larder.toml:4: l1.size: 'big' is no size; write 64KiB, 256MiB, 1GiB or a number of bytes",
+        );
+        check_error(
+            "",
+            &[("CACHE_KEY_SEPARATOR", "::")],
+            "the environment variable CACHE_KEY_SEPARATOR: key.separator: the separator is one punctuation character, and none of { } * ? [ ] \\",
+        );
+        check_error(
+            "",
+            &[("REDIS_CLUSTER_ENABLED", "true")],
+            "the environment variable REDIS_CLUSTER_ENABLED: Redis Cluster is not served by this version; unset it, or set store.url to one node",
+        );
     }
 
     #[test]

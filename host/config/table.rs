@@ -17,7 +17,12 @@ pub struct Setting {
     pub secret: bool,
 }
 
-const fn setting(name: &'static str, env: &'static [&'static str], default: &'static str, doc: &'static str) -> Setting {
+const fn setting(
+    name: &'static str,
+    env: &'static [&'static str],
+    default: &'static str,
+    doc: &'static str,
+) -> Setting {
     Setting { name, env, default, doc, secret: false }
 }
 
@@ -32,7 +37,12 @@ pub const SETTINGS: &[Setting] = &[
     setting("resp.connections_max", &[], "10000", "Open RESP connections"),
     setting("http.address", &["LARDER_HTTP"], "127.0.0.1:8380", "Where HTTP clients connect; `off` for nowhere"),
     setting("http.connections_max", &[], "10000", "Open HTTP connections"),
-    setting("workers", &["LARDER_WORKERS"], "auto", "Worker threads; `auto`: one less than there are cores, at least 1"),
+    setting(
+        "workers",
+        &["LARDER_WORKERS"],
+        "auto",
+        "Worker threads; `auto`: one less than there are cores, at least 1",
+    ),
     setting("policies.folder", &["LARDER_POLICIES"], "policies", "The watched folder of NAME.wasm and NAME.toml"),
     setting("state.folder", &["LARDER_STATE"], ".larder", "Compiled components and the last good policies"),
     setting("store.url", &["LARDER_STORE"], "memory", "`memory`, or `redis://[user:password@]host:port[/db]`"),
@@ -47,7 +57,12 @@ pub const SETTINGS: &[Setting] = &[
     setting("value.size_max", &[], "64MiB", "Largest value"),
     setting("l1.size", &["LARDER_L1"], "256MiB", "The node's own memory for entries; 0: none"),
     setting("l1.trust", &[], "1s", "How long a copy in L1 is believed where others share the store"),
-    setting("log.level", &["LOG_LEVEL"], "info", "`error`, `warn`, `info`, `debug`, or directives as `info,larder::wire=debug`"),
+    setting(
+        "log.level",
+        &["LOG_LEVEL"],
+        "info",
+        "`error`, `warn`, `info`, `debug`, or directives as `info,larder::wire=debug`",
+    ),
     setting("log.format", &["LARDER_LOG_FORMAT"], "auto", "`text`, `json`, or `auto`: text on a terminal"),
 ];
 

@@ -71,9 +71,13 @@ mod tests {
 
     #[test]
     fn sizes_read_as_people_write_them() {
-        for (text, expect) in
-            [("64KiB", Some(65_536)), ("1GiB", Some(1 << 30)), ("5MB", Some(5_000_000)), ("12", Some(12)), ("1TiB", None)]
-        {
+        for (text, expect) in [
+            ("64KiB", Some(65_536)),
+            ("1GiB", Some(1 << 30)),
+            ("5MB", Some(5_000_000)),
+            ("12", Some(12)),
+            ("1TiB", None),
+        ] {
             assert_eq!(size_bytes(text).ok(), expect, "{text:?}");
         }
     }

@@ -65,6 +65,8 @@ pub enum ExpireCondition {
     IfLater,
     /// If the new one is earlier.
     IfEarlier,
+    /// If the key has one and the new one is earlier.
+    IfSomeEarlier,
 }
 
 /// The answer of a read.

@@ -226,7 +226,8 @@ impl Engine {
             Sharing::Exclusive => u64::MAX,
             Sharing::Shared => now_ms.saturating_add(self.trust_ms),
         };
-        let trust_until_ms = terms.l1_ms.map_or(trust_until_ms, |cap_ms| trust_until_ms.min(now_ms.saturating_add(cap_ms)));
+        let trust_until_ms =
+            terms.l1_ms.map_or(trust_until_ms, |cap_ms| trust_until_ms.min(now_ms.saturating_add(cap_ms)));
         let serve_until_ms = if terms.absent {
             0
         } else {

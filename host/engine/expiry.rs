@@ -103,6 +103,7 @@ impl Engine {
             ExpireCondition::IfSome => command.arg("XX"),
             ExpireCondition::IfLater => command.arg("GT"),
             ExpireCondition::IfEarlier => command.arg("LT"),
+            ExpireCondition::IfSomeEarlier => command.arg("XX").arg("LT"),
         };
         let writing = self.l1.writing(place.name);
         let reply = self.call(command).await?;
@@ -209,5 +210,6 @@ fn condition_holds(condition: ExpireCondition, left_ms: Option<u64>, asked_ms: u
         ExpireCondition::IfSome => left_ms.is_some(),
         ExpireCondition::IfLater => left_ms.is_some_and(|left_ms| asked_ms > left_ms),
         ExpireCondition::IfEarlier => left_ms.is_none_or(|left_ms| asked_ms < left_ms),
+        ExpireCondition::IfSomeEarlier => left_ms.is_some_and(|left_ms| asked_ms < left_ms),
     }
 }

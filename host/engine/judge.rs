@@ -10,7 +10,8 @@ use super::key::DomainKey;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{TAG_BYTES_MAX, TAGS_MAX, TTL_MS_MAX};
 use crate::ports::policy::{
-    Absence, Admission, Candidate, Encoding, Fault, Lifetime, Miss, Operation, Plan, PolicyError, Refusal, Request, Shape,
+    Absence, Admission, Candidate, Encoding, Fault, Lifetime, Miss, Operation, Plan, PolicyError, Refusal, Request,
+    Shape,
 };
 use crate::ports::store::StoreKey;
 use crate::ports::table::Live;

@@ -86,7 +86,9 @@ impl KeyRules {
     /// it, which begin with a brace.
     fn refuse_foreign_storage(&self, table: &PolicyTable, key: &[u8]) -> Result<()> {
         let bare = key.strip_prefix(b"{").unwrap_or(key);
-        let Some(rest) = bare.strip_prefix(self.prefix.as_bytes()).and_then(|rest| rest.strip_prefix(&[self.separator])) else {
+        let Some(rest) =
+            bare.strip_prefix(self.prefix.as_bytes()).and_then(|rest| rest.strip_prefix(&[self.separator]))
+        else {
             return Ok(());
         };
         let mut parts = rest.splitn(3, |&byte| byte == self.separator);

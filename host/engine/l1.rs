@@ -30,7 +30,8 @@ impl Weighter<Box<[u8]>, Arc<Entry>> for ByBytes {
     }
 }
 
-type Entries = Cache<Box<[u8]>, Arc<Entry>, ByBytes, foldhash::fast::RandomState, DefaultLifecycle<Box<[u8]>, Arc<Entry>>>;
+type Entries =
+    Cache<Box<[u8]>, Arc<Entry>, ByBytes, foldhash::fast::RandomState, DefaultLifecycle<Box<[u8]>, Arc<Entry>>>;
 
 /// The node's own memory.
 pub struct L1 {

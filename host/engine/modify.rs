@@ -64,7 +64,14 @@ impl Engine {
         Err(Error::new(ErrorKind::Overloaded, message))
     }
 
-    async fn put(&self, place: &Place<'_>, expect: Expect, stamps: &Stamps, value: &Bytes, now_ms: u64) -> Result<bool> {
+    async fn put(
+        &self,
+        place: &Place<'_>,
+        expect: Expect,
+        stamps: &Stamps,
+        value: &Bytes,
+        now_ms: u64,
+    ) -> Result<bool> {
         self.check_value(value)?;
         let bytes = self.seal(place, stamps, value)?;
         let writing = self.l1.writing(place.name);

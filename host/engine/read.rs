@@ -108,7 +108,9 @@ impl Engine {
         L1::restamp(&entry, place.epoch);
         match entry.stamps.at(now_ms) {
             Freshness::Fresh if terms.absent => Some(entry.answer(State::Negative, now_ms)),
-            Freshness::Fresh if terms.sliding && now_ms >= entry.serve_until_ms => self.slide_l1(place, &entry, now_ms).await,
+            Freshness::Fresh if terms.sliding && now_ms >= entry.serve_until_ms => {
+                self.slide_l1(place, &entry, now_ms).await
+            }
             Freshness::Fresh => Some(entry.answer(State::L1Hit, now_ms)),
             Freshness::Stale if !terms.absent => Some(entry.answer(State::Stale, now_ms)),
             _ => None,

@@ -37,7 +37,8 @@ impl Engine {
         }
         if !enveloped.is_empty() {
             // The old bytes tell whether a reader would still have seen the entry.
-            let commands = enveloped.iter().map(|place| Command::new("GETDEL").arg(place.store_key.0.clone())).collect();
+            let commands =
+                enveloped.iter().map(|place| Command::new("GETDEL").arg(place.store_key.0.clone())).collect();
             let replies = self.store.pipeline(commands).await.map_err(|e| self.store_error(e))?;
             for (place, reply) in enveloped.iter().zip(replies) {
                 count += u64::from(self.was_served(place, reply, now_ms).await?);

@@ -42,7 +42,8 @@ impl Engine {
             let place = self.locate(key, Operation::Write, Wanted::String)?;
             self.check_value(value)?;
             let verdict = self.admit_write(&place, value, None);
-            let verdict = verdict.inspect_err(|e| self.tally(&place, Operation::Write, Self::state_of(e.kind), started_ns))?;
+            let verdict =
+                verdict.inspect_err(|e| self.tally(&place, Operation::Write, Self::state_of(e.kind), started_ns))?;
             admitted.push((place, verdict, value));
         }
         let mut store = Vec::with_capacity(items.len());

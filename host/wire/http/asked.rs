@@ -16,7 +16,7 @@ use crate::limits::TTL_MS_MAX;
 ///
 /// # Errors
 /// A header that contradicts the request or cannot be honoured.
-pub fn put(headers: &HeaderMap) -> Result<SetOptions, Problem> {
+pub(super) fn put(headers: &HeaderMap) -> Result<SetOptions, Problem> {
     if headers.get(header::CONTENT_ENCODING).is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
     {
         return Err(Problem::new(
@@ -34,7 +34,7 @@ pub fn put(headers: &HeaderMap) -> Result<SetOptions, Problem> {
 ///
 /// # Errors
 /// A condition.
-pub fn delete(headers: &HeaderMap) -> Result<(), Problem> {
+pub(super) fn delete(headers: &HeaderMap) -> Result<(), Problem> {
     match condition(headers)? {
         Condition::Always | Condition::IfPresent => Ok(()),
         Condition::IfAbsent => Err(invalid("If-None-Match: * on DELETE can never do anything")),

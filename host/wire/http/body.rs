@@ -21,7 +21,7 @@ const FIRST_BYTES: usize = 64 * 1024;
 
 /// The bytes of all bodies that are being read at the same time.
 #[derive(Clone, Debug, Default)]
-pub struct Budget(Arc<AtomicUsize>);
+pub(super) struct Budget(Arc<AtomicUsize>);
 
 /// A part of the budget; given back on drop.
 struct Share<'a> {
@@ -54,7 +54,7 @@ impl Drop for Share<'_> {
 ///
 /// # Errors
 /// It is too large, too slow, broken, or there are too many at the same time.
-pub async fn read(mut body: Body, budget: &Budget) -> Result<Bytes, Problem> {
+pub(super) async fn read(mut body: Body, budget: &Budget) -> Result<Bytes, Problem> {
     let announced = body.size_hint();
     if announced.lower() > HTTP_BODY_BYTES_MAX as u64 {
         return Err(too_large());

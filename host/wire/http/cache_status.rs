@@ -11,7 +11,7 @@ use crate::ports::metrics::State;
 const KEY_BYTES_SHOWN_MAX: usize = 512;
 
 /// Writes the field for a read that was answered in this state.
-pub fn write_read(out: &mut BytesMut, state: State, fresh_left_ms: Option<i64>, key: &[u8]) {
+pub(super) fn write_read(out: &mut BytesMut, state: State, fresh_left_ms: Option<i64>, key: &[u8]) {
     let detail = match state {
         State::L1Hit => "l1",
         State::StoreHit => "store",
@@ -34,7 +34,7 @@ pub fn write_read(out: &mut BytesMut, state: State, fresh_left_ms: Option<i64>, 
 }
 
 /// Writes the field for a write: whether the value was stored, and if not, what stood against it.
-pub fn write_stored(out: &mut BytesMut, state: State, key: &[u8]) {
+pub(super) fn write_stored(out: &mut BytesMut, state: State, key: &[u8]) {
     if state == State::Done {
         out.put_slice(b"larder; stored");
         write_key(out, key);

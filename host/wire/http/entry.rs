@@ -23,7 +23,7 @@ const CACHE: &str = "/v1/cache/";
 const EXPLAIN: &str = "/v1/explain/";
 
 /// The answer if L1 has it: no router, no future, no copy of the value. `None`: let [`read`] do it, and say what is wrong.
-pub fn hit(shared: &Shared, method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<Response<Full<Bytes>>> {
+pub(super) fn hit(shared: &Shared, method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<Response<Full<Bytes>>> {
     if !matches!(*method, Method::GET | Method::HEAD) || uri.query().is_some() {
         return None;
     }
@@ -33,14 +33,14 @@ pub fn hit(shared: &Shared, method: &Method, uri: &Uri, headers: &HeaderMap) -> 
     let now_ms = engine.now_ms();
     let hit = engine.hit(&key, now_ms)?;
     let mut answer = hit.answer(State::L1Hit, now_ms);
-    let value = answer.value.take().unwrap_or_default();
+    let value = answer.value.take()?;
     let response = found(headers, &key, &answer, value);
     engine.count_hits(&hit.metrics, 1, engine.monotonic_ns().saturating_sub(began_ns));
     Some(response)
 }
 
 /// `GET` and `HEAD /v1/cache/{domain}/{key}`.
-pub async fn read(Of(shared): Of<Arc<Shared>>, request: Request) -> Result<Response, Problem> {
+pub(super) async fn read(Of(shared): Of<Arc<Shared>>, request: Request) -> Result<Response, Problem> {
     let key = key(request.uri(), CACHE, shared.separator)?;
     let mut answer = shared.engine.get(&key).await?;
     match answer.value.take() {
@@ -51,7 +51,7 @@ pub async fn read(Of(shared): Of<Arc<Shared>>, request: Request) -> Result<Respo
 }
 
 /// `PUT /v1/cache/{domain}/{key}`.
-pub async fn write(Of(shared): Of<Arc<Shared>>, request: Request) -> Result<Response, Problem> {
+pub(super) async fn write(Of(shared): Of<Arc<Shared>>, request: Request) -> Result<Response, Problem> {
     let key = key(request.uri(), CACHE, shared.separator)?;
     let options = asked::put(request.headers())?;
     let value = body::read(request.into_body(), &shared.bodies).await?;
@@ -65,7 +65,7 @@ pub async fn write(Of(shared): Of<Arc<Shared>>, request: Request) -> Result<Resp
 }
 
 /// `DELETE /v1/cache/{domain}/{key}`.
-pub async fn remove(Of(shared): Of<Arc<Shared>>, request: Request) -> Result<StatusCode, Problem> {
+pub(super) async fn remove(Of(shared): Of<Arc<Shared>>, request: Request) -> Result<StatusCode, Problem> {
     let key = key(request.uri(), CACHE, shared.separator)?;
     asked::delete(request.headers())?;
     match shared.engine.delete(&[key.into()]).await? {
@@ -75,7 +75,7 @@ pub async fn remove(Of(shared): Of<Arc<Shared>>, request: Request) -> Result<Sta
 }
 
 /// `GET /v1/explain/{domain}/{key}`.
-pub async fn explain(Of(shared): Of<Arc<Shared>>, uri: Uri) -> Result<Response, Problem> {
+pub(super) async fn explain(Of(shared): Of<Arc<Shared>>, uri: Uri) -> Result<Response, Problem> {
     let key = key(&uri, EXPLAIN, shared.separator)?;
     json(&shared.engine.explain(&key).await?)
 }
@@ -84,7 +84,7 @@ pub async fn explain(Of(shared): Of<Arc<Shared>>, uri: Uri) -> Result<Response, 
 ///
 /// # Errors
 /// The value cannot be written as JSON: a defect of the host.
-pub fn json(value: &impl serde::Serialize) -> Result<Response, Problem> {
+pub(super) fn json(value: &impl serde::Serialize) -> Result<Response, Problem> {
     let body = serde_json::to_vec(value).map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))?;
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("application/json")),

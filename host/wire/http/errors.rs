@@ -13,11 +13,11 @@ use crate::error::{Blame, Error, ErrorKind};
 use crate::ports::registry::RegistryError;
 
 /// The media type of a problem document.
-pub const PROBLEM_JSON: &str = "application/problem+json";
+pub(super) const PROBLEM_JSON: &str = "application/problem+json";
 
 /// What went wrong: the engine's kinds, and those that only HTTP has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProblemKind {
+pub(super) enum ProblemKind {
     /// The engine's error.
     Error(ErrorKind),
     /// The key is absent.
@@ -48,22 +48,22 @@ pub enum ProblemKind {
 
 /// One row of the table.
 #[derive(Clone, Copy, Debug)]
-pub struct Row {
+pub(super) struct Row {
     /// The last part of the type.
-    pub slug: &'static str,
+    pub(super) slug: &'static str,
     /// The status code.
-    pub status: StatusCode,
+    pub(super) status: StatusCode,
     /// In a few words, the same for every occurrence.
-    pub title: &'static str,
+    pub(super) title: &'static str,
     /// Who can do something about it.
-    pub blame: Blame,
+    pub(super) blame: Blame,
     /// Whether the same request may succeed later by itself.
-    pub retry: bool,
+    pub(super) retry: bool,
 }
 
 impl ProblemKind {
     /// All of them.
-    pub const ALL: [Self; 25] = [
+    pub(super) const ALL: [Self; 25] = [
         Self::Error(ErrorKind::InvalidKey),
         Self::Error(ErrorKind::InvalidValue),
         Self::Error(ErrorKind::InvalidArgument),
@@ -93,7 +93,7 @@ impl ProblemKind {
 
     /// What HTTP makes of it: the table.
     #[must_use]
-    pub const fn row(self) -> Row {
+    pub(super) const fn row(self) -> Row {
         use StatusCode as S;
         let (slug, status, title) = match self {
             Self::Error(kind) => {
@@ -150,11 +150,11 @@ const fn engine_row(kind: ErrorKind) -> (StatusCode, &'static str) {
 
 /// An answer that says what went wrong.
 #[derive(Debug)]
-pub struct Problem {
+pub(super) struct Problem {
     /// What went wrong.
-    pub kind: ProblemKind,
+    pub(super) kind: ProblemKind,
     /// What exactly, and what to do.
-    pub detail: String,
+    pub(super) detail: String,
     header: Option<(HeaderName, HeaderValue)>,
 }
 
@@ -171,13 +171,13 @@ struct Document<'a> {
 
 impl Problem {
     /// A problem of this kind; `detail` says what exactly and what to do.
-    pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
+    pub(super) fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
         Self { kind, detail: detail.into(), header: None }
     }
 
     /// With one more header.
     #[must_use]
-    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+    pub(super) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.header = Some((name, value));
         self
     }

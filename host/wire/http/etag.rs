@@ -9,12 +9,12 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// A strong entity tag with its quotes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ETag([u8; 18]);
+pub(super) struct ETag([u8; 18]);
 
 impl ETag {
     /// The tag of these bytes.
     #[must_use]
-    pub fn of(value: &[u8]) -> Self {
+    pub(super) fn of(value: &[u8]) -> Self {
         const HEX: &[u8; 16] = b"0123456789abcdef";
         let mut text = [b'"'; 18];
         for (i, byte) in xxh3_64(value).to_be_bytes().into_iter().enumerate() {
@@ -26,7 +26,7 @@ impl ETag {
 
     /// As it stands in a header.
     #[must_use]
-    pub const fn as_bytes(&self) -> &[u8] {
+    pub(super) const fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 }
@@ -34,7 +34,7 @@ impl ETag {
 /// Whether `If-None-Match` names the value (RFC 9110 §13.1.2): the answer is then 304. A header that makes no sense matches
 /// nothing: the answer is the value.
 #[must_use]
-pub fn if_none_match(headers: &HeaderMap, etag: ETag) -> bool {
+pub(super) fn if_none_match(headers: &HeaderMap, etag: ETag) -> bool {
     headers.get_all(header::IF_NONE_MATCH).iter().any(|list| names(list.as_bytes(), etag.as_bytes()))
 }
 

@@ -13,14 +13,14 @@ use crate::engine::api::Answer;
 use crate::ports::metrics::State;
 
 /// `Cache-Status`, which the `http` crate does not name.
-pub const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+pub(super) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
 /// Room for the texts of one answer besides the key: they share one buffer.
 const TEXT_BYTES: usize = 160;
 
 /// The fields of an answer with a value, but for its length: the server adds that.
 #[must_use]
-pub fn found(answer: &Answer, etag: ETag, key: &[u8]) -> HeaderMap {
+pub(super) fn found(answer: &Answer, etag: ETag, key: &[u8]) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(8);
     let mut text = BytesMut::with_capacity(TEXT_BYTES + key.len());
     let age_s = answer.age_ms.map(|ms| ms / 1000);
@@ -44,7 +44,7 @@ pub fn found(answer: &Answer, etag: ETag, key: &[u8]) -> HeaderMap {
 
 /// `Cache-Status` of an answer without a value.
 #[must_use]
-pub fn absent(answer: &Answer, key: &[u8]) -> HeaderValue {
+pub(super) fn absent(answer: &Answer, key: &[u8]) -> HeaderValue {
     let mut text = BytesMut::with_capacity(TEXT_BYTES + key.len());
     cache_status::write_read(&mut text, answer.state, answer.fresh_left_ms, key);
     cut(&mut text)
@@ -52,7 +52,7 @@ pub fn absent(answer: &Answer, key: &[u8]) -> HeaderValue {
 
 /// `Cache-Status` of a write.
 #[must_use]
-pub fn stored(state: State, key: &[u8]) -> HeaderValue {
+pub(super) fn stored(state: State, key: &[u8]) -> HeaderValue {
     let mut text = BytesMut::with_capacity(TEXT_BYTES + key.len());
     cache_status::write_stored(&mut text, state, key);
     cut(&mut text)

@@ -8,7 +8,7 @@ use super::schemas;
 
 /// The document of these routes.
 #[must_use]
-pub fn document(routes: &[Route]) -> Value {
+pub(super) fn document(routes: &[Route]) -> Value {
     let mut paths = Map::new();
     for route in routes {
         let item = paths.entry(route.path.replace('*', "")).or_insert_with(|| json!({}));

@@ -23,12 +23,12 @@ const EXPOSITION: HeaderValue = HeaderValue::from_static("text/plain; version=0.
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// `GET /v1/policies`.
-pub async fn policies(Of(shared): Of<Arc<Shared>>) -> Result<Response, Problem> {
+pub(super) async fn policies(Of(shared): Of<Arc<Shared>>) -> Result<Response, Problem> {
     json(&serde_json::json!({ "policies": shared.engine.registry().list() }))
 }
 
 /// `GET /v1/policies/{domain}`.
-pub async fn policy(Of(shared): Of<Arc<Shared>>, uri: Uri) -> Result<Response, Problem> {
+pub(super) async fn policy(Of(shared): Of<Arc<Shared>>, uri: Uri) -> Result<Response, Problem> {
     let domain = domain(&uri, shared.separator)?;
     match shared.engine.registry().status(&domain) {
         Some(status) => json(&status),
@@ -37,51 +37,53 @@ pub async fn policy(Of(shared): Of<Arc<Shared>>, uri: Uri) -> Result<Response, P
 }
 
 /// `POST /v1/policies/{domain}/rollback`.
-pub async fn rollback(Of(shared): Of<Arc<Shared>>, uri: Uri) -> Result<Response, Problem> {
+pub(super) async fn rollback(Of(shared): Of<Arc<Shared>>, uri: Uri) -> Result<Response, Problem> {
     let domain = domain(&uri, shared.separator)?;
     json(&shared.engine.registry().rollback(&domain).await?)
 }
 
 /// `DELETE /v1/policies/{domain}`.
-pub async fn remove_policy(Of(shared): Of<Arc<Shared>>, uri: Uri) -> Result<StatusCode, Problem> {
+pub(super) async fn remove_policy(Of(shared): Of<Arc<Shared>>, uri: Uri) -> Result<StatusCode, Problem> {
     let domain = domain(&uri, shared.separator)?;
     shared.engine.registry().remove(&domain).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// `GET /metrics`. The page may be long: it is made where it holds up no other connection.
-pub async fn metrics(Of(shared): Of<Arc<Shared>>) -> Result<Response, Problem> {
-    let page = Arc::clone(&shared.metrics_page);
-    let page = tokio::task::spawn_blocking(move || page())
-        .await
-        .map_err(|error| Error::new(ErrorKind::Internal, format!("the metrics page failed: {error}")))?;
+pub(super) async fn metrics(Of(shared): Of<Arc<Shared>>) -> Result<Response, Problem> {
+    let page = tokio::task::spawn_blocking(move || {
+        shared.engine.report();
+        (shared.metrics_page)()
+    })
+    .await
+    .map_err(|error| Error::new(ErrorKind::Internal, format!("the metrics page failed: {error}")))?;
     Ok(([(CONTENT_TYPE, EXPOSITION), (CACHE_CONTROL, NO_STORE)], page).into_response())
 }
 
 /// `GET /healthz`: the process is up and answers.
-pub async fn health() -> Response {
+pub(super) async fn health() -> Response {
     text("ok\n")
 }
 
 /// `GET /readyz`: the store answers and the policies are loaded.
-pub async fn ready(Of(shared): Of<Arc<Shared>>) -> Result<Response, Problem> {
+pub(super) async fn ready(Of(shared): Of<Arc<Shared>>) -> Result<Response, Problem> {
     shared.engine.ready().await?;
     Ok(text("ready\n"))
 }
 
 /// `GET /openapi.json`.
-pub async fn openapi(Of(shared): Of<Arc<Shared>>) -> Response {
+pub(super) async fn openapi(Of(shared): Of<Arc<Shared>>) -> Response {
     ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], shared.openapi.clone()).into_response()
 }
 
 /// `GET /`.
-pub async fn index(Of(shared): Of<Arc<Shared>>) -> Response {
+pub(super) async fn index(Of(shared): Of<Arc<Shared>>) -> Response {
     ([(CONTENT_TYPE, TEXT)], shared.index.clone()).into_response()
 }
 
 /// The page at `/`: what there is.
 #[must_use]
-pub fn index_page(routes: &[Route]) -> String {
+pub(super) fn index_page(routes: &[Route]) -> String {
     let mut page = String::from("Larder, the policy-driven cache host.\n\n");
     for Route { verb, path, summary, .. } in routes {
         // Writing into a String cannot fail.

@@ -21,20 +21,20 @@ use crate::limits::{HTTP_HEADER_MS_MAX, HTTP_IDLE_MS_MAX, HTTP_STALL_MS_MAX};
 
 /// Where a connection stands, as its service tells its stream.
 #[derive(Debug, Default)]
-pub struct Phase {
+pub(super) struct Phase {
     requests: AtomicU64,
     serving: AtomicBool,
 }
 
 impl Phase {
     /// A whole header section has come.
-    pub fn request(&self) {
+    pub(super) fn request(&self) {
         self.requests.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A request is being served until the guard is dropped.
     #[must_use]
-    pub fn serve(self: &Arc<Self>) -> Serving {
+    pub(super) fn serve(self: &Arc<Self>) -> Serving {
         self.serving.store(true, Ordering::Relaxed);
         Serving(Arc::clone(self))
     }
@@ -42,7 +42,7 @@ impl Phase {
 
 /// Ends with the answer, or with the request.
 #[derive(Debug)]
-pub struct Serving(Arc<Phase>);
+pub(super) struct Serving(Arc<Phase>);
 
 impl Drop for Serving {
     fn drop(&mut self) {
@@ -51,7 +51,7 @@ impl Drop for Serving {
 }
 
 /// A stream with bounds. All is one task's: the atomics of [`Phase`] only make it `Send`.
-pub struct Patient<S> {
+pub(super) struct Patient<S> {
     stream: S,
     phase: Arc<Phase>,
     requests_seen: u64,
@@ -66,13 +66,13 @@ pub struct Patient<S> {
 
 impl<S> Patient<S> {
     /// Bounds for this stream.
-    pub fn new(stream: S, phase: Arc<Phase>) -> Self {
+    pub(super) fn new(stream: S, phase: Arc<Phase>) -> Self {
         let timer = Box::pin(sleep_until(Instant::now() + Duration::from_millis(HTTP_IDLE_MS_MAX)));
         Self { stream, phase, requests_seen: 0, head_begun: false, reading_since: None, writing_since: None, timer }
     }
 
     /// The stream, without bounds.
-    pub fn into_inner(self) -> S {
+    pub(super) fn into_inner(self) -> S {
         self.stream
     }
 

@@ -12,7 +12,7 @@ use super::routes::{Action, ROUTES, Route, Verb};
 use super::{entry, operator};
 
 /// A router of these routes, each with what `handler` gives for it.
-pub fn build<S: Clone + Send + Sync + 'static>(
+pub(super) fn build<S: Clone + Send + Sync + 'static>(
     routes: &[Route],
     handler: impl Fn(Action, MethodFilter) -> MethodRouter<S>,
 ) -> Router<S> {
@@ -24,7 +24,7 @@ pub fn build<S: Clone + Send + Sync + 'static>(
 }
 
 /// The handler of a route.
-pub fn handler(action: Action, method: MethodFilter) -> MethodRouter<Arc<Shared>> {
+pub(super) fn handler(action: Action, method: MethodFilter) -> MethodRouter<Arc<Shared>> {
     match action {
         Action::ReadEntry => on(method, entry::read),
         Action::WriteEntry => on(method, entry::write),
@@ -46,7 +46,7 @@ pub fn handler(action: Action, method: MethodFilter) -> MethodRouter<Arc<Shared>
 /// with such requests and other programs do not; without this, any page could roll back the policies of a host on the
 /// reader's own machine.
 #[must_use]
-pub fn is_cross_site(method: &Method, headers: &HeaderMap) -> bool {
+pub(super) fn is_cross_site(method: &Method, headers: &HeaderMap) -> bool {
     let Some(origin) = headers.get(header::ORIGIN) else { return false };
     let origin = origin.to_str().unwrap_or_default();
     let site = origin.split_once("://").map(|(_, site)| site.as_bytes());
@@ -55,7 +55,7 @@ pub fn is_cross_site(method: &Method, headers: &HeaderMap) -> bool {
 
 /// The answer to such a request.
 #[must_use]
-pub fn cross_site() -> Problem {
+pub(super) fn cross_site() -> Problem {
     Problem::new(ProblemKind::CrossSite, "the request comes from a page of another site (Origin differs from Host)")
 }
 

@@ -4,7 +4,7 @@
 
 /// A method that a route may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Verb {
+pub(super) enum Verb {
     Get,
     Head,
     Put,
@@ -15,7 +15,7 @@ pub enum Verb {
 impl Verb {
     /// As it stands in a request.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Get => "GET",
             Self::Head => "HEAD",
@@ -28,7 +28,7 @@ impl Verb {
 
 /// What a route does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Action {
+pub(super) enum Action {
     ReadEntry,
     WriteEntry,
     RemoveEntry,
@@ -46,7 +46,7 @@ pub enum Action {
 
 /// What an answer carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Content {
+pub(super) enum Content {
     /// No body.
     None,
     /// The bytes of a value.
@@ -61,32 +61,32 @@ pub enum Content {
 
 /// An answer that is no problem, or a problem that means something of its own on this route.
 #[derive(Clone, Copy, Debug)]
-pub struct Reply {
+pub(super) struct Reply {
     /// The status code.
-    pub status: u16,
+    pub(super) status: u16,
     /// When it is given.
-    pub when: &'static str,
+    pub(super) when: &'static str,
     /// What it carries.
-    pub content: Content,
+    pub(super) content: Content,
 }
 
 /// A route.
 #[derive(Clone, Copy, Debug)]
-pub struct Route {
+pub(super) struct Route {
     /// The method.
-    pub verb: Verb,
+    pub(super) verb: Verb,
     /// The path; `{*key}` takes the rest with its slashes.
-    pub path: &'static str,
+    pub(super) path: &'static str,
     /// What it does.
-    pub action: Action,
+    pub(super) action: Action,
     /// In a few words.
-    pub summary: &'static str,
+    pub(super) summary: &'static str,
     /// What a caller has to know.
-    pub description: &'static str,
+    pub(super) description: &'static str,
     /// Request headers that matter, and what they do.
-    pub headers: &'static [(&'static str, &'static str)],
+    pub(super) headers: &'static [(&'static str, &'static str)],
     /// Its answers; whatever else goes wrong is a problem document.
-    pub replies: &'static [Reply],
+    pub(super) replies: &'static [Reply],
 }
 
 const fn reply(status: u16, content: Content, when: &'static str) -> Reply {
@@ -113,7 +113,7 @@ const READ: Route = Route {
 };
 
 /// All routes, in the order in which people read them; those of one path stand together.
-pub const ROUTES: &[Route] = &[
+pub(super) const ROUTES: &[Route] = &[
     READ,
     Route { verb: Verb::Head, summary: "read what a value's answer says, without the value", ..READ },
     Route {

@@ -8,7 +8,7 @@ use crate::ports::registry::PolicyState;
 
 /// All of them, by name.
 #[must_use]
-pub fn all() -> Value {
+pub(super) fn all() -> Value {
     json!({
         "Problem": problem(),
         "PolicyList": object(&[("policies", json!({ "type": "array", "items": { "$ref": "#/components/schemas/PolicyStatus" } }))]),

@@ -21,14 +21,14 @@ use super::{entry, router};
 type Answer = Response<Either<Full<Bytes>, Body>>;
 
 /// Answers the requests of one connection.
-pub struct HttpService {
+pub(super) struct HttpService {
     app: App,
     phase: Arc<Phase>,
 }
 
 impl HttpService {
     /// The service of a connection in this phase.
-    pub const fn new(app: App, phase: Arc<Phase>) -> Self {
+    pub(super) const fn new(app: App, phase: Arc<Phase>) -> Self {
         Self { app, phase }
     }
 }
@@ -69,7 +69,7 @@ async fn route(app: App, request: Request<Incoming>) -> Response<Body> {
 }
 
 /// An answer that is there, or one that comes.
-pub enum Answering {
+pub(super) enum Answering {
     Now(Option<Answer>),
     Later(Pin<Box<dyn Future<Output = Answer> + Send>>),
 }

@@ -12,7 +12,7 @@ use crate::ports::table::DEFAULT_DOMAIN;
 ///
 /// # Errors
 /// A bad percent-encoding, an empty domain or key, a domain that holds the separator: whatever could not be told from another key.
-pub fn key(rest: &str, separator: u8) -> Result<Vec<u8>> {
+pub(super) fn key(rest: &str, separator: u8) -> Result<Vec<u8>> {
     let (domain, name) = rest.split_once('/').unwrap_or((rest, ""));
     let mut key = Vec::with_capacity(rest.len());
     decode(domain, &mut key)?;
@@ -34,7 +34,7 @@ pub fn key(rest: &str, separator: u8) -> Result<Vec<u8>> {
 ///
 /// # Errors
 /// As [`key`]; a name that is not UTF-8.
-pub fn domain(segment: &str, separator: u8) -> Result<String> {
+pub(super) fn domain(segment: &str, separator: u8) -> Result<String> {
     let mut name = Vec::with_capacity(segment.len());
     decode(segment, &mut name)?;
     check_domain(&name, separator)?;

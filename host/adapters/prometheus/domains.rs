@@ -1,0 +1,110 @@
+//! What is counted for each domain. Labels are closed: domains with a policy, operations, states, hooks, faults.
+
+use prometheus::proto::MetricFamily;
+
+use super::family::Family;
+use crate::ports::metrics::{DomainMetrics, Hook, Metrics, State};
+use crate::ports::policy::{Fault, Operation};
+
+/// The families of the domains.
+pub(super) fn families(metrics: &Metrics) -> Vec<MetricFamily> {
+    let mut families = Families::new();
+    for (domain, metrics) in metrics.domains() {
+        families.requests(&domain, &metrics);
+        families.policy(&domain, &metrics);
+    }
+    families.done()
+}
+
+/// All of them, while they are filled.
+struct Families {
+    requests: Family,
+    request_time: Family,
+    calls: Family,
+    call_time: Family,
+    faults: Family,
+    swaps: Family,
+    rejections: Family,
+    generation: Family,
+    instances: Family,
+    rejudged: Family,
+    foreign: Family,
+}
+
+impl Families {
+    fn new() -> Self {
+        Self {
+            requests: Family::counter("larder_requests_total", "Answers, by what became of the request"),
+            request_time: Family::histogram(
+                "larder_request_duration_seconds",
+                "Time from a request's arrival at the engine to its answer; pipelined hits count once per batch",
+            ),
+            calls: Family::counter("larder_policy_calls_total", "Calls of a policy's hooks"),
+            call_time: Family::histogram(
+                "larder_policy_call_duration_seconds",
+                "Time in a policy's hooks, of a sample of the calls",
+            ),
+            faults: Family::counter("larder_policy_faults_total", "Failures of a policy"),
+            swaps: Family::counter("larder_policy_swaps_total", "Policies that went live"),
+            rejections: Family::counter("larder_policy_rejections_total", "Policy files that were refused"),
+            generation: Family::gauge("larder_policy_generation", "The generation that serves; 0: none"),
+            instances: Family::counter("larder_policy_instances_created_total", "Instances of a policy that were made"),
+            rejudged: Family::counter(
+                "larder_rejudged_total",
+                "Entries that were judged again because the rules changed",
+            ),
+            foreign: Family::counter(
+                "larder_foreign_bytes_total",
+                "Times that foreign or damaged bytes were found under a storage key",
+            ),
+        }
+    }
+
+    fn requests(&mut self, domain: &str, metrics: &DomainMetrics) {
+        for operation in Operation::ALL {
+            let labels = [("domain", domain), ("operation", operation.as_str())];
+            for state in State::ALL {
+                let with_state = [labels[0], labels[1], ("state", state.as_str())];
+                self.requests.count_some(&with_state, metrics.answers(operation, state));
+            }
+            self.request_time.durations(&labels, &metrics.latency[operation as usize]);
+        }
+    }
+
+    fn policy(&mut self, domain: &str, metrics: &DomainMetrics) {
+        for hook in Hook::ALL {
+            let labels = [("domain", domain), ("hook", hook.as_str())];
+            self.calls.count_some(&labels, metrics.policy_calls[hook as usize].get());
+            self.call_time.durations(&labels, &metrics.policy_time[hook as usize]);
+        }
+        for fault in Fault::ALL {
+            let labels = [("domain", domain), ("fault", fault.as_str())];
+            self.faults.count_some(&labels, metrics.policy_faults[fault as usize].get());
+        }
+        // These are alerted on: they are there from the start, so that their first step is seen as one.
+        let labels = [("domain", domain)];
+        self.swaps.count(&labels, metrics.swaps.get());
+        self.rejections.count(&labels, metrics.rejections.get());
+        self.generation.level(&labels, metrics.generation.get() as f64);
+        self.instances.count(&labels, metrics.instances_created.get());
+        self.rejudged.count(&labels, metrics.rejudged.get());
+        self.foreign.count(&labels, metrics.foreign_bytes.get());
+    }
+
+    fn done(self) -> Vec<MetricFamily> {
+        let all = [
+            self.requests,
+            self.request_time,
+            self.calls,
+            self.call_time,
+            self.faults,
+            self.swaps,
+            self.rejections,
+            self.generation,
+            self.instances,
+            self.rejudged,
+            self.foreign,
+        ];
+        all.map(Family::done).into()
+    }
+}

@@ -1,0 +1,46 @@
+//! What is counted for the host as a whole.
+
+use prometheus::proto::MetricFamily;
+
+use super::family::Family;
+use crate::ports::metrics::Metrics;
+
+/// The families of the host.
+pub(super) fn families(metrics: &Metrics) -> Vec<MetricFamily> {
+    let counters = [
+        ("larder_resp_connections_total", "RESP connections since the start", &metrics.resp_connections_total),
+        (
+            "larder_resp_connections_refused_total",
+            "RESP connections that were turned away at the limit",
+            &metrics.resp_connections_refused,
+        ),
+        (
+            "larder_resp_protocol_errors_total",
+            "RESP connections that ended because of a malformed frame",
+            &metrics.resp_protocol_errors,
+        ),
+        ("larder_http_requests_total", "HTTP requests", &metrics.http_requests),
+        ("larder_store_errors_total", "Store commands without an answer or with a failure", &metrics.store_errors),
+        ("larder_unknown_domain_total", "Requests for a domain that no policy serves", &metrics.unknown_domain),
+    ];
+    let gauges = [
+        ("larder_resp_connections", "Open RESP connections", &metrics.resp_connections),
+        ("larder_l1_bytes", "Bytes that L1 holds, as it weighs them", &metrics.l1_bytes),
+        ("larder_l1_entries", "Entries in L1", &metrics.l1_entries),
+    ];
+    let counters = counters.map(|(name, help, counter)| {
+        let mut family = Family::counter(name, help);
+        family.count(&[], counter.get());
+        family.done()
+    });
+    let gauges = gauges.map(|(name, help, gauge)| {
+        let mut family = Family::gauge(name, help);
+        family.level(&[], gauge.get() as f64);
+        family.done()
+    });
+    let mut store = Family::histogram("larder_store_command_duration_seconds", "Time of store commands");
+    store.durations(&[], &metrics.store_latency);
+    let mut build = Family::gauge("larder_build_info", "The version that runs; always 1");
+    build.level(&[("version", env!("CARGO_PKG_VERSION"))], 1.0);
+    counters.into_iter().chain(gauges).chain([store.done(), build.done()]).collect()
+}

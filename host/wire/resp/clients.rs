@@ -1,0 +1,258 @@
+//! The open connections: who they are, and how one is told to end from outside.
+//!
+//! Invariant: a connection is in the list from its acceptance to its drop, by a guard; so the list is also the count that the
+//! connection limit goes by. Deliberately absent: sockets, and what a connection is doing beyond its last command.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+
+use futures_util::task::AtomicWaker;
+use parking_lot::Mutex;
+
+use super::reply::Protocol;
+use crate::ports::metrics::Metrics;
+
+/// How a connection is told to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ending {
+    /// Not at all.
+    None,
+    /// After it has answered what it has read.
+    Finish,
+    /// At once.
+    Kill,
+}
+
+/// One open connection.
+#[derive(Debug)]
+pub struct Client {
+    /// Grows with every connection of this process.
+    pub id: u64,
+    /// Where it comes from.
+    pub peer: SocketAddr,
+    /// Where it came to.
+    pub local: SocketAddr,
+    /// When it was accepted, by the engine's wall clock.
+    pub since_ms: u64,
+    /// When it last sent something.
+    active_ms: AtomicU64,
+    label: Mutex<Label>,
+    ending: AtomicU8,
+    waker: AtomicWaker,
+}
+
+/// What a client says of itself, and what it last did.
+#[derive(Clone, Debug)]
+pub struct Label {
+    /// `CLIENT SETNAME`.
+    pub name: String,
+    /// `CLIENT SETINFO lib-name`.
+    pub lib_name: String,
+    /// `CLIENT SETINFO lib-ver`.
+    pub lib_version: String,
+    /// The protocol it speaks.
+    pub protocol: Protocol,
+    /// Its last command other than a hit.
+    pub command: &'static str,
+}
+
+impl Client {
+    /// Its label, to read or to change.
+    pub fn label<T>(&self, with: impl FnOnce(&mut Label) -> T) -> T {
+        with(&mut self.label.lock())
+    }
+
+    /// It sent something.
+    pub fn active(&self, now_ms: u64) {
+        self.active_ms.store(now_ms, Ordering::Relaxed);
+    }
+
+    /// Tells it to end, and wakes it up.
+    pub fn end(&self, ending: Ending) {
+        self.ending.fetch_max(ending as u8, Ordering::Release);
+        self.waker.wake();
+    }
+
+    /// How it is told to end; its task is woken when that changes.
+    pub fn poll_ending(&self, cx: &std::task::Context<'_>) -> Ending {
+        self.waker.register(cx.waker());
+        match self.ending.load(Ordering::Acquire) {
+            0 => Ending::None,
+            1 => Ending::Finish,
+            _ => Ending::Kill,
+        }
+    }
+
+    /// A line of `CLIENT LIST`, with the fields that Redis 7.0 and clients know.
+    #[must_use]
+    pub fn line(&self, now_ms: u64) -> String {
+        let Label { name, lib_name, lib_version, protocol, command } = self.label(|label| label.clone());
+        let (id, peer, local, resp) = (self.id, self.peer, self.local, protocol.number());
+        let age = now_ms.saturating_sub(self.since_ms) / 1000;
+        let idle = now_ms.saturating_sub(self.active_ms.load(Ordering::Relaxed)) / 1000;
+        let mut line = format!("id={id} addr={peer} laddr={local} name={name} age={age} idle={idle} flags=N db=0 ");
+        // Writing to a string does not fail.
+        let _written = write!(
+            line,
+            "sub=0 psub=0 ssub=0 multi=-1 cmd={command} user=default redir=-1 resp={resp} lib-name={lib_name} \
+             lib-ver={lib_version}"
+        );
+        line
+    }
+}
+
+/// All open connections.
+#[derive(Debug)]
+pub struct Clients {
+    open: Mutex<Open>,
+    max: usize,
+    metrics: Arc<Metrics>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    by_id: BTreeMap<u64, Arc<Client>>,
+    last_id: u64,
+    /// Set when no more may come.
+    ending: bool,
+}
+
+/// Keeps a connection in the list.
+#[derive(Debug)]
+pub struct Registered {
+    clients: Arc<Clients>,
+    client: Arc<Client>,
+}
+
+impl Registered {
+    /// The connection.
+    #[must_use]
+    pub const fn client(&self) -> &Arc<Client> {
+        &self.client
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.clients.open.lock().by_id.remove(&self.client.id);
+        self.clients.metrics.resp_connections.decrement();
+    }
+}
+
+impl Clients {
+    /// An empty list that takes at most `max`.
+    #[must_use]
+    pub fn new(max: usize, metrics: Arc<Metrics>) -> Arc<Self> {
+        Arc::new(Self { open: Mutex::default(), max, metrics })
+    }
+
+    /// Takes a connection in, or `None` if there are too many or the host is closing.
+    #[must_use]
+    pub fn register(self: &Arc<Self>, peer: SocketAddr, local: SocketAddr, now_ms: u64) -> Option<Registered> {
+        let mut open = self.open.lock();
+        if open.by_id.len() >= self.max || open.ending {
+            self.metrics.resp_connections_refused.increment();
+            return None;
+        }
+        open.last_id += 1;
+        let client = Arc::new(Client {
+            id: open.last_id,
+            peer,
+            local,
+            since_ms: now_ms,
+            active_ms: AtomicU64::new(now_ms),
+            label: Mutex::new(Label {
+                name: String::new(),
+                lib_name: String::new(),
+                lib_version: String::new(),
+                protocol: Protocol::default(),
+                command: "NULL",
+            }),
+            ending: AtomicU8::new(Ending::None as u8),
+            waker: AtomicWaker::new(),
+        });
+        open.by_id.insert(client.id, Arc::clone(&client));
+        self.metrics.resp_connections.increment();
+        self.metrics.resp_connections_total.increment();
+        Some(Registered { clients: Arc::clone(self), client })
+    }
+
+    /// All of them, the oldest first.
+    #[must_use]
+    pub fn list(&self) -> Vec<Arc<Client>> {
+        self.open.lock().by_id.values().cloned().collect()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.open.lock().by_id.len()
+    }
+
+    /// How many there may be.
+    #[must_use]
+    pub const fn max(&self) -> usize {
+        self.max
+    }
+
+    /// Lets every connection finish, and takes no more.
+    pub fn finish_all(&self) {
+        let clients: Vec<_> = {
+            let mut open = self.open.lock();
+            open.ending = true;
+            open.by_id.values().cloned().collect()
+        };
+        for client in clients {
+            client.end(Ending::Finish);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::task::{Context, Waker};
+
+    use super::{Clients, Ending};
+    use crate::ports::metrics::Metrics;
+
+    #[test]
+    fn connections_are_counted_and_told_to_end() {
+        let metrics = Arc::new(Metrics::default());
+        let clients = Clients::new(2, Arc::clone(&metrics));
+        let address = "127.0.0.1:1".parse().unwrap();
+        let open = || clients.register(address, address, 5_000);
+        let (first, second) = (open().unwrap(), open().unwrap());
+        assert!(open().is_none());
+        drop(first);
+        let third = open().unwrap();
+        assert_eq!(clients.list().iter().map(|client| client.id).collect::<Vec<_>>(), [2, 3]);
+        assert_eq!((metrics.resp_connections.get(), metrics.resp_connections_total.get()), (2, 3));
+        assert_eq!(metrics.resp_connections_refused.get(), 1);
+
+        let ending = |client: &super::Registered| client.client().poll_ending(&Context::from_waker(Waker::noop()));
+        assert_eq!(ending(&second), Ending::None);
+        second.client().end(Ending::Kill);
+        clients.finish_all();
+        assert_eq!((ending(&second), ending(&third)), (Ending::Kill, Ending::Finish));
+        drop((second, third));
+        assert!(open().is_none(), "the host is closing");
+        assert_eq!(metrics.resp_connections.get(), 0);
+    }
+
+    #[test]
+    fn a_line_as_clients_read_it() {
+        let clients = Clients::new(1, Arc::default());
+        let open = clients.register("127.0.0.1:5".parse().unwrap(), "127.0.0.1:6".parse().unwrap(), 1_000).unwrap();
+        open.client().label(|label| label.name.push_str("worker"));
+        open.client().active(3_000);
+        assert_eq!(
+            open.client().line(9_500),
+            "id=1 addr=127.0.0.1:5 laddr=127.0.0.1:6 name=worker age=8 idle=6 flags=N db=0 sub=0 psub=0 ssub=0 multi=-1 \
+             cmd=NULL user=default redir=-1 resp=2 lib-name= lib-ver="
+        );
+    }
+}

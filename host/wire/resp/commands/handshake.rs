@@ -1,0 +1,117 @@
+//! Greeting, password, and the small commands that concern the connection alone.
+
+use super::client::checked_name;
+use super::{bulk, field, ok};
+use crate::ports::store::Reply;
+use crate::wire::resp::REDIS_VERSION;
+use crate::wire::resp::args::Args;
+use crate::wire::resp::errors;
+use crate::wire::resp::number::parse_i64;
+use crate::wire::resp::reply::Protocol;
+use crate::wire::resp::session::{Login, Output, Session, USER};
+
+pub(super) fn ping(_session: &mut Session, args: &Args) -> Result<Output, Reply> {
+    match args.len() {
+        1 => Ok(Output::Reply(Reply::Status("PONG".into()))),
+        2 => Ok(Output::Reply(Reply::Bulk(args.shared(1)))),
+        _ => Err(errors::arity("ping")),
+    }
+}
+
+pub(super) fn echo(_session: &mut Session, args: &Args) -> Result<Output, Reply> {
+    Ok(Output::Reply(Reply::Bulk(args.shared(1))))
+}
+
+pub(super) fn quit(session: &mut Session, _args: &Args) -> Result<Output, Reply> {
+    session.closing = true;
+    ok()
+}
+
+pub(super) fn reset(session: &mut Session, _args: &Args) -> Result<Output, Reply> {
+    session.reset();
+    Ok(Output::Reply(Reply::Status("RESET".into())))
+}
+
+pub(super) fn select(_session: &mut Session, args: &Args) -> Result<Output, Reply> {
+    match parse_i64(&args[1]).and_then(|index| i32::try_from(index).ok()) {
+        None => Err(errors::reply(errors::NOT_AN_INTEGER)),
+        Some(0) => ok(),
+        Some(_) => Err(errors::reply(errors::DB_INDEX)),
+    }
+}
+
+pub(super) fn time(session: &mut Session, _args: &Args) -> Result<Output, Reply> {
+    let now_ms = session.engine().now_ms();
+    let parts = [now_ms / 1000, now_ms % 1000 * 1000];
+    Ok(Output::Reply(Reply::Array(parts.map(|part| bulk(part.to_string())).into())))
+}
+
+pub(super) fn auth(session: &mut Session, args: &Args) -> Result<Output, Reply> {
+    let (user, password) = match args.len() {
+        2 => (USER.as_bytes(), &args[1]),
+        3 => (&args[1], &args[2]),
+        _ => return Err(errors::reply(errors::SYNTAX)),
+    };
+    match session.login(user, password) {
+        Login::Done => ok(),
+        Login::Wrong => Err(errors::reply(errors::WRONG_PASSWORD)),
+        // With a user's name, any password opens a user that has none.
+        Login::NotNeeded if args.len() == 3 => ok(),
+        Login::NotNeeded => Err(errors::reply(errors::NO_PASSWORD)),
+    }
+}
+
+/// `HELLO [protocol [AUTH user password] [SETNAME name]]`.
+pub(super) fn hello(session: &mut Session, args: &Args) -> Result<Output, Reply> {
+    let protocol = match args.len() {
+        1 => None,
+        _ => Some(protocol(&args[1])?),
+    };
+    let mut name = None;
+    let mut at = 2;
+    while at < args.len() {
+        let left = args.len() - at - 1;
+        if args.is(at, "AUTH") && left >= 2 {
+            if session.login(&args[at + 1], &args[at + 2]) == Login::Wrong {
+                return Err(errors::reply(errors::WRONG_PASSWORD));
+            }
+            at += 3;
+        } else if args.is(at, "SETNAME") && left >= 1 {
+            name = Some(checked_name(&args[at + 1])?);
+            at += 2;
+        } else {
+            return Err(errors::reply(format!("ERR Syntax error in HELLO option '{}'", args.text(at))));
+        }
+    }
+    if !session.authenticated() {
+        return Err(errors::reply(errors::NO_AUTH_HELLO));
+    }
+    if let Some(name) = name {
+        session.client().label(|label| label.name = name);
+    }
+    if let Some(protocol) = protocol {
+        session.set_protocol(protocol);
+    }
+    Ok(Output::Reply(greeting(session)))
+}
+
+fn protocol(word: &[u8]) -> Result<Protocol, Reply> {
+    match parse_i64(word) {
+        None => Err(errors::reply(errors::PROTOCOL_NOT_AN_INTEGER)),
+        Some(2) => Ok(Protocol::Resp2),
+        Some(3) => Ok(Protocol::Resp3),
+        Some(_) => Err(errors::reply(errors::NO_PROTOCOL)),
+    }
+}
+
+fn greeting(session: &Session) -> Reply {
+    Reply::Map(vec![
+        field("server", bulk("redis")),
+        field("version", bulk(REDIS_VERSION)),
+        field("proto", Reply::Integer(session.protocol().number())),
+        field("id", Reply::Integer(i64::try_from(session.client().id).unwrap_or(i64::MAX))),
+        field("mode", bulk("standalone")),
+        field("role", bulk("master")),
+        field("modules", Reply::Array(Vec::new())),
+    ])
+}

@@ -1,0 +1,100 @@
+//! Larder's own commands: why a key is answered as it is, and the policies.
+
+use std::sync::Arc;
+
+use super::{bulk, count, field, work};
+use crate::engine::Engine;
+use crate::engine::api::Explanation;
+use crate::ports::registry::{PolicyStatus, RegistryError};
+use crate::ports::store::Reply;
+use crate::wire::resp::args::Args;
+use crate::wire::resp::errors;
+use crate::wire::resp::pipeline::Work;
+use crate::wire::resp::session::{Output, Session};
+
+const HELP: &[&str] = &[
+    "Larder's own commands. Every other command is Redis'; see COMMAND DOCS.",
+    "LARDER.EXPLAIN key",
+    "    Why the key is answered as it is: its domain and policy, where it is stored, its state and what is left of its life.",
+    "LARDER.POLICY LIST",
+    "    All policies: state, generation, version, digest, why the newest file does not serve.",
+    "LARDER.POLICY ROLLBACK domain",
+    "    Puts the policy before back into service, until its file changes.",
+    "LARDER.POLICY REMOVE domain",
+    "    Takes a policy out of service whose file is gone.",
+    "LARDER.HELP",
+    "    This text.",
+];
+
+pub(super) fn help(_session: &mut Session, _args: &Args) -> Result<Output, Reply> {
+    Ok(Output::Reply(Reply::Array(HELP.iter().map(|line| Reply::Status((*line).into())).collect())))
+}
+
+pub(super) fn explain(engine: &Arc<Engine>, args: Args) -> Result<Work, Reply> {
+    let engine = Arc::clone(engine);
+    Ok(work(async move { engine.explain(&args[1]).await.map(explanation) }))
+}
+
+pub(super) fn list(session: &mut Session, _args: &Args) -> Result<Output, Reply> {
+    let policies = session.engine().registry().list();
+    Ok(Output::Reply(Reply::Array(policies.into_iter().map(policy).collect())))
+}
+
+pub(super) fn rollback(engine: &Arc<Engine>, args: Args) -> Result<Work, Reply> {
+    let registry = Arc::clone(engine.registry());
+    Ok(Box::pin(async move { registry.rollback(&args.text(2)).await.map_or_else(refused, policy) }))
+}
+
+pub(super) fn remove(engine: &Arc<Engine>, args: Args) -> Result<Work, Reply> {
+    let registry = Arc::clone(engine.registry());
+    Ok(Box::pin(async move { registry.remove(&args.text(2)).await.map_or_else(refused, |()| Reply::ok()) }))
+}
+
+fn refused(error: RegistryError) -> Reply {
+    errors::reply(format!("ERR {error}"))
+}
+
+fn explanation(explanation: Explanation) -> Reply {
+    let number = |number: Option<u64>| number.map_or(Reply::Nil, count);
+    Reply::Map(vec![
+        field("key", bulk(explanation.key)),
+        field("domain", bulk(explanation.domain)),
+        field("policy_digest", bulk(explanation.policy_digest)),
+        field("policy_version", bulk(explanation.policy_version)),
+        field("generation", count(explanation.generation)),
+        field("storage_key", bulk(explanation.storage_key)),
+        field("encoding", bulk(explanation.encoding)),
+        field("on_miss", bulk(explanation.on_miss)),
+        field("state", bulk(explanation.state)),
+        field("from", bulk(explanation.from)),
+        field("size_bytes", number(explanation.size_bytes)),
+        field("age_ms", number(explanation.age_ms)),
+        field("fresh_ms", number(explanation.fresh_ms)),
+        field("stale_while_revalidate_ms", number(explanation.stale_while_revalidate_ms)),
+        field("stale_if_error_ms", number(explanation.stale_if_error_ms)),
+        field("fresh_left_ms", explanation.fresh_left_ms.map_or(Reply::Nil, Reply::Integer)),
+        field("store_ttl_ms", number(explanation.store_ttl_ms)),
+        field("rules_stored", explanation.rules_stored.map_or(Reply::Nil, bulk)),
+        field("rules_now", bulk(explanation.rules_now)),
+        field("rejudged", Reply::Boolean(explanation.rejudged)),
+        field("tags", Reply::Array(explanation.tags.into_iter().map(bulk).collect())),
+    ])
+}
+
+fn policy(status: PolicyStatus) -> Reply {
+    let digests = status.previous.iter().map(|digest| bulk(digest.as_ref())).collect();
+    Reply::Map(vec![
+        field("domain", bulk(status.domain.as_ref())),
+        field("state", bulk(status.state.as_str())),
+        field("generation", count(status.generation)),
+        field("version", bulk(status.version)),
+        field("key_version", bulk(status.key_version)),
+        field("encoding", bulk(status.encoding)),
+        field("digest", bulk(status.digest.as_ref())),
+        field("size_bytes", count(status.size_bytes)),
+        field("load_ms", count(status.load_ms)),
+        field("live_since_ms", count(status.live_since_ms)),
+        field("previous", Reply::Array(digests)),
+        field("last_error", status.last_error.map_or(Reply::Nil, bulk)),
+    ])
+}

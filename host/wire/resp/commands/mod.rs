@@ -1,0 +1,93 @@
+//! The commands: one table as data, and the functions it names.
+//!
+//! A function checks its arguments in Redis' words and calls the engine once; what the call means is the engine's to say.
+
+mod client;
+mod config;
+mod counters;
+mod expiry;
+mod handshake;
+mod info;
+mod introspect;
+mod keys;
+mod larder;
+mod set;
+mod spec;
+mod strings;
+mod table;
+
+use std::future::Future;
+
+pub use spec::{DataFn, KeyRange, Run, SessionFn, Spec};
+pub use table::{COMMANDS, find};
+
+use super::args::{Args, Words};
+use super::errors;
+use super::pipeline::Work;
+use super::session::Output;
+use crate::engine::api::Answer;
+use crate::error::Error;
+use crate::ports::store::Reply;
+
+/// Which command these words call.
+///
+/// # Errors
+/// The error line: an unknown command or subcommand, too few or too many arguments.
+pub fn resolve(words: &Words<'_>) -> Result<&'static Spec, Reply> {
+    let spec = words.get(0).and_then(find).ok_or_else(|| errors::unknown_command(words))?;
+    let spec = match words.get(1) {
+        Some(word) if !spec.subcommands.is_empty() => {
+            subcommand(spec, word).ok_or_else(|| errors::unknown_subcommand(spec.name, word))?
+        }
+        _ => spec,
+    };
+    if spec.takes(words.len()) { Ok(spec) } else { Err(errors::arity(spec.name)) }
+}
+
+/// A subcommand by its name, in any case of letters.
+#[must_use]
+pub fn subcommand(container: &'static Spec, name: &[u8]) -> Option<&'static Spec> {
+    container.subcommands.iter().find(|spec| spec.short_name().as_bytes().eq_ignore_ascii_case(name))
+}
+
+/// Work that may fail.
+fn work(future: impl Future<Output = Result<Reply, Error>> + Send + 'static) -> Work {
+    Box::pin(async move { future.await.unwrap_or_else(|error| errors::of(&error)) })
+}
+
+/// The value that a read found.
+fn value(answer: Answer) -> Reply {
+    answer.value.map_or(Reply::Nil, Reply::Bulk)
+}
+
+/// A count as Redis sends it.
+fn count(n: u64) -> Reply {
+    Reply::Integer(i64::try_from(n).unwrap_or(i64::MAX))
+}
+
+/// Text as bytes.
+fn bulk(text: impl Into<String>) -> Reply {
+    Reply::Bulk(text.into().into())
+}
+
+/// A named value of a map.
+fn field(name: &'static str, value: Reply) -> (Reply, Reply) {
+    (Reply::Bulk(name.as_bytes().into()), value)
+}
+
+/// `OK`, from a command on the connection.
+const fn ok() -> Result<Output, Reply> {
+    Ok(Output::Reply(Reply::ok()))
+}
+
+/// Answers `HELP` of a container from the table.
+fn help(_session: &mut super::session::Session, args: &Args) -> Result<Output, Reply> {
+    let Some(container) = find(&args[0]) else { return Ok(Output::Nothing) };
+    let title = format!("{} <subcommand> [<arg> ...]. Subcommands are:", container.name.to_ascii_uppercase());
+    let lines = container
+        .subcommands
+        .iter()
+        .flat_map(|spec| [spec.short_name().to_ascii_uppercase(), format!("    {}", spec.summary)]);
+    let lines = std::iter::once(title).chain(lines).map(|line| Reply::Status(line.into())).collect();
+    Ok(Output::Reply(Reply::Array(lines)))
+}

@@ -1,0 +1,237 @@
+//! What is known of a command: everything that dispatch, errors, ordering and `COMMAND` need, as data.
+
+use std::sync::Arc;
+
+use crate::engine::Engine;
+use crate::ports::store::Reply;
+use crate::wire::resp::args::{Args, Words};
+use crate::wire::resp::claims::Access;
+use crate::wire::resp::pipeline::Work;
+use crate::wire::resp::session::{Output, Session};
+
+/// A command that concerns the connection: carried out at once, alone, in its turn. An `Err` is the error line.
+pub type SessionFn = fn(&mut Session, &Args) -> Result<Output, Reply>;
+/// A command that concerns data: the arguments are checked at once, the rest is work. An `Err` is the error line.
+pub type DataFn = fn(&Arc<Engine>, Args) -> Result<Work, Reply>;
+
+/// How a command is carried out.
+#[derive(Clone, Copy)]
+pub enum Run {
+    /// On the connection.
+    Session(SessionFn),
+    /// In the engine.
+    Data(DataFn),
+    /// By one of its subcommands.
+    Container,
+}
+
+/// Where the keys are among the words, as Redis describes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyRange {
+    /// The first; 0: there are none.
+    pub first: usize,
+    /// The last; negative: so many from the end.
+    pub last: isize,
+    /// From each to the next.
+    pub step: usize,
+}
+
+/// No keys.
+pub(super) const NO_KEYS: KeyRange = KeyRange { first: 0, last: 0, step: 0 };
+/// The first argument.
+pub(super) const ONE_KEY: KeyRange = KeyRange { first: 1, last: 1, step: 1 };
+/// All arguments.
+pub(super) const ALL_KEYS: KeyRange = KeyRange { first: 1, last: -1, step: 1 };
+/// Every other argument, from the first.
+pub(super) const PAIRS: KeyRange = KeyRange { first: 1, last: -1, step: 2 };
+
+impl KeyRange {
+    /// The keys among the words of a command.
+    pub fn of<'a>(self, words: Words<'a>) -> impl Iterator<Item = &'a [u8]> {
+        let end = match usize::try_from(self.last) {
+            Ok(last) => last + 1,
+            Err(_) => (words.len() + 1).saturating_sub(self.last.unsigned_abs()),
+        };
+        let first = if self.first == 0 { end } else { self.first };
+        (first..end).step_by(self.step.max(1)).filter_map(move |index| words.get(index))
+    }
+}
+
+/// What a command belongs to, as Redis groups them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    Connection,
+    Generic,
+    Server,
+    String,
+    Larder,
+}
+
+impl Group {
+    /// The word in `COMMAND DOCS`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Connection => "connection",
+            Self::Generic => "generic",
+            Self::Server => "server",
+            Self::String => "string",
+            Self::Larder => "larder",
+        }
+    }
+
+    /// The category of access rules that Redis has it in.
+    #[must_use]
+    pub const fn category(self) -> &'static str {
+        match self {
+            Self::Connection => "@connection",
+            Self::Generic => "@keyspace",
+            Self::Server => "@admin",
+            Self::String => "@string",
+            Self::Larder => "@larder",
+        }
+    }
+}
+
+/// One command or subcommand.
+#[derive(Clone, Copy)]
+pub struct Spec {
+    /// In small letters; a subcommand with its container: `client|id`.
+    pub name: &'static str,
+    /// Words with the name; negative: at least so many.
+    pub arity: i32,
+    /// What it does with its keys; of no meaning without any.
+    pub access: Access,
+    /// Where the keys are.
+    pub keys: KeyRange,
+    /// Whether it takes constant time.
+    pub fast: bool,
+    /// Whether it is for operators.
+    pub admin: bool,
+    /// Whether it may come before the password.
+    pub no_auth: bool,
+    /// What it belongs to.
+    pub group: Group,
+    /// The release of Redis that has it; Larder's own for its own.
+    pub since: &'static str,
+    /// What it does, for people.
+    pub summary: &'static str,
+    /// How it is carried out.
+    pub run: Run,
+    /// What its second word may be, if it has to be one of these.
+    pub subcommands: &'static [Self],
+}
+
+impl Spec {
+    const fn new(name: &'static str, arity: i32, run: Run) -> Self {
+        Self {
+            name,
+            arity,
+            access: Access::Read,
+            keys: NO_KEYS,
+            fast: false,
+            admin: false,
+            no_auth: false,
+            group: Group::Connection,
+            since: "",
+            summary: "",
+            run,
+            subcommands: &[],
+        }
+    }
+
+    /// A command on data that only reads it.
+    #[must_use]
+    pub const fn read(name: &'static str, arity: i32, keys: KeyRange, run: DataFn) -> Self {
+        Self { keys, ..Self::new(name, arity, Run::Data(run)) }
+    }
+
+    /// A command on data that may change it.
+    #[must_use]
+    pub const fn write(name: &'static str, arity: i32, keys: KeyRange, run: DataFn) -> Self {
+        Self { keys, access: Access::Write, ..Self::new(name, arity, Run::Data(run)) }
+    }
+
+    /// A command on the connection.
+    #[must_use]
+    pub const fn session(name: &'static str, arity: i32, run: SessionFn) -> Self {
+        Self::new(name, arity, Run::Session(run))
+    }
+
+    /// A command that has subcommands only.
+    #[must_use]
+    pub const fn container(name: &'static str, subcommands: &'static [Self]) -> Self {
+        Self { subcommands, ..Self::new(name, -2, Run::Container) }
+    }
+
+    /// It has subcommands as well.
+    #[must_use]
+    pub const fn with(self, subcommands: &'static [Self]) -> Self {
+        Self { subcommands, ..self }
+    }
+
+    /// It takes constant time.
+    #[must_use]
+    pub const fn fast(self) -> Self {
+        Self { fast: true, ..self }
+    }
+
+    /// It is for operators.
+    #[must_use]
+    pub const fn admin(self) -> Self {
+        Self { admin: true, ..self }
+    }
+
+    /// It may come before the password.
+    #[must_use]
+    pub const fn no_auth(self) -> Self {
+        Self { no_auth: true, ..self }
+    }
+
+    /// What people read about it.
+    #[must_use]
+    pub const fn doc(self, group: Group, since: &'static str, summary: &'static str) -> Self {
+        Self { group, since, summary, ..self }
+    }
+
+    /// Whether so many words, the name included, are right.
+    #[must_use]
+    pub fn takes(&self, words: usize) -> bool {
+        let least = self.arity.unsigned_abs() as usize;
+        if self.arity < 0 { words >= least } else { words == least }
+    }
+
+    /// The name without the container's.
+    #[must_use]
+    pub fn short_name(&self) -> &'static str {
+        self.name.split_once('|').map_or(self.name, |(_, short)| short)
+    }
+
+    /// Whether it works on keys, and so may overlap with commands on others.
+    #[must_use]
+    pub const fn has_keys(&self) -> bool {
+        self.keys.first > 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ALL_KEYS, KeyRange, NO_KEYS, ONE_KEY, PAIRS};
+    use crate::wire::resp::args::Words;
+
+    #[test]
+    fn keys_of_a_command() {
+        let check = |range: KeyRange, count: usize, expected: &str| {
+            let spans: Vec<_> = (0_u32..).map(|at| (at, at + 1)).take(count).collect();
+            let keys: Vec<u8> = range.of(Words::new(b"cabdef", &spans)).map(|key| key[0]).collect();
+            assert_eq!(String::from_utf8_lossy(&keys), expected, "{range:?} of {count}");
+        };
+        check(NO_KEYS, 3, "");
+        check(ONE_KEY, 1, "");
+        check(ONE_KEY, 3, "a");
+        check(ALL_KEYS, 4, "abd");
+        check(ALL_KEYS, 1, "");
+        check(PAIRS, 5, "ad");
+        check(PAIRS, 4, "ad");
+    }
+}

@@ -1,0 +1,292 @@
+//! The table of all commands, and how a name is found in it.
+//!
+//! Finding costs one hash over the name and nearly always one comparison; the places are computed when the host is compiled.
+
+use super::spec::{ALL_KEYS, Group, NO_KEYS, ONE_KEY, PAIRS, Spec};
+use super::{client, config, counters, expiry, handshake, help, info, introspect, keys, larder, set, strings};
+
+const OWN: &str = "0.1.0";
+
+/// All of them.
+pub const COMMANDS: &[Spec] = &[
+    Spec::write("append", 3, ONE_KEY, strings::append).fast().doc(Group::String, "2.0.0", "Appends to a value."),
+    Spec::session("auth", -2, handshake::auth).fast().no_auth().doc(Group::Connection, "1.0.0", "Says the password."),
+    Spec::container("client", CLIENT).doc(Group::Connection, "2.4.0", "The connections."),
+    Spec::session("command", -1, introspect::all).with(COMMAND).doc(Group::Server, "2.8.13", "All commands."),
+    Spec::container("config", CONFIG).admin().doc(Group::Server, "2.0.0", "The settings."),
+    Spec::write("decr", 2, ONE_KEY, counters::decr).fast().doc(Group::String, "1.0.0", "Takes 1 from a number."),
+    Spec::write("decrby", 3, ONE_KEY, counters::decr_by).fast().doc(Group::String, "1.0.0", "Takes from a number."),
+    Spec::write("del", -2, ALL_KEYS, keys::delete).doc(Group::Generic, "1.0.0", "Removes keys."),
+    Spec::session("echo", 2, handshake::echo).fast().doc(Group::Connection, "1.0.0", "Says it back."),
+    Spec::read("exists", -2, ALL_KEYS, keys::exists).fast().doc(Group::Generic, "1.0.0", "How many of the keys exist."),
+    Spec::write("expire", -3, ONE_KEY, expiry::expire).fast().doc(
+        Group::Generic,
+        "1.0.0",
+        "Expires a key, in seconds.",
+    ),
+    Spec::write("expireat", -3, ONE_KEY, expiry::expire_at).fast().doc(
+        Group::Generic,
+        "1.2.0",
+        "Expires a key at a Unix time, in seconds.",
+    ),
+    Spec::read("expiretime", 2, ONE_KEY, expiry::expire_time).fast().doc(
+        Group::Generic,
+        "7.0.0",
+        "The Unix time at which a key expires, in seconds.",
+    ),
+    Spec::read("get", 2, ONE_KEY, strings::get).fast().doc(Group::String, "1.0.0", "The value of a key."),
+    Spec::write("getdel", 2, ONE_KEY, strings::get_del).fast().doc(
+        Group::String,
+        "6.2.0",
+        "The value of a key, which is removed.",
+    ),
+    Spec::write("getex", -2, ONE_KEY, strings::get_ex).fast().doc(
+        Group::String,
+        "6.2.0",
+        "The value of a key, whose expiry is changed.",
+    ),
+    Spec::write("getset", 3, ONE_KEY, set::get_set).fast().doc(
+        Group::String,
+        "1.0.0",
+        "Writes a value, answers the old one.",
+    ),
+    Spec::session("hello", -1, handshake::hello).fast().no_auth().doc(
+        Group::Connection,
+        "6.0.0",
+        "Greets, and chooses the protocol.",
+    ),
+    Spec::write("incr", 2, ONE_KEY, counters::incr).fast().doc(Group::String, "1.0.0", "Adds 1 to a number."),
+    Spec::write("incrby", 3, ONE_KEY, counters::incr_by).fast().doc(Group::String, "1.0.0", "Adds to a number."),
+    Spec::session("info", -1, info::info).doc(Group::Server, "1.0.0", "How the server is doing."),
+    Spec::read("larder.explain", 2, ONE_KEY, larder::explain).doc(
+        Group::Larder,
+        OWN,
+        "Why a key is answered as it is.",
+    ),
+    Spec::session("larder.help", 1, larder::help).doc(Group::Larder, OWN, "Larder's own commands."),
+    Spec::container("larder.policy", POLICY).admin().doc(Group::Larder, OWN, "The policies."),
+    Spec::read("mget", -2, ALL_KEYS, strings::get_many).fast().doc(Group::String, "1.0.0", "The values of keys."),
+    Spec::write("mset", -3, PAIRS, set::set_many).doc(Group::String, "1.0.1", "Writes many values."),
+    Spec::write("persist", 2, ONE_KEY, expiry::persist).fast().doc(
+        Group::Generic,
+        "2.2.0",
+        "Takes a key's expiry away.",
+    ),
+    Spec::write("pexpire", -3, ONE_KEY, expiry::pexpire).fast().doc(
+        Group::Generic,
+        "2.6.0",
+        "Expires a key, in milliseconds.",
+    ),
+    Spec::write("pexpireat", -3, ONE_KEY, expiry::pexpire_at).fast().doc(
+        Group::Generic,
+        "2.6.0",
+        "Expires a key at a Unix time, in milliseconds.",
+    ),
+    Spec::read("pexpiretime", 2, ONE_KEY, expiry::pexpire_time).fast().doc(
+        Group::Generic,
+        "7.0.0",
+        "The Unix time at which a key expires, in milliseconds.",
+    ),
+    Spec::session("ping", -1, handshake::ping).fast().doc(Group::Connection, "1.0.0", "Whether the server is there."),
+    Spec::write("psetex", 4, ONE_KEY, set::pset_ex).doc(
+        Group::String,
+        "2.6.0",
+        "Writes a value, with milliseconds to live.",
+    ),
+    Spec::read("pttl", 2, ONE_KEY, expiry::pttl).fast().doc(
+        Group::Generic,
+        "2.6.0",
+        "Milliseconds that a key has left.",
+    ),
+    Spec::session("quit", -1, handshake::quit).fast().no_auth().doc(Group::Connection, "1.0.0", "Ends the connection."),
+    Spec::session("reset", 1, handshake::reset).fast().no_auth().doc(
+        Group::Connection,
+        "6.2.0",
+        "Makes the connection as it was when new.",
+    ),
+    Spec::session("select", 2, handshake::select).fast().doc(Group::Connection, "1.0.0", "Chooses a database: 0."),
+    Spec::write("set", -3, ONE_KEY, set::set).doc(Group::String, "1.0.0", "Writes a value."),
+    Spec::write("setex", 4, ONE_KEY, set::set_ex).doc(Group::String, "2.0.0", "Writes a value, with seconds to live."),
+    Spec::write("setnx", 3, ONE_KEY, set::set_nx).fast().doc(
+        Group::String,
+        "1.0.0",
+        "Writes a value if there is none.",
+    ),
+    Spec::read("strlen", 2, ONE_KEY, strings::length).fast().doc(Group::String, "2.2.0", "The length of a value."),
+    Spec::session("time", 1, handshake::time).fast().doc(Group::Server, "2.6.0", "The server's time."),
+    Spec::read("ttl", 2, ONE_KEY, expiry::ttl).fast().doc(Group::Generic, "1.0.0", "Seconds that a key has left."),
+    Spec::read("type", 2, ONE_KEY, keys::kind).fast().doc(Group::Generic, "1.0.0", "What kind of value a key holds."),
+    Spec::write("unlink", -2, ALL_KEYS, keys::delete).fast().doc(Group::Generic, "4.0.0", "Removes keys."),
+];
+
+const CLIENT: &[Spec] = &[
+    Spec::session("client|getname", 2, client::get_name).doc(Group::Connection, "2.6.9", "This connection's name."),
+    Spec::session("client|getredir", 2, client::get_redir).doc(Group::Connection, "6.0.0", "Always -1: no tracking."),
+    Spec::session("client|help", 2, help).doc(Group::Connection, "5.0.0", "This list."),
+    Spec::session("client|id", 2, client::id).doc(Group::Connection, "5.0.0", "This connection's number."),
+    Spec::session("client|info", 2, client::info).doc(Group::Connection, "6.2.0", "This connection."),
+    Spec::session("client|kill", -3, client::kill).admin().doc(
+        Group::Connection,
+        "2.4.0",
+        "Ends connections: <addr:port> | [ID id] [ADDR a] [LADDR a] [SKIPME yes|no].",
+    ),
+    Spec::session("client|list", -2, client::list).admin().doc(
+        Group::Connection,
+        "2.4.0",
+        "All connections, or [ID id ...].",
+    ),
+    Spec::session("client|no-evict", 3, client::accepted_switch).admin().doc(
+        Group::Connection,
+        "7.0.0",
+        "(ON|OFF) Accepted; connections are never evicted.",
+    ),
+    Spec::session("client|no-touch", 3, client::accepted_switch).doc(
+        Group::Connection,
+        "7.2.0",
+        "(ON|OFF) Accepted; reads count for L1 either way.",
+    ),
+    Spec::session("client|pause", -3, client::unsupported).admin().doc(Group::Connection, "3.0.0", "Not supported."),
+    Spec::session("client|reply", 3, client::reply).doc(
+        Group::Connection,
+        "3.2.0",
+        "(ON|OFF|SKIP) Which answers are sent.",
+    ),
+    Spec::session("client|setinfo", 4, client::set_info).doc(
+        Group::Connection,
+        "7.2.0",
+        "(LIB-NAME|LIB-VER) What the client library is.",
+    ),
+    Spec::session("client|setname", 3, client::set_name).doc(Group::Connection, "2.6.9", "Names this connection."),
+    Spec::session("client|tracking", -3, client::tracking).doc(
+        Group::Connection,
+        "6.0.0",
+        "(OFF) ON is not supported.",
+    ),
+    Spec::session("client|unpause", 2, client::unsupported).admin().doc(Group::Connection, "6.2.0", "Not supported."),
+];
+
+const COMMAND: &[Spec] = &[
+    Spec::session("command|count", 2, introspect::count_all).doc(Group::Server, "2.8.13", "How many there are."),
+    Spec::session("command|docs", -2, introspect::docs).doc(Group::Server, "7.0.0", "What all or some of them do."),
+    Spec::session("command|getkeys", -3, introspect::get_keys).doc(Group::Server, "2.8.13", "The keys in a command."),
+    Spec::session("command|help", 2, help).doc(Group::Server, "5.0.0", "This list."),
+    Spec::session("command|info", -2, introspect::info).doc(Group::Server, "2.8.13", "Facts of all or some of them."),
+    Spec::session("command|list", -2, introspect::list).doc(
+        Group::Server,
+        "7.0.0",
+        "Their names [FILTERBY (MODULE m|ACLCAT c|PATTERN p)].",
+    ),
+];
+
+const CONFIG: &[Spec] = &[
+    Spec::session("config|get", -3, config::get).admin().doc(Group::Server, "2.0.0", "Settings that match patterns."),
+    Spec::session("config|help", 2, help).doc(Group::Server, "5.0.0", "This list."),
+    Spec::session("config|resetstat", 2, config::reset_stat).admin().doc(Group::Server, "2.0.0", "Not supported."),
+    Spec::session("config|set", -4, config::set).admin().doc(Group::Server, "2.0.0", "Not supported."),
+];
+
+const POLICY: &[Spec] = &[
+    Spec::session("larder.policy|help", 2, help).doc(Group::Larder, OWN, "This list."),
+    Spec::session("larder.policy|list", 2, larder::list).admin().doc(
+        Group::Larder,
+        OWN,
+        "All policies and where they stand.",
+    ),
+    Spec::write("larder.policy|remove", 3, NO_KEYS, larder::remove).admin().doc(
+        Group::Larder,
+        OWN,
+        "(domain) Takes a policy out of service whose file is gone.",
+    ),
+    Spec::write("larder.policy|rollback", 3, NO_KEYS, larder::rollback).admin().doc(
+        Group::Larder,
+        OWN,
+        "(domain) Puts the policy before back into service.",
+    ),
+];
+
+/// Twice as many places as commands, at least, so that a search ends soon.
+const PLACES: usize = 256;
+const _: () = assert!(COMMANDS.len() * 2 < PLACES);
+
+static INDEX: [Option<&'static Spec>; PLACES] = index();
+
+const fn index() -> [Option<&'static Spec>; PLACES] {
+    let mut places = [None; PLACES];
+    let mut i = 0;
+    while i < COMMANDS.len() {
+        let mut at = hash(COMMANDS[i].name.as_bytes());
+        while places[at].is_some() {
+            at = (at + 1) % PLACES;
+        }
+        places[at] = Some(&COMMANDS[i]);
+        i += 1;
+    }
+    places
+}
+
+/// FNV-1a (Fowler, Noll, Vo) of the name in small letters, folded to a place.
+const fn hash(name: &[u8]) -> usize {
+    let mut hash: u32 = 0x811c_9dc5;
+    let mut i = 0;
+    while i < name.len() {
+        hash = (hash ^ name[i].to_ascii_lowercase() as u32).wrapping_mul(0x0100_0193);
+        i += 1;
+    }
+    (hash ^ hash >> 16) as usize % PLACES
+}
+
+/// A command by its name, in any case of letters.
+#[must_use]
+pub fn find(name: &[u8]) -> Option<&'static Spec> {
+    const NAME_BYTES_MAX: usize = 32;
+    if name.len() > NAME_BYTES_MAX {
+        return None;
+    }
+    let mut at = hash(name);
+    while let Some(spec) = INDEX[at] {
+        if spec.name.as_bytes().eq_ignore_ascii_case(name) {
+            return Some(spec);
+        }
+        at = (at + 1) % PLACES;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::spec::Run;
+    use super::{COMMANDS, find};
+
+    #[test]
+    fn every_command_is_found_by_its_name() {
+        for spec in COMMANDS {
+            for name in [spec.name.to_owned(), spec.name.to_ascii_uppercase()] {
+                assert_eq!(find(name.as_bytes()).map(|found| found.name), Some(spec.name));
+            }
+        }
+        for name in ["", "ge", "gett", "get ", "flushall", &"x".repeat(1000)] {
+            assert!(find(name.as_bytes()).is_none(), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_table_is_whole() {
+        assert!(COMMANDS.is_sorted_by_key(|spec| spec.name), "in order, and so without doubles");
+        for spec in COMMANDS {
+            assert_eq!(
+                spec.subcommands.is_empty(),
+                !matches!(spec.name, "client" | "command" | "config" | "larder.policy")
+            );
+            assert!(spec.subcommands.is_sorted_by_key(|spec| spec.name));
+            for spec in std::iter::once(spec).chain(spec.subcommands) {
+                assert_eq!(spec.name, spec.name.to_ascii_lowercase());
+                assert!(spec.summary.ends_with('.') && !spec.since.is_empty(), "{}", spec.name);
+                assert!(spec.arity != 0 && (!spec.has_keys() || spec.arity.unsigned_abs() >= 2), "{}", spec.name);
+                assert!(!spec.has_keys() || matches!(spec.run, Run::Data(_)), "{}", spec.name);
+            }
+            for subcommand in spec.subcommands {
+                assert_eq!(subcommand.name.split_once('|').map(|(container, _)| container), Some(spec.name));
+            }
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! From a frame to an answer or to work: the hit path, the order of commands, and who may do what.
+//!
+//! The hit path comes first and touches nothing but the frame, L1 and the output. Everything else is looked up in the command
+//! table. A command that may not begin yet stays where it is, and with it everything behind it.
+
+use bytes::{Buf, BytesMut};
+
+use super::args::{Args, Words};
+use super::commands::{DataFn, Run, SessionFn, Spec, resolve};
+use super::connection::{Connection, Phase};
+use super::errors;
+use super::frame::{Frame, ProtocolError};
+use super::reply;
+use super::session::Output;
+use crate::limits::RESP_READ_BYTES;
+use crate::ports::store::Reply;
+
+/// What became of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Admission {
+    /// Carried out or begun; it is still in the input.
+    Done,
+    /// Carried out or begun; its bytes are taken out of the input.
+    Taken,
+    /// It must wait for others.
+    Wait,
+}
+
+impl Connection {
+    /// Carries out or begins all commands that were read, up to one that has to wait.
+    pub(super) fn process(&mut self) {
+        if self.input.is_empty() || self.phase == Phase::Ending {
+            return;
+        }
+        let now_ms = self.session.engine().now_ms();
+        self.session.client().active(now_ms);
+        while self.phase != Phase::Ending {
+            let frame = match self.waiting.take().map_or_else(|| self.parser.next(&self.input), |frame| Ok(Some(frame)))
+            {
+                Ok(Some(frame)) => frame,
+                Ok(None) => break,
+                Err(error) => {
+                    self.give_up(error);
+                    break;
+                }
+            };
+            let admission = if self.is_pressed() { Admission::Wait } else { self.admit(frame, now_ms) };
+            match admission {
+                Admission::Done => self.input.advance(frame.len),
+                Admission::Taken => {}
+                Admission::Wait => {
+                    self.waiting = Some(frame);
+                    break;
+                }
+            }
+        }
+        self.tally.count(self.session.engine());
+        if self.phase == Phase::Ending {
+            self.input.clear();
+        }
+    }
+
+    /// Says why the bytes make no sense, after the answers before it, and ends.
+    fn give_up(&mut self, error: ProtocolError) {
+        self.session.engine().metrics().resp_protocol_errors.increment();
+        tracing::debug!(client = self.session.client().id, %error, "a client does not speak the protocol");
+        self.answer(errors::reply(format!("ERR Protocol error: {error}")), false);
+        self.phase = Phase::Ending;
+    }
+
+    fn answer(&mut self, reply: Reply, muted: bool) {
+        if let Some(reply) = self.pipeline.answer(reply, muted) {
+            reply::write(self.outbox.buffer(), self.session.protocol(), &reply);
+        }
+    }
+
+    fn admit(&mut self, frame: Frame, now_ms: u64) -> Admission {
+        if self.parser.words(&self.input, frame).is_empty() || self.hit(frame, now_ms) {
+            return Admission::Done;
+        }
+        self.begin(frame)
+    }
+
+    /// Answers `GET` from L1, if it is one and L1 may.
+    fn hit(&mut self, frame: Frame, now_ms: u64) -> bool {
+        let Self { parser, input, session, pipeline, outbox, tally, .. } = self;
+        let words = parser.words(input, frame);
+        let (2, Some(name), Some(key)) = (words.len(), words.get(0), words.get(1)) else { return false };
+        if !name.eq_ignore_ascii_case(b"get") || !session.is_plain() {
+            return false;
+        }
+        let alone = pipeline.is_empty();
+        if !alone && (pipeline.is_full() || pipeline.is_barred() || pipeline.claims().conflict_read(key)) {
+            return false;
+        }
+        let engine = session.engine();
+        tally.begin(engine);
+        let Some(entry) = engine.hit(key, now_ms) else { return false };
+        tally.add(engine, &entry);
+        if alone {
+            reply::bulk(outbox.buffer(), &entry.value);
+        } else if let Some(reply) = pipeline.answer(Reply::Bulk(entry.value.clone()), false) {
+            reply::write(outbox.buffer(), session.protocol(), &reply);
+        }
+        true
+    }
+
+    /// Looks the command up and begins it.
+    fn begin(&mut self, frame: Frame) -> Admission {
+        self.tally.count(self.session.engine());
+        let words = self.parser.words(&self.input, frame);
+        let found = match resolve(&words) {
+            Ok(spec) if !spec.no_auth && !self.session.authenticated() => Err(errors::reply(errors::NO_AUTH)),
+            Err(_) if is_http(&words) => {
+                tracing::warn!(
+                    client = self.session.client().id,
+                    "an HTTP request on the RESP port, maybe by a tricked browser"
+                );
+                self.phase = Phase::Ending;
+                return Admission::Done;
+            }
+            found => found,
+        };
+        match found.map(|spec| (spec, spec.run)) {
+            Ok((spec, Run::Data(run))) => self.begin_data(frame, spec, run),
+            Ok((spec, Run::Session(run))) => self.run_session(frame, spec, run),
+            // A container's own arity makes it name a subcommand, so this is an unknown one; `resolve` has said so already.
+            Ok((spec, Run::Container)) => self.refuse(errors::unknown_subcommand(spec.name, b"")),
+            Err(reply) => self.refuse(reply),
+        }
+    }
+
+    /// Answers without doing anything, in turn.
+    fn refuse(&mut self, reply: Reply) -> Admission {
+        if self.pipeline.is_full() {
+            return Admission::Wait;
+        }
+        let muted = self.session.next_is_muted();
+        self.answer(reply, muted);
+        Admission::Done
+    }
+
+    /// A command on the connection runs alone: it may change how answers are written.
+    fn run_session(&mut self, frame: Frame, spec: &'static Spec, run: SessionFn) -> Admission {
+        if !self.pipeline.is_empty() {
+            return Admission::Wait;
+        }
+        self.session.client().label(|label| label.command = spec.name);
+        let args = self.parser.words(&self.input, frame).to_args();
+        let output = self.session.run(run, &args);
+        let protocol = self.session.protocol();
+        match output {
+            Output::Reply(reply) => reply::write(self.outbox.buffer(), protocol, &reply),
+            Output::Text(text) => reply::text(self.outbox.buffer(), protocol, &text),
+            Output::Nothing => {}
+        }
+        self.parser.set_guarded(!self.session.authenticated());
+        if self.session.closing {
+            self.phase = Phase::Ending;
+        }
+        Admission::Done
+    }
+
+    /// A command on data begins as soon as no other that it must not overlap with is at work.
+    fn begin_data(&mut self, frame: Frame, spec: &'static Spec, run: DataFn) -> Admission {
+        if self.pipeline.is_full() || self.pipeline.is_barred() {
+            return Admission::Wait;
+        }
+        let words = self.parser.words(&self.input, frame);
+        let claims = self.pipeline.claims();
+        let footprint = spec.has_keys().then(|| claims.footprint(spec.access, spec.keys.of(words)));
+        let must_wait = footprint.as_ref().map_or(!self.pipeline.is_empty(), |footprint| claims.conflict(footprint));
+        if must_wait {
+            return Admission::Wait;
+        }
+        self.session.client().label(|label| label.command = spec.name);
+        let (args, admission) = take_args(&self.parser, &mut self.input, frame);
+        let muted = self.session.next_is_muted();
+        let answer = match run(self.session.engine(), args) {
+            Ok(work) => self.pipeline.begin(work, footprint, muted),
+            Err(reply) => self.pipeline.answer(reply, muted),
+        };
+        if let Some(reply) = answer {
+            reply::write(self.outbox.buffer(), self.session.protocol(), &reply);
+        }
+        admission
+    }
+}
+
+/// The words of a frame as owned ones: a large frame is taken out of the input as it is, a small one is copied, so that a
+/// value of a few bytes never keeps a read buffer alive.
+fn take_args(parser: &super::parser::Parser, input: &mut BytesMut, frame: Frame) -> (Args, Admission) {
+    if frame.inline || frame.len < RESP_READ_BYTES {
+        return (parser.words(input, frame).to_args(), Admission::Done);
+    }
+    (Args::take(input, frame.len, parser.spans()), Admission::Taken)
+}
+
+/// What a browser sends that was tricked into talking to us. Redis guards against the same two words.
+fn is_http(words: &Words<'_>) -> bool {
+    words.get(0).is_some_and(|name| name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:"))
+}

@@ -1,0 +1,65 @@
+//! RESP2 and RESP3: Larder as a drop-in for Redis' clients.
+//!
+//! Bytes come in through [`connection`], [`parser`] finds commands in them, [`commands`] says what each is and calls the engine,
+//! [`pipeline`] keeps the answers in order, [`reply`] writes them. What a batch of pipelined commands asks for is
+//! answered with one write; a hit in L1 is written without an allocation, an await or a policy call.
+//!
+//! Rules: the words of errors are those of Redis 7.0 wherever a client may depend on them ([`errors`]); a connection's commands
+//! never overtake each other on a key ([`claims`]); memory is bounded by what came and by `limits`, never by what a
+//! client claims. Deliberately absent: databases, transactions, scripts, pub/sub.
+
+pub mod args;
+mod buffers;
+pub mod claims;
+pub mod clients;
+pub mod commands;
+mod connection;
+mod dispatch;
+mod errors;
+pub mod frame;
+mod glob;
+mod inline;
+mod number;
+mod outbox;
+pub mod parser;
+pub mod pipeline;
+pub mod reply;
+mod server;
+pub mod session;
+mod tally;
+
+pub use server::{BindError, RespServer};
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use crate::limits::RESP_CONNECTIONS_DEFAULT;
+
+/// The release of Redis whose behaviour is followed, as `INFO` and `HELLO` name it.
+pub const REDIS_VERSION: &str = "7.0.15";
+
+/// The settings of the front end.
+#[derive(Clone)]
+pub struct RespConfig {
+    /// Where to listen. Port 0: any free one.
+    pub addr: SocketAddr,
+    /// What clients have to say before anything else (`AUTH`); `None`: nothing.
+    pub password: Option<String>,
+    /// Connections at the same time.
+    pub connections_max: usize,
+}
+
+impl Default for RespConfig {
+    fn default() -> Self {
+        Self { addr: (Ipv4Addr::LOCALHOST, 6380).into(), password: None, connections_max: RESP_CONNECTIONS_DEFAULT }
+    }
+}
+
+impl std::fmt::Debug for RespConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RespConfig")
+            .field("addr", &self.addr)
+            .field("password", &self.password.as_ref().map(|_| "***"))
+            .field("connections_max", &self.connections_max)
+            .finish()
+    }
+}

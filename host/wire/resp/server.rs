@@ -1,0 +1,120 @@
+//! Listening for Redis clients and handing each to a worker.
+//!
+//! Invariants: no more connections than allowed; the one too many is told so in Redis' words. When the workers close, the
+//! listener does at once, and every connection answers what it has read.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+
+use super::RespConfig;
+use super::clients::Registered;
+use super::connection::Connection;
+use super::errors;
+use super::session::{Session, Shared};
+use crate::engine::Engine;
+use crate::limits::ACCEPT_PAUSE_MS;
+use crate::wire::workers::Workers;
+
+/// Why the front end cannot listen.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen for Redis clients on {addr}: {source}; {}", advice(.source))]
+pub struct BindError {
+    addr: SocketAddr,
+    source: io::Error,
+}
+
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "stop what listens there (a Redis? another Larder?), or choose another address with --resp"
+        }
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address; choose another one with --resp",
+        io::ErrorKind::PermissionDenied => "ports below 1024 need a privilege; choose another one with --resp",
+        _ => "choose another address with --resp",
+    }
+}
+
+/// The listening front end.
+pub struct RespServer {
+    listener: TcpListener,
+    shared: Arc<Shared>,
+}
+
+impl RespServer {
+    /// Begins to listen; nobody is accepted yet.
+    ///
+    /// # Errors
+    /// The address cannot be had; the text says what to do.
+    pub async fn bind(config: &RespConfig, engine: Arc<Engine>) -> Result<Self, BindError> {
+        let failed = |source| BindError { addr: config.addr, source };
+        let listener = TcpListener::bind(config.addr).await.map_err(failed)?;
+        let local = listener.local_addr().map_err(failed)?;
+        Ok(Self { listener, shared: Arc::new(Shared::new(config, engine, local)) })
+    }
+
+    /// Where it listens, with the port that was found if any was asked for.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.shared.local
+    }
+
+    /// Accepts clients until the workers close, and then tells every connection to finish. The workers wait for them.
+    pub async fn run(self, workers: Arc<Workers>) {
+        let mut closing = workers.closing();
+        loop {
+            let accepted = tokio::select! {
+                () = closing.wait() => break,
+                accepted = self.listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, peer)) => self.hand_over(stream, peer, &workers),
+                Err(error) => {
+                    // Often too many open files: the next try would fail as well, and at once.
+                    tracing::warn!(%error, "a Redis client could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(ACCEPT_PAUSE_MS)).await;
+                }
+            }
+        }
+        let Self { listener, shared } = self;
+        drop(listener);
+        shared.clients.finish_all();
+    }
+
+    fn hand_over(&self, stream: TcpStream, peer: SocketAddr, workers: &Workers) {
+        // From here the socket belongs to no runtime until a worker takes it.
+        let mut stream = match stream.into_std() {
+            Ok(stream) => stream,
+            Err(error) => {
+                tracing::debug!(%peer, %error, "a Redis client was gone before it was served");
+                return;
+            }
+        };
+        let local = stream.local_addr().unwrap_or(self.shared.local);
+        let Some(registered) = self.shared.clients.register(peer, local, self.shared.engine.now_ms()) else {
+            // As much as fits: nobody waits for a client that is turned away.
+            let told = stream.write(format!("-{}\r\n", errors::TOO_MANY_CLIENTS).as_bytes()).is_ok();
+            tracing::warn!(%peer, told, max = self.shared.clients.max(), "a Redis client was turned away: too many are connected");
+            return;
+        };
+        let shared = Arc::clone(&self.shared);
+        workers.spawn_on_next(move || serve(stream, shared, registered));
+    }
+}
+
+/// One connection, on its worker.
+async fn serve(stream: std::net::TcpStream, shared: Arc<Shared>, registered: Registered) {
+    let (client, peer) = (registered.client().id, registered.client().peer);
+    let served = async {
+        let stream = TcpStream::from_std(stream)?;
+        stream.set_nodelay(true)?;
+        Connection::new(stream, Session::new(shared, registered)).run().await
+    };
+    match served.await {
+        Ok(()) => tracing::trace!(client, %peer, "a Redis client is gone"),
+        Err(error) => tracing::debug!(client, %peer, %error, "a connection of a Redis client broke"),
+    }
+}

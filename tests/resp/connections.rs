@@ -1,0 +1,96 @@
+//! How connections come and go.
+
+use std::sync::Arc;
+
+use larder::wire::resp::{RespConfig, RespServer};
+
+use super::{host, world};
+use crate::support::resp::Host;
+
+#[tokio::test]
+async fn one_too_many_is_told_so() {
+    let host = Host::start_with(world(), RespConfig { connections_max: 2, ..RespConfig::default() }).await;
+    let (mut first, mut second) = (host.connect().await, host.connect().await);
+    assert_eq!(first.line("PING").await, "+PONG");
+    assert_eq!(second.line("PING").await, "+PONG");
+    let mut third = host.connect().await;
+    assert_eq!(third.answer().await, "-ERR max number of clients reached");
+    assert!(third.ended().await);
+    assert_eq!(host.metrics.resp_connections_refused.get(), 1);
+
+    assert_eq!(first.line("QUIT").await, "+OK");
+    assert!(first.ended().await);
+    // The place is free once the host has let go of the connection, a moment after its end is seen.
+    loop {
+        let mut next = host.connect().await;
+        if next.line("PING").await == "+PONG" {
+            break;
+        }
+    }
+    assert!(host.stop().await);
+}
+
+#[tokio::test]
+async fn what_was_sent_before_the_end_is_answered() {
+    let (host, mut client) = host().await;
+    client.send("SET k v\r\nGET k\r\n").await;
+    client.finish().await;
+    assert_eq!(client.answer().await, "+OK");
+    assert_eq!(client.answer().await, "\"v\"");
+    assert!(client.ended().await);
+    assert!(host.stop().await);
+}
+
+#[tokio::test]
+async fn nothing_is_carried_out_after_quit() {
+    let (host, mut client) = host().await;
+    client.send("QUIT\r\nSET k v\r\n").await;
+    assert_eq!(client.answer().await, "+OK");
+    assert!(client.ended().await);
+    assert_eq!(host.connect().await.line("GET k").await, "nil");
+    assert!(host.stop().await);
+}
+
+#[tokio::test]
+async fn connections_may_be_killed() {
+    let (host, mut client) = host().await;
+    assert_eq!(client.line("CLIENT ID").await, ":1");
+    let mut other = host.connect().await;
+    assert_eq!(other.line("CLIENT ID").await, ":2");
+    for (line, answer) in [
+        ("CLIENT KILL ID 9", ":0"),
+        ("CLIENT KILL ID 1", ":0"),
+        ("CLIENT KILL TYPE pubsub", ":0"),
+        ("CLIENT KILL USER nobody", ":0"),
+        ("CLIENT KILL 127.0.0.1:1", "-ERR No such client"),
+        ("CLIENT KILL ID x", "-ERR Invalid client ID"),
+        ("CLIENT KILL ID 1 ADDR", "-ERR syntax error"),
+        ("CLIENT KILL ID 2", ":1"),
+    ] {
+        assert_eq!(client.line(line).await, answer, "{line}");
+    }
+    assert!(other.ended().await);
+    assert_eq!(client.line("CLIENT KILL ID 1 SKIPME no").await, ":1");
+    assert!(client.ended().await);
+    assert!(host.stop().await);
+}
+
+#[tokio::test]
+async fn idle_connections_end_with_the_host() {
+    let (host, mut client) = host().await;
+    assert_eq!(client.line("PING").await, "+PONG");
+    let metrics = Arc::clone(&host.metrics);
+    assert!(host.stop().await);
+    assert!(client.ended().await);
+    assert_eq!((metrics.resp_connections.get(), metrics.resp_connections_total.get()), (0, 1));
+}
+
+#[tokio::test]
+async fn an_address_in_use_says_what_to_do() {
+    let (host, _client) = host().await;
+    let config = RespConfig { addr: host.addr, ..RespConfig::default() };
+    let error = RespServer::bind(&config, Arc::new(world().engine)).await.err().unwrap().to_string();
+    assert!(error.starts_with(&format!("cannot listen for Redis clients on {}: ", host.addr)), "{error}");
+    assert!(error.ends_with("choose another address with --resp"), "{error}");
+    assert!(host.stop().await);
+}

@@ -1,0 +1,273 @@
+//! A real host: the binary, on free ports, with a policy folder of its own. Ended by its pid when dropped.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// How long a host may take until it serves, and a test waits for something to come true.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A host that is to be started.
+pub struct HostBuilder {
+    folder: TempDir,
+    args: Vec<String>,
+    env: Vec<(String, String)>,
+}
+
+impl HostBuilder {
+    /// With an empty policy folder.
+    pub fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        std::fs::create_dir(folder.path().join("policies")).unwrap();
+        Self { folder, args: Vec::new(), env: Vec::new() }
+    }
+
+    /// With the sample policies, as they are in `policies/`.
+    pub fn samples() -> Self {
+        let mut builder = Self::new();
+        for name in ["default", "profile", "session"] {
+            builder = builder.policy(name, &sample(name));
+            let toml = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("policies/{name}.toml"));
+            std::fs::copy(toml, builder.policies().join(format!("{name}.toml"))).unwrap();
+        }
+        builder
+    }
+
+    /// The policy folder.
+    pub fn policies(&self) -> PathBuf {
+        self.folder.path().join("policies")
+    }
+
+    /// With a component for a domain.
+    pub fn policy(self, domain: &str, component: &Path) -> Self {
+        std::fs::copy(component, self.policies().join(format!("{domain}.wasm"))).unwrap();
+        self
+    }
+
+    /// With a `DOMAIN.toml`.
+    pub fn toml(self, domain: &str, text: &str) -> Self {
+        std::fs::write(self.policies().join(format!("{domain}.toml")), text).unwrap();
+        self
+    }
+
+    /// With one more argument of `larder serve`.
+    pub fn arg(mut self, arg: impl Into<String>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    /// With an environment variable.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Starts it and waits until it serves.
+    pub fn start(self) -> Host {
+        match self.try_start() {
+            Ok(host) => host,
+            Err(output) => panic!("the host did not start:\n{output}"),
+        }
+    }
+
+    /// Starts it; what it printed if it ended instead of serving.
+    pub fn try_start(self) -> Result<Host, String> {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_larder"))
+            .args(["serve", "--resp", "127.0.0.1:0", "--http", "127.0.0.1:0", "--policies"])
+            .arg(self.policies())
+            .arg("--state")
+            .arg(self.folder.path().join("state"))
+            .args(&self.args)
+            .current_dir(self.folder.path())
+            .env("LOG_LEVEL", "info")
+            .envs(self.env)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = self.folder.path().join("log");
+        let mut stderr = child.stderr.take().unwrap();
+        let mut file = std::fs::File::create(&log).unwrap();
+        let logging = std::thread::spawn(move || std::io::copy(&mut stderr, &mut file));
+        let (ready, is_ready) = mpsc::channel();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        std::thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                if line.starts_with("larder ") && line.contains(" ready ") {
+                    let _ = ready.send(line);
+                }
+            }
+        });
+        let Ok(line) = is_ready.recv_timeout(PATIENCE) else {
+            let _ = child.kill();
+            let status = child.wait().unwrap();
+            let _ = logging.join();
+            return Err(format!("{status}\n{}", std::fs::read_to_string(&log).unwrap()));
+        };
+        let address = |name: &str| {
+            let word = line.split_whitespace().find_map(|word| word.strip_prefix(name)).unwrap();
+            word.parse::<SocketAddr>().unwrap()
+        };
+        Ok(Host { resp: address("resp="), http: address("http="), child, folder: self.folder, log })
+    }
+}
+
+/// A host that serves.
+pub struct Host {
+    pub resp: SocketAddr,
+    pub http: SocketAddr,
+    child: Child,
+    folder: TempDir,
+    log: PathBuf,
+}
+
+impl Host {
+    /// The policy folder.
+    pub fn policies(&self) -> PathBuf {
+        self.folder.path().join("policies")
+    }
+
+    /// What it logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Resident memory in KiB.
+    pub fn rss_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
+    /// A new connection of a real Redis client.
+    pub fn client(&self) -> redis::Connection {
+        redis::Client::open(format!("redis://{}/?protocol=resp3", self.resp)).unwrap().get_connection().unwrap()
+    }
+
+    /// One command through a new connection, in words.
+    pub fn ask(&self, words: &[&str]) -> redis::RedisResult<redis::Value> {
+        command(words).query(&mut self.client())
+    }
+
+    /// What `LARDER.EXPLAIN` says of a key, by name.
+    pub fn explain(&self, key: &str) -> std::collections::BTreeMap<String, String> {
+        let redis::Value::Map(fields) = self.ask(&["LARDER.EXPLAIN", key]).unwrap() else { panic!("no map") };
+        fields.into_iter().map(|(name, value)| (text(&name), text(&value))).collect()
+    }
+
+    /// Writes a file of the policy folder as an author's tool does: beside it, then renamed.
+    pub fn put(&self, name: &str, bytes: &[u8]) {
+        let temporary = self.policies().join(format!(".{name}.tmp"));
+        std::fs::write(&temporary, bytes).unwrap();
+        std::fs::rename(temporary, self.policies().join(name)).unwrap();
+    }
+
+    /// One HTTP request on a connection of its own: status, head in lower case, body.
+    pub fn http(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> (u16, String, Vec<u8>) {
+        let mut stream = TcpStream::connect(self.http).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nhost: larder\r\nconnection: close\r\ncontent-length: {}\r\n{headers}\r\n",
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(body).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        let end = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("a whole head");
+        let head = String::from_utf8(answer[..end].to_vec()).unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, head.to_lowercase(), answer[end + 4..].to_vec())
+    }
+
+    /// Asks it to end, as an operator does, and waits. Whether it ended well.
+    pub fn stop(mut self) -> bool {
+        signal(self.pid(), "TERM");
+        self.child.wait().unwrap().success()
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A command in words.
+pub fn command(words: &[&str]) -> redis::Cmd {
+    let mut command = redis::cmd(words[0]);
+    for word in &words[1..] {
+        command.arg(*word);
+    }
+    command
+}
+
+/// A reply as text, for comparing.
+pub fn text(value: &redis::Value) -> String {
+    match value {
+        redis::Value::Nil => "nil".into(),
+        redis::Value::Int(n) => n.to_string(),
+        redis::Value::BulkString(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        redis::Value::SimpleString(text) => text.clone(),
+        redis::Value::Okay => "OK".into(),
+        redis::Value::Boolean(yes) => yes.to_string(),
+        redis::Value::Double(n) => n.to_string(),
+        redis::Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(" "),
+        other => format!("{other:?}"),
+    }
+}
+
+/// Sends a signal to a process that a test started.
+pub fn signal(pid: u32, name: &str) {
+    let done = Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()).status().unwrap();
+    assert!(done.success());
+}
+
+/// Waits until something comes true, and how long that took. Panics with `what` if it does not.
+pub fn wait_until(what: &str, mut is_true: impl FnMut() -> bool) -> Duration {
+    let start = Instant::now();
+    while !is_true() {
+        assert!(start.elapsed() < PATIENCE, "it did not come true that {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    start.elapsed()
+}
+
+/// A sample policy's component.
+pub fn sample(name: &str) -> PathBuf {
+    built(&Path::new(env!("CARGO_MANIFEST_DIR")).join("policies"), name)
+}
+
+/// A component of `tests/guests`.
+pub fn guest(name: &str) -> PathBuf {
+    // Beside the profile's folder in which the host lies, wherever that is.
+    let target = Path::new(env!("CARGO_BIN_EXE_larder")).ancestors().nth(2).unwrap().join("guests-out");
+    built(&target, name)
+}
+
+fn built(folder: &Path, name: &str) -> PathBuf {
+    let path = folder.join(format!("{name}.wasm"));
+    assert!(path.exists(), "{} is not built; run `cargo xtask test`", path.display());
+    path
+}
+
+/// A component that does the same and has another digest: with one more custom section.
+pub fn variant(component: &Path, mark: u32) -> Vec<u8> {
+    let mut bytes = std::fs::read(component).unwrap();
+    // Section id 0, its size, the length of its name, the name, the mark.
+    bytes.extend_from_slice(&[0, 9, 4, b't', b'e', b's', b't']);
+    bytes.extend_from_slice(&mark.to_le_bytes());
+    bytes
+}
