@@ -153,3 +153,10 @@ const _: () = assert!(CANDIDATE_BYTES_MAX < HOSTCALL_BYTES_MAX);
 const _: () = assert!(HTTP_HEADER_MS_MAX < HTTP_IDLE_MS_MAX && HTTP_STALL_MS_MAX < HTTP_IDLE_MS_MAX);
 const _: () = assert!(HTTP_HEADER_BYTES_MAX <= HTTP_BUFFER_BYTES_MAX);
 const _: () = assert!(HTTP_BODY_BYTES_MAX < HTTP_BODIES_BYTES_MAX);
+
+/// How long connections may take to end when the host is asked to, in milliseconds.
+pub const DRAIN_MS_MAX: u64 = 10_000;
+/// How often the memory store is swept, in milliseconds.
+pub const MEMORY_SWEEP_MS: u64 = 100;
+/// How many places of the memory store one sweep looks at.
+pub const MEMORY_SWEEP_KEYS: usize = 2_000;

@@ -1,1 +1,33 @@
-fn main() {}
+//! The `larder` binary: dispatches the command line. `cli::serve` wires the host.
+
+mod cli;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser as _;
+
+use crate::cli::{Cli, Command, PolicyCommand};
+
+/// Half the time of a hit would go into the system's allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match dispatch(&Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(cli: &Cli) -> Result<()> {
+    match &cli.command {
+        Command::Serve(args) => cli::serve::run(args),
+        Command::Policy(PolicyCommand::Build(args)) => cli::build::run(args),
+        Command::Policy(command) => cli::ask::policy(command),
+        Command::Explain { key, host } => cli::ask::explain(key, host),
+    }
+}

@@ -5,8 +5,8 @@
 mod bindings;
 mod engine;
 mod readme;
-mod sdk;
 mod resp;
+mod sdk;
 mod support;
 mod tidy;
 mod toolchain;

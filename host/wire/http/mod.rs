@@ -4,7 +4,7 @@
 //! else, from the one table in `routes`) → a handler → an engine call. Whatever goes wrong leaves as a problem document of
 //! `errors`.
 //!
-//! Deliberately absent: listening and the number of connections (the worker pool's), TLS and authentication (a proxy's), the
+//! Deliberately absent: TLS and authentication (a proxy's), the
 //! content of `/metrics` (an exporter's, handed in).
 
 mod app;
@@ -22,8 +22,15 @@ mod patience;
 mod router;
 mod routes;
 mod schemas;
+mod server;
 mod service;
 mod target;
 
 pub use self::app::{App, MetricsPage};
 pub use self::connection::serve_connection;
+pub use self::server::HttpServer;
+
+/// Every request that is served: method, path and what it does in a few words; what the README lists.
+pub fn routes() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    routes::ROUTES.iter().map(|route| (route.verb.as_str(), route.path, route.summary))
+}

@@ -28,7 +28,7 @@ mod server;
 pub mod session;
 mod tally;
 
-pub use server::{BindError, RespServer};
+pub use server::RespServer;
 
 use std::net::{Ipv4Addr, SocketAddr};
 

@@ -3,7 +3,7 @@
 //! Invariants: no more connections than allowed; the one too many is told so in Redis' words. When the workers close, the
 //! listener does at once, and every connection answers what it has read.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,26 +17,8 @@ use super::errors;
 use super::session::{Session, Shared};
 use crate::engine::Engine;
 use crate::limits::ACCEPT_PAUSE_MS;
+use crate::wire::listen::BindError;
 use crate::wire::workers::Workers;
-
-/// Why the front end cannot listen.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot listen for Redis clients on {addr}: {source}; {}", advice(.source))]
-pub struct BindError {
-    addr: SocketAddr,
-    source: io::Error,
-}
-
-fn advice(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            "stop what listens there (a Redis? another Larder?), or choose another address with --resp"
-        }
-        io::ErrorKind::AddrNotAvailable => "this machine has no such address; choose another one with --resp",
-        io::ErrorKind::PermissionDenied => "ports below 1024 need a privilege; choose another one with --resp",
-        _ => "choose another address with --resp",
-    }
-}
 
 /// The listening front end.
 pub struct RespServer {
@@ -50,7 +32,7 @@ impl RespServer {
     /// # Errors
     /// The address cannot be had; the text says what to do.
     pub async fn bind(config: &RespConfig, engine: Arc<Engine>) -> Result<Self, BindError> {
-        let failed = |source| BindError { addr: config.addr, source };
+        let failed = |source| BindError { clients: "Redis clients", flag: "--resp", addr: config.addr, source };
         let listener = TcpListener::bind(config.addr).await.map_err(failed)?;
         let local = listener.local_addr().map_err(failed)?;
         Ok(Self { listener, shared: Arc::new(Shared::new(config, engine, local)) })

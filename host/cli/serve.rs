@@ -1,0 +1,173 @@
+//! `larder serve`: the wiring of the host, as a straight list. The only place that names every adapter.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use larder::adapters::clock::SystemClock;
+use larder::adapters::logging::{self, Format};
+use larder::adapters::memory::{MemorySettings, MemoryStore};
+use larder::adapters::prometheus::Exporter;
+use larder::adapters::redis::{RedisAddress, RedisSettings, RedisStore};
+use larder::adapters::wasm::{RegistryConfig, WasmRegistry, engine::prepare_thread};
+use larder::config::layers::Layers;
+use larder::config::{Config, StoreChoice};
+use larder::engine::key::KeyRules;
+use larder::engine::{Engine, Ports, Settings};
+use larder::limits::{DRAIN_MS_MAX, MEMORY_SWEEP_KEYS, MEMORY_SWEEP_MS, STORE_INFLIGHT_MAX};
+use larder::ports::clock::Clock;
+use larder::ports::metrics::Metrics;
+use larder::ports::store::Store;
+use larder::ports::table::Policies;
+use larder::wire::http::{App, HttpServer};
+use larder::wire::resp::{RespConfig, RespServer};
+use larder::wire::workers::Workers;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::ServeArgs;
+
+/// Reads the settings, then serves until SIGTERM or SIGINT.
+pub fn run(args: &ServeArgs) -> Result<()> {
+    let config = settings(args)?;
+    logging::init(&config.log_level, Format::from_word(&config.log_format).unwrap_or(Format::Auto))?;
+    // The workers have runtimes of their own; this one accepts, waits and keeps house.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    runtime.block_on(serve(config))
+}
+
+fn settings(args: &ServeArgs) -> Result<Config> {
+    let mut layers = Layers::defaults();
+    let file = args.config.as_deref().unwrap_or_else(|| Path::new("larder.toml"));
+    match std::fs::read_to_string(file) {
+        Ok(text) => layers = layers.file(&file.display().to_string(), &text)?,
+        Err(error) if args.config.is_some() => {
+            return Err(error).with_context(|| format!("cannot read the settings file {}", file.display()));
+        }
+        Err(_) => {}
+    }
+    let environment = |name: &str| std::env::var(name).ok();
+    layers = layers.environment(environment);
+    let flags = [
+        ("policies.folder", &args.policies),
+        ("state.folder", &args.state),
+        ("resp.address", &args.resp),
+        ("http.address", &args.http),
+        ("store.url", &args.store),
+    ];
+    for (name, value) in flags {
+        if let Some(value) = value {
+            layers = layers.flag(name, value.clone())?;
+        }
+    }
+    for pair in &args.set {
+        let (name, value) = pair.split_once('=').with_context(|| format!("--set {pair}: write --set NAME=VALUE"))?;
+        layers = layers.flag(name, value.to_owned())?;
+    }
+    Ok(Config::new(&layers, environment)?)
+}
+
+async fn serve(config: Config) -> Result<()> {
+    for name in &config.unused_variables {
+        tracing::warn!(variable = name, "is set, and this version of the host does not use it yet");
+    }
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let metrics = Arc::new(Metrics::default());
+    let policies = Arc::new(Policies::default());
+    let registry_config = RegistryConfig {
+        policies_dir: config.policies_folder.clone(),
+        state_dir: config.state_folder.clone(),
+        overrides: config.policy_overrides.clone(),
+    };
+    let registry = WasmRegistry::start(registry_config, policies.clone(), metrics.clone(), clock.clone())?;
+    let store = store(&config, &clock, &metrics)?;
+    let ports = Ports {
+        policies: policies.clone(),
+        registry: registry.clone(),
+        store,
+        clock: clock.clone(),
+        metrics: metrics.clone(),
+    };
+    let engine = Arc::new(Engine::new(engine_settings(&config), ports));
+    let exporter = Arc::new(Exporter::new(&metrics, clock.clone(), vec![registry.metrics_source()])?);
+    tokio::spawn(exporter.windows().clone().sample_for_ever());
+    let workers = Workers::start(config.workers, |_| prepare_thread())?;
+
+    let mut ready = format!("larder {} ready ", env!("CARGO_PKG_VERSION"));
+    if let Some(addr) = config.resp_address {
+        let resp =
+            RespConfig { addr, password: config.resp_password.clone(), connections_max: config.resp_connections_max };
+        let server = RespServer::bind(&resp, engine.clone()).await?;
+        ready += &format!(" resp={}", server.local_addr());
+        tokio::spawn(server.run(workers.clone()));
+    }
+    if let Some(addr) = config.http_address {
+        let page_of = engine.clone();
+        let page = Arc::new(move || {
+            page_of.report();
+            exporter.page()
+        });
+        let server = HttpServer::bind(addr, config.http_connections_max, App::new(engine.clone(), page)).await?;
+        ready += &format!(" http={}", server.local_addr());
+        tokio::spawn(server.run(workers.clone()));
+    }
+    let live = policies.table().iter().count();
+    // The one line on the standard output: what scripts wait for. A closed pipe is nobody's problem.
+    let _ = writeln!(std::io::stdout(), "{ready} policies={live} workers={}", workers.count());
+    tracing::info!(policies = live, workers = workers.count(), "{}", ready.trim());
+
+    let reason = asked_to_end().await?;
+    tracing::info!(signal = reason, "ending: no new clients; what was read is answered");
+    let in_time = workers.shutdown(Duration::from_millis(DRAIN_MS_MAX)).await;
+    tracing::info!(in_time, "ended");
+    Ok(())
+}
+
+fn engine_settings(config: &Config) -> Settings {
+    Settings {
+        keys: KeyRules {
+            prefix: config.key_prefix.clone(),
+            separator: config.key_separator,
+            key_bytes_max: config.key_bytes_max,
+        },
+        l1_bytes_max: config.l1_bytes_max,
+        trust_ms: config.l1_trust_ms,
+        value_bytes_max: config.value_bytes_max,
+    }
+}
+
+fn store(config: &Config, clock: &Arc<dyn Clock>, metrics: &Arc<Metrics>) -> Result<Arc<dyn Store>> {
+    match &config.store {
+        StoreChoice::Memory => {
+            let settings = MemorySettings { memory_bytes_max: config.store_memory_bytes_max };
+            let store = Arc::new(MemoryStore::new(settings, clock.clone()));
+            tokio::spawn(sweep(store.clone()));
+            Ok(store)
+        }
+        StoreChoice::Redis(url) => {
+            let address = RedisAddress::from_url(url)?;
+            let settings =
+                RedisSettings { address, store_ms: config.store_timeout_ms, inflight_max: STORE_INFLIGHT_MAX };
+            Ok(Arc::new(RedisStore::new(settings, clock.clone(), metrics.clone())))
+        }
+    }
+}
+
+/// Removes what nobody asks for any more, a little at a time.
+async fn sweep(store: Arc<MemoryStore>) {
+    let mut interval = tokio::time::interval(Duration::from_millis(MEMORY_SWEEP_MS));
+    loop {
+        interval.tick().await;
+        store.sweep(MEMORY_SWEEP_KEYS);
+    }
+}
+
+async fn asked_to_end() -> Result<&'static str> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => Ok("SIGTERM"),
+        _ = interrupt.recv() => Ok("SIGINT"),
+    }
+}
