@@ -15,7 +15,7 @@ pub fn run(args: &BuildArgs) -> Result<()> {
     bar.enable_steady_tick(Duration::from_millis(100));
     let mut lines = Vec::new();
     let built = toolchain::build(&args.crates, &args.out, &args.target, &mut |progress| match progress {
-        Progress::Compiler(rustc) => bar.set_message(format!("{rustc}")),
+        Progress::Compiler(rustc) => bar.set_message(format!("compiling with {}", rustc.program.display())),
         Progress::Line(line) => {
             bar.set_message(line.trim().to_owned());
             lines.push(line.to_owned());
