@@ -35,6 +35,8 @@ pub const RESP_WRITE_STALL_MS_MAX: u64 = 30_000;
 pub const RESP_INFLIGHT_MAX: usize = 128;
 /// Bytes that one read takes from a RESP connection at most.
 pub const RESP_READ_BYTES: usize = 64 * 1024;
+/// How long what a client still sends is read and dropped after the last answer, in milliseconds.
+pub const RESP_LINGER_MS_MAX: u64 = 1_000;
 /// Idle buffers that a worker thread keeps for its RESP connections, for reading and for writing each.
 pub const RESP_BUFFERS_KEPT_MAX: usize = 64;
 /// How long nothing is accepted after an attempt to accept failed, in milliseconds.

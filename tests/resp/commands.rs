@@ -248,7 +248,10 @@ async fn texts_for_people() {
         assert!(info.contains(part), "{part}: {info}");
     }
     let stats = client.line("INFO stats replication").await;
-    assert!(stats.starts_with("\"# Stats\r\n") && stats.contains("# Replication") && !stats.contains("# Server"), "{stats}");
+    assert!(
+        stats.starts_with("\"# Stats\r\n") && stats.contains("# Replication") && !stats.contains("# Server"),
+        "{stats}"
+    );
 
     let list = client.line("CLIENT LIST").await;
     assert!(list.starts_with("\"id=1 addr=127.0.0.1:") && list.contains("cmd=client|list"), "{list}");
@@ -273,7 +276,9 @@ async fn a_key_explains_itself() {
     assert!(flat.starts_with("[\"key\", \"profile:1\", \"domain\", \"profile\", "), "{flat}");
     client.line("HELLO 3").await;
     let map = client.line("LARDER.EXPLAIN profile:1").await;
-    for part in ["\"storage_key\": \"chat:v1:profile:1\"", "\"state\": \"l1-hit\"", "\"fresh_ms\": :10000", "\"rejudged\": #f"] {
+    for part in
+        ["\"storage_key\": \"chat:v1:profile:1\"", "\"state\": \"l1-hit\"", "\"fresh_ms\": :10000", "\"rejudged\": #f"]
+    {
         assert!(map.contains(part), "{part}: {map}");
     }
     assert!(host.stop().await);

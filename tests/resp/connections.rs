@@ -80,8 +80,10 @@ async fn idle_connections_end_with_the_host() {
     let (host, mut client) = host().await;
     assert_eq!(client.line("PING").await, "+PONG");
     let metrics = Arc::clone(&host.metrics);
-    assert!(host.stop().await);
+    let stopping = tokio::spawn(host.stop());
     assert!(client.ended().await);
+    drop(client);
+    assert!(stopping.await.unwrap());
     assert_eq!((metrics.resp_connections.get(), metrics.resp_connections_total.get()), (0, 1));
 }
 

@@ -114,14 +114,22 @@ async fn the_password_comes_first() {
     let host = Host::start_with(world(), config).await;
     let mut client = host.connect().await;
     let answers = client
-        .pipeline(&["GET k", "PING", "AUTH wrong", "AUTH other secret", "HELLO 3", "AUTH secret", "SET k v", "GET k", "RESET", "GET k"])
+        .pipeline(&[
+            "GET k",
+            "PING",
+            "AUTH wrong",
+            "AUTH other secret",
+            "HELLO 3",
+            "AUTH secret",
+            "SET k v",
+            "GET k",
+            "RESET",
+            "GET k",
+        ])
         .await;
     let hello = "-NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> \
          <pass> option can be used to authenticate the client and select the RESP protocol version at the same time";
-    assert_eq!(
-        answers,
-        [NO_AUTH, NO_AUTH, WRONG, WRONG, hello, "+OK", "+OK", "\"v\"", "+RESET", NO_AUTH]
-    );
+    assert_eq!(answers, [NO_AUTH, NO_AUTH, WRONG, WRONG, hello, "+OK", "+OK", "\"v\"", "+RESET", NO_AUTH]);
     assert!(client.line("HELLO 3 AUTH default secret").await.starts_with('{'));
     assert_eq!(client.line("GET k").await, "\"v\"");
 
@@ -138,8 +146,18 @@ async fn the_password_comes_first() {
 #[tokio::test]
 async fn answers_may_be_turned_off() {
     let (host, mut client) = host().await;
-    let lines =
-        ["SET k 1", "CLIENT REPLY SKIP", "SET k 2", "GET k", "CLIENT REPLY OFF", "SET k 3", "nonsense", "PING", "CLIENT REPLY ON", "GET k"];
+    let lines = [
+        "SET k 1",
+        "CLIENT REPLY SKIP",
+        "SET k 2",
+        "GET k",
+        "CLIENT REPLY OFF",
+        "SET k 3",
+        "nonsense",
+        "PING",
+        "CLIENT REPLY ON",
+        "GET k",
+    ];
     client.send(lines.map(|line| frame(&line.split(' ').collect::<Vec<_>>())).concat()).await;
     for answer in ["+OK", "\"2\"", "+OK", "\"3\""] {
         assert_eq!(client.answer().await, answer);

@@ -1,4 +1,5 @@
 //! What tests share.
 
 pub mod engine;
+pub mod gated;
 pub mod resp;

@@ -11,6 +11,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -25,7 +26,7 @@ use super::pipeline::Pipeline;
 use super::reply;
 use super::session::Session;
 use super::tally::Tally;
-use crate::limits::{RESP_OUTPUT_BYTES_MAX, RESP_READ_BYTES};
+use crate::limits::{RESP_LINGER_MS_MAX, RESP_OUTPUT_BYTES_MAX, RESP_READ_BYTES};
 
 /// How far a connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -90,9 +91,21 @@ impl Connection {
             self.process();
             match poll_fn(|cx| self.poll_event(cx)).await? {
                 Event::Progress => {}
-                Event::Ended => return self.stream.shutdown().await,
+                Event::Ended => return self.linger().await,
             }
         }
+    }
+
+    /// Says that no more will come, and lets what the client still sends run dry: a close with unread bytes is a reset, and a
+    /// reset may take the last answers with it.
+    async fn linger(&mut self) -> io::Result<()> {
+        self.stream.shutdown().await?;
+        let mut dropped = [0; 1024];
+        let rest = async {
+            while self.stream.read(&mut dropped).await? > 0 {}
+            Ok(())
+        };
+        tokio::time::timeout(Duration::from_millis(RESP_LINGER_MS_MAX), rest).await.unwrap_or(Ok(()))
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Event>> {

@@ -1,0 +1,163 @@
+//! A store that can be held up, that dawdles on demand, and that says when each command began and ended.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use larder::ports::store::{Command, Expect, Expire, Held, Reply, Sharing, Store, StoreKey, StoreResult, Ttl};
+use parking_lot::Mutex;
+use tokio::sync::{Semaphore, watch};
+
+/// Another store behind gates. It says that it is shared, so that raw values are not kept in L1.
+pub struct GatedStore {
+    inner: Box<dyn Store>,
+    gates: Mutex<HashMap<Vec<u8>, Arc<Semaphore>>>,
+    log: watch::Sender<Vec<String>>,
+    random: Mutex<Option<fastrand::Rng>>,
+}
+
+/// Holds up commands on a key until it is opened.
+pub struct Gate(Arc<Semaphore>);
+
+impl Gate {
+    /// Lets all through, from now on.
+    pub fn open(&self) {
+        self.0.close();
+    }
+}
+
+impl GatedStore {
+    pub fn new(inner: impl Store + 'static) -> Self {
+        Self {
+            inner: Box::new(inner),
+            gates: Mutex::default(),
+            log: watch::channel(Vec::new()).0,
+            random: Mutex::default(),
+        }
+    }
+
+    /// Holds up commands that name this key.
+    pub fn hold(&self, key: &str) -> Gate {
+        let gate = Arc::new(Semaphore::new(0));
+        self.gates.lock().insert(key.into(), Arc::clone(&gate));
+        Gate(gate)
+    }
+
+    /// From now on every command takes a random while.
+    pub fn dawdle(&self) {
+        *self.random.lock() = Some(fastrand::Rng::with_seed(11));
+    }
+
+    /// `begin NAME key` and `end NAME key`, for each command and each of its keys.
+    pub fn log(&self) -> Vec<String> {
+        self.log.borrow().clone()
+    }
+
+    pub fn clear(&self) {
+        self.log.send_modify(Vec::clear);
+    }
+
+    /// Waits until the log has this line.
+    pub async fn until(&self, line: &str) {
+        let mut log = self.log.subscribe();
+        let seen = log.wait_for(|log| log.iter().any(|logged| logged == line));
+        let in_time = tokio::time::timeout(Duration::from_secs(30), seen).await.is_ok();
+        assert!(in_time, "{line:?} never came: {:?}", self.log());
+    }
+
+    async fn begin(&self, name: &str, keys: &[&[u8]]) {
+        self.note("begin", name, keys);
+        let yields = self.random.lock().as_mut().map_or(0, |random| random.u8(..8));
+        for _ in 0..yields {
+            tokio::task::yield_now().await;
+        }
+        for key in keys {
+            let gate = self.gates.lock().get(*key).cloned();
+            if let Some(gate) = gate {
+                // A gate is opened by closing the semaphore: the error is the permission.
+                assert!(gate.acquire().await.is_err());
+            }
+        }
+    }
+
+    fn note(&self, what: &str, name: &str, keys: &[&[u8]]) {
+        self.log.send_modify(|log| {
+            log.extend(keys.iter().map(|key| format!("{what} {name} {}", String::from_utf8_lossy(key))))
+        });
+    }
+
+    /// One command of the store on these keys.
+    async fn gated<T>(&self, name: &str, keys: &[&[u8]], work: impl Future<Output = T> + Send) -> T {
+        self.begin(name, keys).await;
+        let done = work.await;
+        self.note("end", name, keys);
+        done
+    }
+}
+
+fn bytes(keys: &[StoreKey]) -> Vec<&[u8]> {
+    keys.iter().map(StoreKey::as_bytes).collect()
+}
+
+#[async_trait]
+impl Store for GatedStore {
+    fn sharing(&self) -> Sharing {
+        Sharing::Shared
+    }
+
+    async fn get(&self, key: &StoreKey, with_ttl: bool) -> StoreResult<Option<Held>> {
+        self.gated("GET", &[key.as_bytes()], self.inner.get(key, with_ttl)).await
+    }
+
+    async fn get_many(&self, keys: &[StoreKey], with_ttl: bool) -> StoreResult<Vec<Option<Held>>> {
+        self.gated("MGET", &bytes(keys), self.inner.get_many(keys, with_ttl)).await
+    }
+
+    async fn set(&self, key: &StoreKey, value: Bytes, expire: Expire) -> StoreResult<()> {
+        self.gated("SET", &[key.as_bytes()], self.inner.set(key, value, expire)).await
+    }
+
+    async fn set_many(&self, items: Vec<(StoreKey, Bytes, Expire)>) -> StoreResult<()> {
+        let keys: Vec<StoreKey> = items.iter().map(|(key, ..)| key.clone()).collect();
+        self.gated("MSET", &bytes(&keys), self.inner.set_many(items)).await
+    }
+
+    async fn replace(&self, key: &StoreKey, expect: Expect, value: Bytes, expire: Expire) -> StoreResult<bool> {
+        self.gated("REPLACE", &[key.as_bytes()], self.inner.replace(key, expect, value, expire)).await
+    }
+
+    async fn remove(&self, key: &StoreKey, prefix: Bytes) -> StoreResult<bool> {
+        self.gated("REMOVE", &[key.as_bytes()], self.inner.remove(key, prefix)).await
+    }
+
+    async fn delete(&self, keys: &[StoreKey]) -> StoreResult<Vec<bool>> {
+        self.gated("DEL", &bytes(keys), self.inner.delete(keys)).await
+    }
+
+    async fn ttl(&self, key: &StoreKey) -> StoreResult<Ttl> {
+        self.gated("TTL", &[key.as_bytes()], self.inner.ttl(key)).await
+    }
+
+    async fn expire(&self, key: &StoreKey, expire: Expire) -> StoreResult<bool> {
+        self.gated("EXPIRE", &[key.as_bytes()], self.inner.expire(key, expire)).await
+    }
+
+    async fn call(&self, command: Command) -> StoreResult<Reply> {
+        let name = String::from_utf8_lossy(command.name()).into_owned();
+        let key = command.args.get(1).cloned().unwrap_or_default();
+        self.gated(&name, &[&key], self.inner.call(command)).await
+    }
+
+    async fn pipeline(&self, commands: Vec<Command>) -> StoreResult<Vec<Reply>> {
+        let names: Vec<_> = commands.iter().map(|c| String::from_utf8_lossy(c.name()).into_owned()).collect();
+        let keys: Vec<Bytes> = commands.iter().filter_map(|command| command.args.get(1).cloned()).collect();
+        let keys: Vec<&[u8]> = keys.iter().map(AsRef::as_ref).collect();
+        self.gated(&names.join("+"), &keys, self.inner.pipeline(commands)).await
+    }
+
+    async fn ping(&self) -> StoreResult<()> {
+        self.inner.ping().await
+    }
+}
