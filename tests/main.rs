@@ -4,6 +4,7 @@
 
 mod bindings;
 mod engine;
+mod readme;
 mod resp;
 mod sdk;
 mod store_contract;

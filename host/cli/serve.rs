@@ -96,7 +96,8 @@ async fn serve(config: Config) -> Result<()> {
 
     let mut ready = format!("larder {} ready ", env!("CARGO_PKG_VERSION"));
     if let Some(addr) = config.resp_address {
-        let resp = RespConfig { addr, password: config.resp_password.clone(), connections_max: config.resp_connections_max };
+        let resp =
+            RespConfig { addr, password: config.resp_password.clone(), connections_max: config.resp_connections_max };
         let server = RespServer::bind(&resp, engine.clone()).await?;
         ready += &format!(" resp={}", server.local_addr());
         tokio::spawn(server.run(workers.clone()));

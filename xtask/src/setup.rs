@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use crate::process::{cargo, printed, program, run_quietly, succeeds};
+use crate::process::{cargo, printed, program, run_quietly, starts, succeeds};
 
 const TARGET: &str = "wasm32-unknown-unknown";
 /// A machine that cannot reach Rust's servers often waits instead of failing.
@@ -54,6 +54,15 @@ pub(crate) fn redis() {
         && let Err(error) = apt(&["redis-server", "redis-tools"])
     {
         warn(&format!("Redis is missing, so the tests that need it will fail; install it and try again ({error:#})"));
+    }
+}
+
+/// Sees to what the benchmark over HTTP needs; without it that section is left out.
+pub(crate) fn web_benchmark() {
+    if !["nginx", "wrk"].into_iter().all(starts)
+        && let Err(error) = apt(&["nginx-light", "wrk"])
+    {
+        warn(&format!("nginx and wrk are missing, so HTTP is not measured ({error:#})"));
     }
 }
 

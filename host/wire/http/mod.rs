@@ -29,3 +29,8 @@ mod target;
 pub use self::app::{App, MetricsPage};
 pub use self::connection::serve_connection;
 pub use self::server::HttpServer;
+
+/// Every request that is served: method, path and what it does in a few words; what the README lists.
+pub fn routes() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    routes::ROUTES.iter().map(|route| (route.verb.as_str(), route.path, route.summary))
+}

@@ -16,7 +16,8 @@ use crate::limits::ACCEPT_PAUSE_MS;
 use crate::wire::listen::BindError;
 use crate::wire::workers::Workers;
 
-const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+const TOO_MANY: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
 /// The listening front end.
 pub struct HttpServer {

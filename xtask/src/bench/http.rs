@@ -10,14 +10,13 @@ use super::Bench;
 use super::machine::is_root;
 use super::report::{HEAD, Load, alternate, measure, row};
 use super::resp::seed;
-use super::server::{Server, free_port, installed};
+use super::server::{Server, free_port};
+use crate::process::starts;
 
 /// The section's table.
 pub(super) fn run(bench: &Bench) -> Result<String> {
-    for (program, argument) in [("wrk", "-v"), ("nginx", "-v")] {
-        if !installed(program, argument) {
-            return Ok(format!("HTTP: skipped, {program} is not installed"));
-        }
+    if let Some(missing) = ["wrk", "nginx"].into_iter().find(|name| !starts(name)) {
+        return Ok(format!("HTTP: skipped, {missing} is not installed"));
     }
     let value = "x".repeat(1024);
     let nginx = nginx(bench, &value)?;

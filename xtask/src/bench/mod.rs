@@ -16,11 +16,15 @@ mod server;
 mod store;
 mod swaps;
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::{env, fs};
+use std::fs;
+use std::path::PathBuf;
+use std::process::Stdio;
 
 use anyhow::{Context, Result, bail, ensure};
+
+use crate::policies::{self, Profile};
+use crate::process::{cargo, root, run, target_dir};
+use crate::setup;
 
 const USAGE: &str = "cargo xtask bench [--quick] [--only resp,store,http,decision,swaps,memory]
 
@@ -40,8 +44,6 @@ const SECTIONS: &[Section] = &[
 
 /// What every section needs to know.
 struct Bench {
-    /// Root of the repository.
-    root: PathBuf,
     /// The release binary.
     larder: PathBuf,
     /// A folder of this run's own below the target folder, emptied at the start.
@@ -60,7 +62,7 @@ impl Bench {
     fn policies(&self, name: &str, domain: &str) -> Result<PathBuf> {
         let folder = self.folder(name)?;
         for ending in ["wasm", "toml"] {
-            let from = self.root.join("policies").join(domain).with_extension(ending);
+            let from = root().join("policies").join(domain).with_extension(ending);
             fs::copy(&from, folder.join(domain).with_extension(ending))
                 .with_context(|| format!("copy {}", from.display()))?;
         }
@@ -78,8 +80,11 @@ impl Bench {
     }
 }
 
-/// Runs the sections that the arguments name and prints the report.
-pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
+/// Builds what is measured, runs the sections that the arguments name and prints the report.
+///
+/// # Errors
+/// Something does not build, a server does not start, or an answer is wrong.
+pub(crate) fn bench(args: &[String]) -> Result<()> {
     let mut quick = false;
     let mut only = Vec::new();
     let mut args = args.iter();
@@ -93,7 +98,7 @@ pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
     if let Some(name) = only.iter().find(|name| SECTIONS.iter().all(|(section, _)| section != name)) {
         bail!("there is no section '{name}'\n\n{USAGE}");
     }
-    let bench = prepare(root, quick)?;
+    let bench = prepare(quick)?;
     println!("{}", machine::describe(&bench.larder));
     for (name, section) in SECTIONS {
         if only.is_empty() || only.iter().any(|wanted| wanted == name) {
@@ -104,35 +109,25 @@ pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Builds what is measured: the release binary and the policies.
-fn prepare(root: &Path, quick: bool) -> Result<Bench> {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let built = Command::new(&cargo).args(["build", "--release", "--bin", "larder"]).current_dir(root).status()?;
-    ensure!(built.success(), "the release build failed");
-    let policies = Command::new(env::current_exe()?)
-        .args(["policies", "--release"])
-        .current_dir(root)
-        .stdout(std::io::stderr())
-        .status()?;
-    ensure!(policies.success(), "`cargo xtask policies` failed");
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir));
-    let bench =
-        Bench { root: root.to_owned(), larder: target.join("release/larder"), scratch: target.join("bench"), quick };
+/// Builds the release binary and the policies.
+fn prepare(quick: bool) -> Result<Bench> {
+    setup::redis();
+    setup::web_benchmark();
+    policies::all(Profile::Release)?;
+    run(cargo().args(["build", "--quiet", "--release", "--bin", "larder"]))?;
+    let (larder, scratch) = (target_dir().join("release/larder"), target_dir().join("bench"));
+    let bench = Bench { larder, scratch, quick };
     bench.folder("")?;
     Ok(bench)
 }
 
 /// What one policy decision costs: measured inside the process by an example, as no client could see it.
-fn decision(bench: &Bench) -> Result<String> {
-    if !bench.root.join("examples/decision.rs").exists() {
+fn decision(_bench: &Bench) -> Result<String> {
+    if !root().join("examples/decision.rs").exists() {
         return Ok("decision: skipped, there is no examples/decision.rs".to_owned());
     }
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
-        .args(["run", "--quiet", "--release", "--example", "decision"])
-        .current_dir(&bench.root)
-        .stderr(std::process::Stdio::inherit())
-        .output()?;
+    let output =
+        cargo().args(["run", "--quiet", "--release", "--example", "decision"]).stderr(Stdio::inherit()).output()?;
     ensure!(output.status.success(), "the example `decision` failed");
     Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
 }

@@ -147,11 +147,6 @@ pub(super) fn generation(http: u16, domain: &str) -> Result<u64> {
     Ok(digits.parse().unwrap_or(0))
 }
 
-/// Whether a program can be started; `argument` makes it end at once.
-pub(super) fn installed(program: &str, argument: &str) -> bool {
-    Command::new(program).arg(argument).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
-}
-
 /// A loopback port that was free a moment ago.
 pub(super) fn free_port() -> Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
