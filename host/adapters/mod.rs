@@ -4,3 +4,4 @@ pub mod clock;
 pub mod logging;
 pub mod memory;
 pub mod prometheus;
+pub mod wasm;
