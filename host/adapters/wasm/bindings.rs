@@ -2,8 +2,6 @@
 //!
 //! What crosses to a policy is borrowed, so that a call copies a key once, into the guest's memory, and allocates nothing.
 
-#![expect(unsafe_code, reason = "the generated calls skip a type check that was done when the instance was made")]
-#![allow(missing_docs, unreachable_pub, unused_variables, clippy::use_self, reason = "generated; documented in wit/")]
 
 wasmtime::component::bindgen!({
     path: "wit",
@@ -17,7 +15,7 @@ wasmtime::component::bindgen!({
             uses-selector: func() -> selector;
         }
 
-        world host {
+        world rules-host {
             include larder:policy/policy@0.1.0;
             import never-linked;
         }
