@@ -5,3 +5,4 @@ pub mod logging;
 pub mod memory;
 pub mod prometheus;
 pub mod redis;
+pub mod wasm;
