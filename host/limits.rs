@@ -78,6 +78,11 @@ pub const WATCH_QUIET_MS: u64 = 30;
 /// How long a folder that never gets quiet may put off the reading, in milliseconds.
 pub const WATCH_QUIET_MS_MAX: u64 = 500;
 
+/// How long a file that cannot be used must stay as it is before that is reported, in milliseconds: it may be half written.
+pub const WATCH_SETTLE_MS: u64 = 250;
+/// The policy folder is read again after this time though nothing was reported, in milliseconds: not every file system reports.
+pub const WATCH_POLL_MS: u64 = 2_000;
+
 /// Deadline of one pure hook, in milliseconds, by default. The ticker's step comes on top.
 pub const HOOK_MS_DEFAULT: u64 = 5;
 /// The longest that a `NAME.toml` may allow.
@@ -108,6 +113,34 @@ pub const LOG_LINE_BYTES_MAX: usize = 4 * 1024;
 pub const LOG_LINES_PER_SECOND_MAX: u32 = 100;
 /// Series of one policy's own metrics.
 pub const POLICY_SERIES_MAX: usize = 200;
+/// Labels of one series of a policy's own metrics.
+pub const POLICY_LABELS_MAX: usize = 8;
+/// Name of a policy's own metric, of a label, or a label's value, in bytes.
+pub const POLICY_LABEL_BYTES_MAX: usize = 64;
+/// Text with which a policy refuses a request, in bytes; what is over is cut off.
+pub const REFUSAL_BYTES_MAX: usize = 1024;
+/// Keys that are planned in one call of a policy, under one deadline; a longer batch takes several.
+pub const PLAN_BATCH_MAX: usize = 256;
+/// Instances of policies at the same time: live policies times worker threads, and what drains.
+pub const POOL_INSTANCES: u32 = 4096;
+/// Core instances at the same time: a component of Rust has 3, of JavaScript 11, of Python 38.
+pub const POOL_CORE_INSTANCES: u32 = POOL_INSTANCES * 16;
+/// Linear memories at the same time; each reserves 4 GiB of address space.
+pub const POOL_MEMORIES: u32 = 4096;
+/// Tables at the same time; each reserves room for [`INSTANCE_TABLE_ELEMENTS_MAX`].
+pub const POOL_TABLES: u32 = 8192;
+/// The size of all counts above where the address space does not allow them: so many times smaller.
+pub const POOL_SHRINK: u32 = 8;
+/// Bytes of a freed linear memory that stay resident for the next instance.
+pub const POOL_KEEP_RESIDENT_BYTES: usize = 128 * 1024;
+/// Core instances, memories and tables of one component.
+pub const COMPONENT_PARTS_MAX: u32 = 64;
+/// Compiled components that are kept on disk, in bytes; the longest unused go first.
+pub const COMPILED_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+/// A component above this size, in bytes, is compiled on all cores; a smaller one on one, to leave the others to requests.
+pub const COMPILE_ALONE_BYTES_MAX: usize = 256 * 1024;
+/// Policies that are loaded at the same time.
+pub const LOADS_MAX: usize = 4;
 /// Value that is shown to a policy which wants a candidate's bytes; a longer one is not.
 pub const CANDIDATE_BYTES_MAX: usize = 1024 * 1024;
 
@@ -151,6 +184,7 @@ const _: () = assert!(VALUE_BYTES_MAX < RESP_COMMAND_BYTES_MAX);
 const _: () = assert!(HOOK_MS_DEFAULT <= HOOK_MS_MAX && TICK_MS < HOOK_MS_DEFAULT);
 const _: () = assert!(STORE_BACKOFF_MS_MIN < STORE_BACKOFF_MS_MAX && STORE_MS_DEFAULT <= STORE_CONNECT_MS_MAX);
 const _: () = assert!(WATCH_QUIET_MS < WATCH_QUIET_MS_MAX);
+const _: () = assert!(WATCH_QUIET_MS_MAX < WATCH_POLL_MS && WATCH_SETTLE_MS < WATCH_POLL_MS);
 const _: () = assert!(CANDIDATE_BYTES_MAX < HOSTCALL_BYTES_MAX);
 const _: () = assert!(HTTP_HEADER_MS_MAX < HTTP_IDLE_MS_MAX && HTTP_STALL_MS_MAX < HTTP_IDLE_MS_MAX);
 const _: () = assert!(HTTP_HEADER_BYTES_MAX <= HTTP_BUFFER_BYTES_MAX);

@@ -25,7 +25,7 @@ fn main() -> ExitCode {
 
 fn dispatch(cli: &Cli) -> Result<()> {
     match &cli.command {
-        Command::Serve(args) => anyhow::bail!("{args:?} waits for its last two adapters"),
+        Command::Serve(args) => cli::serve::run(args),
         Command::Policy(PolicyCommand::Build(args)) => cli::build::run(args),
         Command::Policy(command) => cli::ask::policy(command),
         Command::Explain { key, host } => cli::ask::explain(key, host),

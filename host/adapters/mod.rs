@@ -4,3 +4,5 @@ pub mod clock;
 pub mod logging;
 pub mod memory;
 pub mod prometheus;
+pub mod redis;
+pub mod wasm;

@@ -2,7 +2,7 @@
 
 pub mod ask;
 pub mod build;
-// pub mod serve;
+pub mod serve;
 
 use std::path::PathBuf;
 

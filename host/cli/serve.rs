@@ -11,7 +11,7 @@ use larder::adapters::logging::{self, Format};
 use larder::adapters::memory::{MemorySettings, MemoryStore};
 use larder::adapters::prometheus::Exporter;
 use larder::adapters::redis::{RedisAddress, RedisSettings, RedisStore};
-use larder::adapters::wasm::{RegistryConfig, WasmRegistry, engine::prepare_thread};
+use larder::adapters::wasm::{RegistryConfig, WasmRegistry, prepare_thread};
 use larder::config::layers::Layers;
 use larder::config::{Config, StoreChoice};
 use larder::engine::key::KeyRules;
@@ -90,8 +90,9 @@ async fn serve(config: Config) -> Result<()> {
         metrics: metrics.clone(),
     };
     let engine = Arc::new(Engine::new(engine_settings(&config), ports));
-    let exporter = Arc::new(Exporter::new(&metrics, clock.clone(), vec![registry.metrics_source()])?);
-    tokio::spawn(exporter.windows().clone().sample_for_ever());
+    let exporter = Arc::new(Exporter::new(&metrics, clock.clone(), Vec::new())?);
+    let windows = exporter.windows().clone();
+    tokio::spawn(async move { windows.sample_for_ever().await });
     let workers = Workers::start(config.workers, |_| prepare_thread())?;
 
     let mut ready = format!("larder {} ready ", env!("CARGO_PKG_VERSION"));
@@ -146,7 +147,7 @@ fn store(config: &Config, clock: &Arc<dyn Clock>, metrics: &Arc<Metrics>) -> Res
             Ok(store)
         }
         StoreChoice::Redis(url) => {
-            let address = RedisAddress::from_url(url)?;
+            let address = RedisAddress::parse(url)?;
             let settings =
                 RedisSettings { address, store_ms: config.store_timeout_ms, inflight_max: STORE_INFLIGHT_MAX };
             Ok(Arc::new(RedisStore::new(settings, clock.clone(), metrics.clone())))

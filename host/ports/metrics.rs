@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::RwLock;
 
 use super::policy::{Fault, Operation};
+use super::series::PolicySeries;
 
 /// How a read was answered, or what became of another operation. The word in `Cache-Status`, explanations and metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -224,6 +225,10 @@ pub struct DomainMetrics {
     pub policy_faults: [Counter; Fault::COUNT],
     /// Instances made.
     pub instances_created: Counter,
+    /// What the policy itself counts.
+    pub own: PolicySeries,
+    /// Lines that the policy logged beyond its bounds.
+    pub log_lines_dropped: Counter,
     /// Policies that went live.
     pub swaps: Counter,
     /// Files that were refused.

@@ -7,5 +7,6 @@ pub mod clock;
 pub mod metrics;
 pub mod policy;
 pub mod registry;
+pub mod series;
 pub mod store;
 pub mod table;

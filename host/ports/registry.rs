@@ -19,6 +19,8 @@ pub enum PolicyState {
     RolledBack,
     /// Never came to life: nothing serves the domain. `last_error` says why.
     Failed,
+    /// Taken out of service by command: nothing serves the domain.
+    Removed,
 }
 
 impl PolicyState {
@@ -31,6 +33,7 @@ impl PolicyState {
             Self::Orphaned => "orphaned",
             Self::RolledBack => "rolled-back",
             Self::Failed => "failed",
+            Self::Removed => "removed",
         }
     }
 }

@@ -31,9 +31,6 @@ const PROFILE: &[&str] = &[
 /// the megabyte that is the default. Separated as Cargo wants its encoded flags.
 const FLAGS: &str = "-Clink-arg=-zstack-size=65536\x1f-Clink-arg=--stack-first";
 
-/// How much of the compiler's output an error repeats, in lines.
-const ERROR_LINES_MAX: usize = 60;
-
 /// Packages that one run of Cargo can build.
 #[derive(Debug)]
 pub(super) struct Workspace {
@@ -114,13 +111,15 @@ pub(super) fn compile(
     let threads = [forward(messages, lines.clone(), Line::Message), forward(errors, lines, Line::Text)];
 
     let mut modules = Vec::new();
-    let mut texts = Vec::new();
+    let mut last_error = None;
     for line in said {
         match line {
             Line::Message(line) => modules.extend(module(&line, workspace)),
             Line::Text(line) => {
                 progress(&line);
-                texts.push(line);
+                if line.starts_with("error") {
+                    last_error = Some(line);
+                }
             }
         }
     }
@@ -128,8 +127,7 @@ pub(super) fn compile(
         ensure!(thread.join().is_ok(), "a reader of cargo's output panicked");
     }
     if !child.wait()?.success() {
-        let tail = &texts[texts.len().saturating_sub(ERROR_LINES_MAX)..];
-        bail!("the policies do not compile; the compiler says:\n{}", tail.join("\n"));
+        bail!("the policies do not compile: {}", last_error.as_deref().unwrap_or("cargo failed without a word"));
     }
     let missing = workspace.packages.values().find(|name| modules.iter().all(|module| module.package != **name));
     if let Some(name) = missing {

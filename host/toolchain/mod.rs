@@ -55,9 +55,9 @@ pub enum Progress<'a> {
 /// not be one in which a Cargo that waits for this build is working.
 ///
 /// # Errors
-/// No toolchain for WebAssembly is there (the error says what to install), a crate does not compile (the error ends
-/// with the compiler's), a crate is not a policy, or the folder cannot be written. Components that were finished
-/// before stay.
+/// No toolchain for WebAssembly is there (the error says what to install), a crate does not compile (why is in the
+/// lines that `progress` got), a crate is not a policy, or the folder cannot be written. Components that were
+/// finished before stay.
 pub fn build(
     crate_dirs: &[PathBuf],
     out_dir: &Path,

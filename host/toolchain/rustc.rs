@@ -4,6 +4,7 @@
 //! source, builds the library first, which takes a minute once per target folder. That uses an unstable option of
 //! Cargo's, allowed by `RUSTC_BOOTSTRAP`; the policy's own code is compiled as stable Rust all the same.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -38,6 +39,16 @@ pub enum Library {
         /// `rust-lld` of another toolchain, or a `wasm-ld`.
         linker: PathBuf,
     },
+}
+
+impl fmt::Display for Rustc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let library = match self.library {
+            Library::Installed => "",
+            Library::Built { .. } => ", which builds its own standard library first (a minute, once)",
+        };
+        write!(f, "{} for {TARGET}{library}", self.program.display())
+    }
 }
 
 impl Rustc {

@@ -3,3 +3,5 @@
 pub mod engine;
 pub mod gated;
 pub mod resp;
+pub mod redis;
+pub mod wait;

@@ -22,7 +22,7 @@ cargo xtask setup                 install what is missing to build policies and 
 cargo xtask policies [--release]  build the policies into policies/, where a running host picks them up
 cargo xtask run [ARG…]            build all, then serve policies/; arguments go to `larder serve`
 cargo xtask test [ARG…]           build all, then run every test; arguments go to the test runner
-cargo xtask bench [ARG…]          build all, then measure; arguments go to the benchmark";
+cargo xtask bench [--quick] …     build all, then measure Larder beside Redis and others";
 
 fn main() -> ExitCode {
     match dispatch() {
@@ -49,7 +49,7 @@ fn dispatch() -> Result<()> {
         ("policies", [flag]) if flag == "--release" => policies::all(policies::Profile::Release),
         ("run", args) => run::run(args),
         ("test", args) => test::test(args),
-        ("bench", args) => bench::bench(args),
+        ("bench", args) => bench::run(&process::root(), args),
         ("" | "help" | "--help" | "-h", _) => {
             println!("{USAGE}");
             Ok(())

@@ -46,7 +46,8 @@ pub(crate) fn guests(profile: Profile) -> Result<()> {
 fn build(profile: Profile, crates: &[PathBuf], out: &Path) -> Result<()> {
     let mut command = cargo();
     command.args(["run", "--quiet", "--bin", "larder"]).args(profile.flags());
-    command.args(["--", "policy", "build", "--out"]).arg(out).args(crates);
+    command.args(["--", "policy", "build", "--out"]).arg(out);
+    command.arg("--target").arg(target_dir().join("guests")).args(crates);
     run(&mut command)
 }
 

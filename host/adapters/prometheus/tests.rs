@@ -33,8 +33,10 @@ fn parse(page: &str) -> BTreeMap<String, f64> {
     samples
 }
 
-fn metrics() -> Arc<Metrics> {
+/// The page after some of everything was counted.
+fn filled() -> String {
     let metrics = Arc::new(Metrics::default());
+    let exporter = exporter(&metrics, Vec::new());
     let profile = metrics.domain("profile");
     profile.answered_many(Operation::Read, State::L1Hit, 3);
     profile.answered(Operation::Read, State::Miss);
@@ -50,11 +52,11 @@ fn metrics() -> Arc<Metrics> {
     metrics.http_requests.add(11);
     metrics.l1_bytes.set(1 << 40);
     metrics.store_latency.observe_ns(1_000_000);
-    metrics
+    exporter.page()
 }
 
-fn page(metrics: &Arc<Metrics>, sources: Vec<Arc<dyn Source>>) -> String {
-    Exporter::new(metrics, Arc::new(VirtualClock::new(0, 1)), sources).unwrap().page()
+fn exporter(metrics: &Arc<Metrics>, sources: Vec<Arc<dyn Source>>) -> Exporter {
+    Exporter::new(metrics, Arc::new(VirtualClock::new(0, 1)), sources).unwrap()
 }
 
 /// The lines of families whose names begin so, without buckets.
@@ -67,7 +69,7 @@ fn check(page: &str, prefix: &str, expected: &Expect) {
 
 #[test]
 fn what_was_counted_is_on_the_page() {
-    let page = page(&metrics(), Vec::new());
+    let page = filled();
     let samples = parse(&page);
     for (series, value) in [
         (r#"larder_requests_total{domain="profile",operation="read",state="l1-hit"}"#, 3.0),
@@ -92,7 +94,7 @@ fn what_was_counted_is_on_the_page() {
 
 #[test]
 fn the_names_are_a_promise() {
-    let page = page(&metrics(), Vec::new());
+    let page = filled();
     let types =
         page.lines().filter_map(|line| line.strip_prefix("# TYPE ")).filter(|line| !line.starts_with("process_"));
     expect![[r#"
@@ -128,7 +130,7 @@ fn the_names_are_a_promise() {
 
 #[test]
 fn buckets_are_cumulative_and_end_with_all() {
-    let page = page(&metrics(), Vec::new());
+    let page = filled();
     let samples = parse(&page);
     let bucket = |le: &str| {
         samples[&format!(r#"larder_request_duration_seconds_bucket{{domain="profile",operation="read",le="{le}"}}"#)]
@@ -146,7 +148,7 @@ fn buckets_are_cumulative_and_end_with_all() {
 #[test]
 fn the_recent_past_is_on_the_page() {
     let metrics = Arc::new(Metrics::default());
-    let exporter = Exporter::new(&metrics, Arc::new(VirtualClock::new(0, 1)), Vec::new()).unwrap();
+    let exporter = exporter(&metrics, Vec::new());
     check(
         &exporter.page(),
         "cache_",
@@ -160,7 +162,16 @@ fn the_recent_past_is_on_the_page() {
     for _ in 0..4 {
         profile.latency[Operation::Read as usize].observe_ns(1_000_000);
     }
-    check(&exporter.page(), "cache_", &expect![[r#""#]]);
+    let expected = expect![[r#"
+        cache_hit_rate{window="1h"} 0.75
+        cache_hit_rate{window="1m"} 0.75
+        cache_hit_rate{window="5m"} 0.75
+        cache_operation_latency_seconds{quantile="0.5"} 0.00075
+        cache_operation_latency_seconds{quantile="0.95"} 0.000975
+        cache_operation_latency_seconds{quantile="0.99"} 0.000995
+        cache_operation_latency_seconds_sum 0.004
+        cache_operation_latency_seconds_count 4"#]];
+    check(&exporter.page(), "cache_", &expected);
 }
 
 #[test]
@@ -184,7 +195,16 @@ fn sources_add_their_series_and_cannot_break_the_page() {
     };
     let second =
         || vec![Series { name: "larder_policy_orders".to_owned(), labels: Vec::new(), value: Value::Counter(3) }];
-    let page = page(&Arc::default(), vec![Arc::new(first), Arc::new(second)]);
+    let page = exporter(&Arc::default(), vec![Arc::new(first), Arc::new(second)]).page();
     assert!(parse(&page).values().all(|&value| value != 99.0), "{page}");
-    check(&page, "larder_policy_", &expect![[r#""#]]);
+    check(
+        &page,
+        "larder_policy_",
+        &expect![[r#"
+        larder_policy_depth{domain="a\"\n\\"} -1.5
+        larder_policy_orders 3
+        larder_policy_orders{domain="a\"\n\\"} 2
+        larder_policy_size_sum{domain="a\"\n\\"} 9
+        larder_policy_size_count{domain="a\"\n\\"} 2"#]],
+    );
 }

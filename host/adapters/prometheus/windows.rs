@@ -175,13 +175,13 @@ mod tests {
         read(State::L1Hit, 1);
         read(State::Stale, 2);
         assert_eq!(windows.hit_rate(60), Some(0.75));
-        pass(60);
+        pass(65);
         assert_eq!(windows.hit_rate(60), None, "what was before the window does not count");
         assert_eq!(windows.hit_rate(300), Some(0.75));
         read(State::Miss, 4);
         assert_eq!(windows.hit_rate(60), Some(0.0));
         assert_eq!(windows.hit_rate(300), Some(0.375));
-        pass(3600);
+        pass(3605);
         assert_eq!(windows.hit_rate(3600), None);
         pass(3600);
         assert_eq!(windows.samples.lock().len(), SAMPLES_MAX, "the ring is bounded");

@@ -257,7 +257,34 @@ mod tests {
             writeln!(text, "{slug} {} {}{}", status.as_u16(), blame.as_str(), if retry { " retry" } else { "" })
                 .unwrap();
         }
-        expect![[r#""#]].assert_eq(&text);
+        expect![[r#"
+            invalid-key 400 caller
+            invalid-value 400 caller
+            invalid-argument 400 caller
+            unknown-domain 404 caller
+            unsupported 422 caller
+            refused 422 caller
+            store-reply 409 caller
+            store-unavailable 503 store retry
+            store-timeout 504 store retry
+            store-data 502 store
+            policy-failed 500 policy
+            overloaded 503 host retry
+            internal 500 host
+            absent 404 caller
+            unknown-path 404 caller
+            method-not-allowed 405 caller
+            unmet 412 caller
+            body-too-large 413 caller
+            body-timeout 408 caller
+            body-broken 400 caller
+            encoded 415 caller
+            cross-site 403 caller
+            nothing-to-roll-back 409 caller
+            file-exists 409 caller
+            shutting-down 503 host retry
+        "#]]
+        .assert_eq(&text);
     }
 
     #[test]
@@ -273,7 +300,10 @@ mod tests {
         assert_eq!(response.headers()[CONTENT_TYPE], PROBLEM_JSON);
         assert_eq!(response.headers()[RETRY_AFTER], "1");
         let body = response.into_body().collect().await.unwrap().to_bytes();
-        expect![[r#""#]].assert_eq(std::str::from_utf8(&body).unwrap());
+        let expected = expect![[
+            r#"{"type":"urn:larder:problem:store-unavailable","title":"The store cannot be reached","status":503,"detail":"say \"x\"","blame":"store","retry":true}"#
+        ]];
+        expected.assert_eq(std::str::from_utf8(&body).unwrap());
     }
 
     #[test]

@@ -4,6 +4,22 @@ use bytes::Bytes;
 
 use crate::adapters::memory::refusal::Refusal;
 
+/// A command's arguments, its name first, as many as its arity allows.
+#[derive(Clone, Copy)]
+pub(super) struct Arguments<'a>(pub(super) &'a [Bytes]);
+
+impl<'a> Arguments<'a> {
+    /// The argument at this place; one that the arity demands.
+    pub(super) fn at(self, index: usize) -> &'a Bytes {
+        &self.0[index]
+    }
+
+    /// The arguments from this place on, perhaps none.
+    pub(super) fn from(self, index: usize) -> &'a [Bytes] {
+        self.0.get(index..).unwrap_or_default()
+    }
+}
+
 /// A number as Redis' `string2ll` reads it: no spaces, no `+`, no leading zeros, no `-0`.
 pub(super) fn integer(text: &[u8]) -> Result<i64, Refusal> {
     const DIGITS_MAX: usize = 20;

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use bytes::Bytes;
 
 use super::Outcome;
-use super::args::{integer, is_word};
+use super::args::{Arguments, integer, is_word};
 use crate::adapters::memory::keyspace::View;
 use crate::adapters::memory::refusal::Refusal;
 use crate::adapters::memory::shard::NEVER;
@@ -15,22 +15,22 @@ use crate::ports::store::Reply;
 const MISSING: Reply = Reply::Integer(-2);
 const ENDLESS: Reply = Reply::Integer(-1);
 
-pub(super) fn ttl(view: &mut View<'_>, arguments: &[Bytes]) -> Outcome {
+pub(super) fn ttl(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
     let now_ms = view.now_ms;
-    Ok(tell(view, &arguments[1], |at_ms| seconds(at_ms.saturating_sub(now_ms))))
+    Ok(tell(view, arguments.at(1), |at_ms| seconds(at_ms.saturating_sub(now_ms))))
 }
 
-pub(super) fn pttl(view: &mut View<'_>, arguments: &[Bytes]) -> Outcome {
+pub(super) fn pttl(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
     let now_ms = view.now_ms;
-    Ok(tell(view, &arguments[1], |at_ms| at_ms.saturating_sub(now_ms)))
+    Ok(tell(view, arguments.at(1), |at_ms| at_ms.saturating_sub(now_ms)))
 }
 
-pub(super) fn expiretime(view: &mut View<'_>, arguments: &[Bytes]) -> Outcome {
-    Ok(tell(view, &arguments[1], seconds))
+pub(super) fn expiretime(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
+    Ok(tell(view, arguments.at(1), seconds))
 }
 
-pub(super) fn pexpiretime(view: &mut View<'_>, arguments: &[Bytes]) -> Outcome {
-    Ok(tell(view, &arguments[1], |at_ms| at_ms))
+pub(super) fn pexpiretime(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
+    Ok(tell(view, arguments.at(1), |at_ms| at_ms))
 }
 
 const fn seconds(ms: u64) -> u64 {
@@ -45,24 +45,24 @@ fn tell(view: &mut View<'_>, key: &[u8], say: impl FnOnce(u64) -> u64) -> Reply 
     }
 }
 
-pub(super) fn persist(view: &mut View<'_>, arguments: &[Bytes]) -> Outcome {
-    let had_one = view.change(&arguments[1], |entry| std::mem::replace(&mut entry.expires_ms, NEVER) != NEVER);
+pub(super) fn persist(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
+    let had_one = view.change(arguments.at(1), |entry| std::mem::replace(&mut entry.expires_ms, NEVER) != NEVER);
     Ok(Reply::Integer(i64::from(had_one.unwrap_or(false))))
 }
 
-pub(super) fn expire(view: &mut View<'_>, arguments: &[Bytes]) -> Outcome {
+pub(super) fn expire(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
     set_expiry(view, arguments, &Form { command: "expire", unit_ms: 1000, from_now: true })
 }
 
-pub(super) fn pexpire(view: &mut View<'_>, arguments: &[Bytes]) -> Outcome {
+pub(super) fn pexpire(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
     set_expiry(view, arguments, &Form { command: "pexpire", unit_ms: 1, from_now: true })
 }
 
-pub(super) fn expireat(view: &mut View<'_>, arguments: &[Bytes]) -> Outcome {
+pub(super) fn expireat(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
     set_expiry(view, arguments, &Form { command: "expireat", unit_ms: 1000, from_now: false })
 }
 
-pub(super) fn pexpireat(view: &mut View<'_>, arguments: &[Bytes]) -> Outcome {
+pub(super) fn pexpireat(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
     set_expiry(view, arguments, &Form { command: "pexpireat", unit_ms: 1, from_now: false })
 }
 
@@ -108,17 +108,17 @@ impl Conditions {
     fn hold(self, current_ms: Option<u64>, new_ms: i64) -> bool {
         let Some(current_ms) = current_ms else { return !self.if_some && !self.if_later };
         let later = u64::try_from(new_ms).map_or(Ordering::Less, |new_ms| new_ms.cmp(&current_ms));
-        !self.if_none && !(self.if_later && later.is_le()) && !(self.if_earlier && later.is_ge())
+        !(self.if_none || (self.if_later && later.is_le()) || (self.if_earlier && later.is_ge()))
     }
 }
 
-fn set_expiry(view: &mut View<'_>, arguments: &[Bytes], form: &Form) -> Outcome {
+fn set_expiry(view: &mut View<'_>, arguments: Arguments<'_>, form: &Form) -> Outcome {
     let invalid = || Refusal::expire_time(form.command);
-    let wanted = Conditions::parse(&arguments[3..])?;
+    let wanted = Conditions::parse(arguments.from(3))?;
     let now_ms = i64::try_from(view.now_ms).map_err(|_| invalid())?;
-    let ms = integer(&arguments[2])?.checked_mul(form.unit_ms).ok_or_else(invalid)?;
+    let ms = integer(arguments.at(2))?.checked_mul(form.unit_ms).ok_or_else(invalid)?;
     let at_ms = ms.checked_add(if form.from_now { now_ms } else { 0 }).ok_or_else(invalid)?;
-    let key = &arguments[1];
+    let key = arguments.at(1);
     let Some(current) = view.get(key).map(|entry| entry.expires_ms) else { return Ok(Reply::Integer(0)) };
     if !wanted.hold((current != NEVER).then_some(current), at_ms) {
         return Ok(Reply::Integer(0));

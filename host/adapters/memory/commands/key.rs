@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::Outcome;
-use super::args::{integer, is_word};
+use super::args::{Arguments, integer, is_word};
 use crate::adapters::memory::keyspace::View;
 use crate::adapters::memory::refusal::Refusal;
 use crate::ports::store::Reply;
@@ -12,47 +12,47 @@ fn count(n: usize) -> Reply {
     Reply::Integer(i64::try_from(n).unwrap_or(i64::MAX))
 }
 
-pub(super) fn ping(_view: &mut View<'_>, arguments: &[Bytes]) -> Outcome {
-    match arguments {
-        [_] => Ok(Reply::Status(Bytes::from_static(b"PONG"))),
-        [_, message] => Ok(Reply::Bulk(message.clone())),
+pub(super) fn ping(_view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
+    match arguments.from(1) {
+        [] => Ok(Reply::Status(Bytes::from_static(b"PONG"))),
+        [message] => Ok(Reply::Bulk(message.clone())),
         _ => Err(Refusal::arity("ping")),
     }
 }
 
-pub(super) fn del(view: &mut View<'_>, arguments: &[Bytes]) -> Outcome {
-    Ok(count(arguments[1..].iter().filter(|key| view.remove(key).is_some()).count()))
+pub(super) fn del(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
+    Ok(count(arguments.from(1).iter().filter(|key| view.remove(key).is_some()).count()))
 }
 
-pub(super) fn exists(view: &mut View<'_>, arguments: &[Bytes]) -> Outcome {
-    Ok(count(arguments[1..].iter().filter(|key| view.has(key)).count()))
+pub(super) fn exists(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
+    Ok(count(arguments.from(1).iter().filter(|key| view.has(key)).count()))
 }
 
-pub(super) fn kind(view: &mut View<'_>, arguments: &[Bytes]) -> Outcome {
-    let kind = view.get(&arguments[1]).map_or("none", |entry| entry.value.kind());
+pub(super) fn kind(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
+    let kind = view.get(arguments.at(1)).map_or("none", |entry| entry.value.kind());
     Ok(Reply::Status(Bytes::from_static(kind.as_bytes())))
 }
 
-pub(super) fn rename(view: &mut View<'_>, arguments: &[Bytes]) -> Outcome {
-    let entry = view.remove(&arguments[1]).ok_or(Refusal::NO_SUCH_KEY)?;
-    view.put(&arguments[2], entry.value, entry.expires_ms);
+pub(super) fn rename(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
+    let entry = view.remove(arguments.at(1)).ok_or(Refusal::NO_SUCH_KEY)?;
+    view.put(arguments.at(2), entry.value, entry.expires_ms);
     Ok(Reply::ok())
 }
 
-pub(super) fn renamenx(view: &mut View<'_>, arguments: &[Bytes]) -> Outcome {
-    if !view.has(&arguments[1]) {
+pub(super) fn renamenx(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
+    if !view.has(arguments.at(1)) {
         return Err(Refusal::NO_SUCH_KEY);
     }
-    if view.has(&arguments[2]) {
+    if view.has(arguments.at(2)) {
         return Ok(Reply::Integer(0));
     }
     rename(view, arguments)?;
     Ok(Reply::Integer(1))
 }
 
-pub(super) fn copy(view: &mut View<'_>, arguments: &[Bytes]) -> Outcome {
-    let (from, to) = (&arguments[1], &arguments[2]);
-    let replace = copy_options(&arguments[3..])?;
+pub(super) fn copy(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
+    let (from, to) = (arguments.at(1), arguments.at(2));
+    let replace = copy_options(arguments.from(3))?;
     if from == to {
         return Err(Refusal::SAME_OBJECT);
     }

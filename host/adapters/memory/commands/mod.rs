@@ -14,6 +14,7 @@ mod string;
 
 use bytes::Bytes;
 
+use self::args::Arguments;
 use super::keyspace::{Keyspace, View};
 use super::refusal::Refusal;
 use crate::ports::store::Reply;
@@ -21,8 +22,8 @@ use crate::ports::store::Reply;
 /// What a command answers.
 type Outcome = Result<Reply, Refusal>;
 
-/// Carries out a command whose keys are locked. The arguments begin with the name and are as many as the arity allows.
-type Run = fn(&mut View<'_>, &[Bytes]) -> Outcome;
+/// Carries out a command whose keys are locked.
+type Run = fn(&mut View<'_>, Arguments<'_>) -> Outcome;
 
 /// Which arguments are keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,7 +142,7 @@ fn carry_out(space: &Keyspace, arguments: &[Bytes]) -> Outcome {
         space.room(arguments.iter().skip(1).map(Bytes::len).sum())?;
     }
     let mut view = spec.lock(space, arguments);
-    (spec.run)(&mut view, arguments)
+    (spec.run)(&mut view, Arguments(arguments))
 }
 
 #[cfg(test)]

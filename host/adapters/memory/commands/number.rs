@@ -1,9 +1,7 @@
 //! Strings that are numbers: `INCR` and its kin. The expiry of the key stays.
 
-use bytes::Bytes;
-
 use super::Outcome;
-use super::args::integer;
+use super::args::{Arguments, integer};
 use super::string::read;
 use crate::adapters::memory::extended::Extended;
 use crate::adapters::memory::keyspace::View;
@@ -12,22 +10,22 @@ use crate::adapters::memory::shard::NEVER;
 use crate::adapters::memory::value::Value;
 use crate::ports::store::Reply;
 
-pub(super) fn incr(view: &mut View<'_>, arguments: &[Bytes]) -> Outcome {
-    add(view, &arguments[1], 1)
+pub(super) fn incr(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
+    add(view, arguments.at(1), 1)
 }
 
-pub(super) fn decr(view: &mut View<'_>, arguments: &[Bytes]) -> Outcome {
-    add(view, &arguments[1], -1)
+pub(super) fn decr(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
+    add(view, arguments.at(1), -1)
 }
 
-pub(super) fn incrby(view: &mut View<'_>, arguments: &[Bytes]) -> Outcome {
-    let delta = integer(&arguments[2])?;
-    add(view, &arguments[1], delta)
+pub(super) fn incrby(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
+    let delta = integer(arguments.at(2))?;
+    add(view, arguments.at(1), delta)
 }
 
-pub(super) fn decrby(view: &mut View<'_>, arguments: &[Bytes]) -> Outcome {
-    let delta = integer(&arguments[2])?.checked_neg().ok_or(Refusal::DECREMENT_OVERFLOW)?;
-    add(view, &arguments[1], delta)
+pub(super) fn decrby(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
+    let delta = integer(arguments.at(2))?.checked_neg().ok_or(Refusal::DECREMENT_OVERFLOW)?;
+    add(view, arguments.at(1), delta)
 }
 
 fn add(view: &mut View<'_>, key: &[u8], delta: i64) -> Outcome {
@@ -37,12 +35,12 @@ fn add(view: &mut View<'_>, key: &[u8], delta: i64) -> Outcome {
     Ok(Reply::Integer(after))
 }
 
-pub(super) fn incrbyfloat(view: &mut View<'_>, arguments: &[Bytes]) -> Outcome {
-    let before = read(view, &arguments[1])?.map_or(Some(Extended::ZERO), |text| Extended::parse(&text));
-    let delta = Extended::parse(&arguments[2]);
+pub(super) fn incrbyfloat(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
+    let before = read(view, arguments.at(1))?.map_or(Some(Extended::ZERO), |text| Extended::parse(&text));
+    let delta = Extended::parse(arguments.at(2));
     let (Some(before), Some(delta)) = (before, delta) else { return Err(Refusal::NOT_A_FLOAT) };
     let after = before.plus(&delta).filter(Extended::is_finite).ok_or(Refusal::NOT_FINITE)?.to_string();
-    store(view, &arguments[1], after.as_bytes());
+    store(view, arguments.at(1), after.as_bytes());
     Ok(Reply::Bulk(after.into()))
 }
 

@@ -1,9 +1,7 @@
 //! Parts of strings: `APPEND`, `GETRANGE`, `SETRANGE`, `STRLEN`.
 
-use bytes::Bytes;
-
 use super::Outcome;
-use super::args::integer;
+use super::args::{Arguments, integer};
 use super::string::read;
 use crate::adapters::memory::keyspace::View;
 use crate::adapters::memory::refusal::Refusal;
@@ -22,12 +20,12 @@ fn allowed(parts: [usize; 2]) -> Result<usize, Refusal> {
     total.ok_or(Refusal::TOO_LONG)
 }
 
-pub(super) fn strlen(view: &mut View<'_>, arguments: &[Bytes]) -> Outcome {
-    Ok(length(read(view, &arguments[1])?.map_or(0, |bytes| bytes.len())))
+pub(super) fn strlen(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
+    Ok(length(read(view, arguments.at(1))?.map_or(0, |bytes| bytes.len())))
 }
 
-pub(super) fn append(view: &mut View<'_>, arguments: &[Bytes]) -> Outcome {
-    let (key, tail) = (&arguments[1], &arguments[2]);
+pub(super) fn append(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
+    let (key, tail) = (arguments.at(1), arguments.at(2));
     let appended = view.change(key, |entry| {
         let bytes = entry.value.as_string_mut()?;
         let total = allowed([bytes.len(), tail.len()])?;
@@ -43,9 +41,9 @@ pub(super) fn append(view: &mut View<'_>, arguments: &[Bytes]) -> Outcome {
     Ok(length(tail.len()))
 }
 
-pub(super) fn setrange(view: &mut View<'_>, arguments: &[Bytes]) -> Outcome {
-    let (key, patch) = (&arguments[1], &arguments[3]);
-    let offset = usize::try_from(integer(&arguments[2])?).map_err(|_| Refusal::OFFSET)?;
+pub(super) fn setrange(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
+    let (key, patch) = (arguments.at(1), arguments.at(3));
+    let offset = usize::try_from(integer(arguments.at(2))?).map_err(|_| Refusal::OFFSET)?;
     let before = read(view, key)?.map(|bytes| bytes.len());
     if patch.is_empty() {
         return Ok(length(before.unwrap_or(0)));
@@ -67,9 +65,9 @@ pub(super) fn setrange(view: &mut View<'_>, arguments: &[Bytes]) -> Outcome {
     patched.unwrap_or(Ok(0)).map(length)
 }
 
-pub(super) fn getrange(view: &mut View<'_>, arguments: &[Bytes]) -> Outcome {
-    let (start, end) = (integer(&arguments[2])?, integer(&arguments[3])?);
-    let bytes = read(view, &arguments[1])?.unwrap_or_default();
+pub(super) fn getrange(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
+    let (start, end) = (integer(arguments.at(2))?, integer(arguments.at(3))?);
+    let bytes = read(view, arguments.at(1))?.unwrap_or_default();
     let range = range(start, end, bytes.len());
     Ok(Reply::Bulk(bytes.slice(range)))
 }

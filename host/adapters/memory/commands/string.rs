@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::Outcome;
+use super::args::Arguments;
 use super::options::{Lifetime, Options, Unit, Whose, expires_ms};
 use crate::adapters::memory::keyspace::View;
 use crate::adapters::memory::refusal::Refusal;
@@ -19,13 +20,13 @@ fn bulk(bytes: Option<Bytes>) -> Reply {
     bytes.map_or(Reply::Nil, Reply::Bulk)
 }
 
-pub(super) fn get(view: &mut View<'_>, arguments: &[Bytes]) -> Outcome {
-    read(view, &arguments[1]).map(bulk)
+pub(super) fn get(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
+    read(view, arguments.at(1)).map(bulk)
 }
 
-pub(super) fn set(view: &mut View<'_>, arguments: &[Bytes]) -> Outcome {
-    let (key, value) = (&arguments[1], &arguments[2]);
-    let options = Options::parse(Whose::Set, &arguments[3..])?;
+pub(super) fn set(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
+    let (key, value) = (arguments.at(1), arguments.at(2));
+    let options = Options::parse(Whose::Set, arguments.from(3))?;
     let asked_ms = match &options.lifetime {
         Lifetime::Asked(unit, number) => Some(expires_ms("set", *unit, number, view.now_ms)?),
         Lifetime::Unsaid | Lifetime::Keep | Lifetime::Persist => None,
@@ -40,43 +41,43 @@ pub(super) fn set(view: &mut View<'_>, arguments: &[Bytes]) -> Outcome {
     Ok(previous.map_or_else(Reply::ok, bulk))
 }
 
-pub(super) fn setnx(view: &mut View<'_>, arguments: &[Bytes]) -> Outcome {
-    if view.has(&arguments[1]) {
+pub(super) fn setnx(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
+    if view.has(arguments.at(1)) {
         return Ok(Reply::Integer(0));
     }
-    view.put(&arguments[1], Value::string(&arguments[2]), NEVER);
+    view.put(arguments.at(1), Value::string(arguments.at(2)), NEVER);
     Ok(Reply::Integer(1))
 }
 
-pub(super) fn setex(view: &mut View<'_>, arguments: &[Bytes]) -> Outcome {
+pub(super) fn setex(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
     set_for(view, arguments, "setex", Unit::Ex)
 }
 
-pub(super) fn psetex(view: &mut View<'_>, arguments: &[Bytes]) -> Outcome {
+pub(super) fn psetex(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
     set_for(view, arguments, "psetex", Unit::Px)
 }
 
-fn set_for(view: &mut View<'_>, arguments: &[Bytes], command: &str, unit: Unit) -> Outcome {
-    let at_ms = expires_ms(command, unit, &arguments[2], view.now_ms)?;
-    view.put(&arguments[1], Value::string(&arguments[3]), at_ms);
+fn set_for(view: &mut View<'_>, arguments: Arguments<'_>, command: &str, unit: Unit) -> Outcome {
+    let at_ms = expires_ms(command, unit, arguments.at(2), view.now_ms)?;
+    view.put(arguments.at(1), Value::string(arguments.at(3)), at_ms);
     Ok(Reply::ok())
 }
 
-pub(super) fn getset(view: &mut View<'_>, arguments: &[Bytes]) -> Outcome {
-    let previous = read(view, &arguments[1])?;
-    view.put(&arguments[1], Value::string(&arguments[2]), NEVER);
+pub(super) fn getset(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
+    let previous = read(view, arguments.at(1))?;
+    view.put(arguments.at(1), Value::string(arguments.at(2)), NEVER);
     Ok(bulk(previous))
 }
 
-pub(super) fn getdel(view: &mut View<'_>, arguments: &[Bytes]) -> Outcome {
-    let previous = read(view, &arguments[1])?;
-    view.remove(&arguments[1]);
+pub(super) fn getdel(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
+    let previous = read(view, arguments.at(1))?;
+    view.remove(arguments.at(1));
     Ok(bulk(previous))
 }
 
-pub(super) fn getex(view: &mut View<'_>, arguments: &[Bytes]) -> Outcome {
-    let key = &arguments[1];
-    let options = Options::parse(Whose::GetEx, &arguments[2..])?;
+pub(super) fn getex(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
+    let key = arguments.at(1);
+    let options = Options::parse(Whose::GetEx, arguments.from(2))?;
     let Some(bytes) = read(view, key)? else { return Ok(Reply::Nil) };
     match &options.lifetime {
         Lifetime::Unsaid | Lifetime::Keep => {}
@@ -95,19 +96,19 @@ pub(super) fn getex(view: &mut View<'_>, arguments: &[Bytes]) -> Outcome {
     Ok(Reply::Bulk(bytes))
 }
 
-pub(super) fn mget(view: &mut View<'_>, arguments: &[Bytes]) -> Outcome {
-    let values = arguments[1..].iter().map(|key| read(view, key).map_or(Reply::Nil, bulk));
+pub(super) fn mget(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
+    let values = arguments.from(1).iter().map(|key| read(view, key).map_or(Reply::Nil, bulk));
     Ok(Reply::Array(values.collect()))
 }
 
-pub(super) fn mset(view: &mut View<'_>, arguments: &[Bytes]) -> Outcome {
-    let (pairs, []) = arguments[1..].as_chunks::<2>() else { return Err(Refusal::arity("mset")) };
+pub(super) fn mset(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
+    let (pairs, []) = arguments.from(1).as_chunks::<2>() else { return Err(Refusal::arity("mset")) };
     put_all(view, pairs);
     Ok(Reply::ok())
 }
 
-pub(super) fn msetnx(view: &mut View<'_>, arguments: &[Bytes]) -> Outcome {
-    let (pairs, []) = arguments[1..].as_chunks::<2>() else { return Err(Refusal::arity("msetnx")) };
+pub(super) fn msetnx(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
+    let (pairs, []) = arguments.from(1).as_chunks::<2>() else { return Err(Refusal::arity("msetnx")) };
     if pairs.iter().any(|[key, _]| view.has(key)) {
         return Ok(Reply::Integer(0));
     }

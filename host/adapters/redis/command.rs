@@ -1,0 +1,166 @@
+//! The port's commands as the client library sends them, and those that a shared connection cannot carry.
+
+use redis::{Cmd, Pipeline};
+
+use super::script::Script;
+use crate::limits::TTL_MS_MAX;
+use crate::ports::store::{Command, Expire, Reply, StoreKey};
+
+/// Commands that would hold up a connection that others use too, change what it is for them, or end it. In order.
+const NOT_SHARED: [&str; 35] = [
+    "auth",
+    "blmove",
+    "blmpop",
+    "blpop",
+    "brpop",
+    "brpoplpush",
+    "bzmpop",
+    "bzpopmax",
+    "bzpopmin",
+    "client",
+    "debug",
+    "discard",
+    "exec",
+    "failover",
+    "hello",
+    "monitor",
+    "multi",
+    "psubscribe",
+    "psync",
+    "punsubscribe",
+    "quit",
+    "readonly",
+    "readwrite",
+    "reset",
+    "select",
+    "shutdown",
+    "ssubscribe",
+    "subscribe",
+    "sunsubscribe",
+    "sync",
+    "unsubscribe",
+    "unwatch",
+    "wait",
+    "waitaof",
+    "watch",
+];
+
+/// Why a command is not sent, if it is not.
+pub(super) fn refusal(command: &Command) -> Option<Reply> {
+    let Some(name) = command.args.first() else { return Some(Reply::Error("ERR empty command".to_owned())) };
+    let is = |argument: &[u8], word: &str| argument.eq_ignore_ascii_case(word.as_bytes());
+    let reads_stream = is(name, "xread") || is(name, "xreadgroup");
+    let blocks = reads_stream && command.args.iter().any(|argument| is(argument, "block"));
+    let name = NOT_SHARED.iter().copied().find(|word| is(name, word)).or_else(|| blocks.then_some("xread … block"))?;
+    Some(Reply::Error(format!("ERR '{name}' is not served: commands of all callers share this connection")))
+}
+
+/// The port's command.
+pub(super) fn raw(command: &Command) -> Cmd {
+    let bytes = command.args.iter().map(bytes::Bytes::len).sum();
+    let mut built = Cmd::with_capacity(command.args.len(), bytes);
+    for argument in &command.args {
+        built.arg(&argument[..]);
+    }
+    built
+}
+
+/// A command on one key.
+pub(super) fn on(name: &str, key: &StoreKey) -> Cmd {
+    let mut built = Cmd::with_capacity(4, name.len() + key.as_bytes().len() + 32);
+    built.arg(name).arg(key.as_bytes());
+    built
+}
+
+/// A command on many keys.
+pub(super) fn on_all(name: &str, keys: &[StoreKey]) -> Cmd {
+    let bytes: usize = keys.iter().map(|key| key.as_bytes().len()).sum();
+    let mut built = Cmd::with_capacity(keys.len() + 1, bytes + name.len());
+    built.arg(name);
+    for key in keys {
+        built.arg(key.as_bytes());
+    }
+    built
+}
+
+/// `SET`, with the expiry.
+pub(super) fn set(key: &StoreKey, value: &[u8], expire: Expire) -> Cmd {
+    let mut built = Cmd::with_capacity(6, key.as_bytes().len() + value.len() + 32);
+    built.arg("SET").arg(key.as_bytes()).arg(value);
+    match expire {
+        Expire::Keep => built.arg("KEEPTTL"),
+        Expire::Never => &mut built,
+        Expire::InMs(ms) => built.arg("PX").arg(life_ms(ms)),
+    };
+    built
+}
+
+/// `SET` if there is no such key. There is no expiry to keep then.
+pub(super) fn set_new(key: &StoreKey, value: &[u8], expire: Expire) -> Cmd {
+    let expire = if expire == Expire::Keep { Expire::Never } else { expire };
+    let mut built = set(key, value, expire);
+    built.arg("NX");
+    built
+}
+
+/// A change of the expiry, in one go: what says whether the key is there is the last answer.
+pub(super) fn expire(key: &StoreKey, expire: Expire) -> Pipeline {
+    let mut built = Pipeline::with_capacity(2);
+    match expire {
+        Expire::Keep => built.add_command(on("EXISTS", key)),
+        Expire::Never => built.add_command(on("PERSIST", key)).add_command(on("EXISTS", key)),
+        Expire::InMs(ms) => built.cmd("PEXPIRE").arg(key.as_bytes()).arg(life_ms(ms)),
+    };
+    built
+}
+
+/// A script on one key, by its digest or as a whole.
+pub(super) fn script(script: &Script, whole: bool, key: &StoreKey, arguments: &[&[u8]]) -> Cmd {
+    let mut built = Cmd::new();
+    if whole {
+        built.arg("EVAL").arg(script.text)
+    } else {
+        built.arg("EVALSHA").arg(&script.digest)
+    };
+    built.arg(1).arg(key.as_bytes());
+    for argument in arguments {
+        built.arg(*argument);
+    }
+    built
+}
+
+/// What a script is told of the expiry.
+pub(super) fn expiry_word(expire: Expire) -> String {
+    match expire {
+        Expire::Keep => "keep".to_owned(),
+        Expire::Never => "never".to_owned(),
+        Expire::InMs(ms) => life_ms(ms).to_string(),
+    }
+}
+
+/// A life that Redis takes: not nothing, not beyond the limits.
+fn life_ms(ms: u64) -> u64 {
+    ms.clamp(1, TTL_MS_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(words: &[&'static str], refused: bool) {
+        let args = words.iter().map(|word| bytes::Bytes::from_static(word.as_bytes())).collect();
+        assert_eq!(refusal(&Command { args }).is_some(), refused, "{words:?}");
+    }
+
+    #[test]
+    fn what_a_shared_connection_cannot_carry_is_refused() {
+        assert!(NOT_SHARED.is_sorted());
+        check(&[], true);
+        check(&["Multi"], true);
+        check(&["BLPOP", "k", "0"], true);
+        check(&["XREAD", "block", "0", "STREAMS", "s", "$"], true);
+        check(&["XREAD", "STREAMS", "s", "0"], false);
+        check(&["GET", "multi"], false);
+    }
+}

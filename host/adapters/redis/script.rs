@@ -1,0 +1,24 @@
+//! The Lua scripts that make a comparison and a change one step.
+
+/// A script and the name by which a server that has seen it knows it.
+pub(super) struct Script {
+    pub(super) text: &'static str,
+    /// SHA-1 in hex, as `EVALSHA` wants it.
+    pub(super) digest: String,
+}
+
+impl Script {
+    /// Stores a value if what is there begins with what is expected.
+    pub(super) fn replace() -> Self {
+        Self::of(include_str!("replace.lua"))
+    }
+
+    /// Removes a key if what is there begins with what is expected.
+    pub(super) fn remove() -> Self {
+        Self::of(include_str!("remove.lua"))
+    }
+
+    fn of(text: &'static str) -> Self {
+        Self { text, digest: redis::Script::new(text).get_hash().to_owned() }
+    }
+}

@@ -1,0 +1,113 @@
+//! Redis' answers as the port has them.
+
+use bytes::Bytes;
+use redis::Value;
+
+use super::address::RedisAddress;
+use super::error;
+use crate::ports::store::{Reply, StoreError, StoreResult, Ttl};
+
+/// Any answer. A server that serves nobody is an error of the store; every other error of the server is a reply.
+pub(super) fn reply(address: &RedisAddress, value: Value) -> StoreResult<Reply> {
+    match value {
+        Value::ServerError(error) if error::is_unavailable(&error) => Err(error::refused(address, &error)),
+        value => nested(value),
+    }
+}
+
+/// The answers of a pipeline. If the server served nobody at its beginning, nothing was done; an error further on is the reply
+/// in its place.
+pub(super) fn replies(address: &RedisAddress, values: Vec<Value>) -> StoreResult<Vec<Reply>> {
+    let mut values = values.into_iter();
+    let first = values.next().map(|value| reply(address, value));
+    first.into_iter().chain(values.map(nested)).collect()
+}
+
+/// An answer within another one.
+fn nested(value: Value) -> StoreResult<Reply> {
+    let all = |values: Vec<Value>| values.into_iter().map(nested).collect::<StoreResult<Vec<_>>>();
+    Ok(match value {
+        Value::Nil => Reply::Nil,
+        Value::Int(n) => Reply::Integer(n),
+        Value::BulkString(bytes) => Reply::Bulk(bytes.into()),
+        Value::SimpleString(text) => Reply::Status(text.into()),
+        Value::Okay => Reply::ok(),
+        Value::Double(n) => Reply::Double(n),
+        Value::Boolean(yes) => Reply::Boolean(yes),
+        Value::VerbatimString { text, .. } => Reply::Bulk(text.into()),
+        Value::Array(values) => Reply::Array(all(values)?),
+        Value::Set(values) => Reply::Set(all(values)?),
+        Value::Map(pairs) => {
+            let pair = |(name, value)| Ok((nested(name)?, nested(value)?));
+            Reply::Map(pairs.into_iter().map(pair).collect::<StoreResult<_>>()?)
+        }
+        Value::Attribute { data, .. } => nested(*data)?,
+        Value::ServerError(error) => Reply::Error(error::line(&error)),
+        Value::BigNumber(digits) => Reply::Bulk(digits.into()),
+        other => return Err(unexpected("a reply", &other)),
+    })
+}
+
+/// A string or nothing.
+pub(super) fn string(address: &RedisAddress, value: Value) -> StoreResult<Option<Bytes>> {
+    match value {
+        Value::BulkString(bytes) => Ok(Some(bytes.into())),
+        Value::Nil => Ok(None),
+        other => Err(odd(address, "a string", &other)),
+    }
+}
+
+/// Strings, or nothing in the place of one.
+pub(super) fn strings(address: &RedisAddress, value: Value) -> StoreResult<Vec<Option<Bytes>>> {
+    match value {
+        Value::Array(values) => values.into_iter().map(|value| string(address, value)).collect(),
+        other => Err(odd(address, "a list", &other)),
+    }
+}
+
+/// A number.
+pub(super) fn integer(address: &RedisAddress, value: &Value) -> StoreResult<i64> {
+    match value {
+        Value::Int(n) => Ok(*n),
+        other => Err(odd(address, "a number", other)),
+    }
+}
+
+/// Whether a conditional `SET` was done: `OK` or nothing.
+pub(super) fn done(address: &RedisAddress, value: &Value) -> StoreResult<bool> {
+    match value {
+        Value::Okay => Ok(true),
+        Value::Nil => Ok(false),
+        other => Err(odd(address, "OK", other)),
+    }
+}
+
+/// The answer of `PTTL`.
+pub(super) fn ttl(address: &RedisAddress, value: &Value) -> StoreResult<Ttl> {
+    match integer(address, value)? {
+        -2 => Ok(Ttl::Missing),
+        -1 => Ok(Ttl::Never),
+        ms => Ok(Ttl::Ms(u64::try_from(ms).unwrap_or(0))),
+    }
+}
+
+fn odd(address: &RedisAddress, wanted: &str, value: &Value) -> StoreError {
+    match value {
+        Value::ServerError(error) => error::refused(address, error),
+        other => unexpected(wanted, other),
+    }
+}
+
+/// Names the type only: an answer may be long, and not for everybody.
+fn unexpected(wanted: &str, value: &Value) -> StoreError {
+    let kind = match value {
+        Value::Nil => "nothing",
+        Value::Int(_) => "a number",
+        Value::BulkString(_) => "a string",
+        Value::SimpleString(_) | Value::Okay => "a status",
+        Value::Array(_) => "a list",
+        Value::Push { .. } => "a push",
+        _ => "another type",
+    };
+    StoreError::Protocol(format!("{wanted} was expected, {kind} came"))
+}

@@ -1,0 +1,145 @@
+//! One instance of a policy: its store, its typed exports, and when it has served enough.
+//!
+//! Invariants: a deadline is set before the instance is made and before each call; `describe` is called first, with the
+//! settings; after any error the instance is dropped, because a trap leaves its store unusable.
+
+use std::sync::Arc;
+
+use wasmtime::Store;
+use wasmtime::component::InstancePre;
+
+use super::bindings::{Rules, RulesHostPre, types as wit};
+use super::fault;
+use super::imports::one_line;
+use super::manifest::PolicyLimits;
+use super::state::{Context, HostState};
+use crate::limits;
+use crate::ports::metrics::Hook;
+use crate::ports::policy::PolicyError;
+
+/// What `describe` answered: the description, or the policy's own words for what is wrong with its settings.
+pub type Described = Result<wit::Description, String>;
+
+/// Everything that instances of one policy are made from.
+pub struct Program {
+    pre: RulesHostPre<HostState>,
+    context: Arc<Context>,
+    bounds: PolicyLimits,
+}
+
+/// One instance; used by one thread at a time.
+pub struct Instance {
+    store: Store<HostState>,
+    rules: Rules,
+    bounds: PolicyLimits,
+    calls_left: u64,
+    memory_bytes_max: usize,
+}
+
+impl Program {
+    /// From a component whose imports are resolved.
+    ///
+    /// # Errors
+    /// It does not export the rules.
+    pub fn new(
+        pre: InstancePre<HostState>,
+        context: Arc<Context>,
+        bounds: PolicyLimits,
+    ) -> wasmtime::Result<Self> {
+        Ok(Self { pre: RulesHostPre::new(pre)?, context, bounds })
+    }
+
+    /// What all instances share.
+    pub const fn context(&self) -> &Arc<Context> {
+        &self.context
+    }
+
+    /// Makes an instance and lets it describe itself: its description, or why it will not serve.
+    ///
+    /// # Errors
+    /// The policy's fault, or no room for another instance.
+    pub fn instantiate(&self) -> Result<(Instance, Described), PolicyError> {
+        let memory_bytes_max = usize::try_from(self.bounds.memory_bytes).unwrap_or(usize::MAX);
+        let mut store = Store::new(self.pre.engine(), HostState::new(Arc::clone(&self.context), memory_bytes_max));
+        store.limiter(|state| &mut state.limiter);
+        store.set_hostcall_fuel(limits::HOSTCALL_BYTES_MAX);
+        store.set_epoch_deadline(ticks(limits::DESCRIBE_MS_MAX));
+        let made = self.pre.instantiate(&mut store);
+        let host = made.map_err(|error| {
+            fault::of_instance(&error, store.data_mut(), self.bounds, limits::DESCRIBE_MS_MAX)
+        })?;
+        self.context.metrics.instances_created.increment();
+        // Half to all of the calls, so that the instances of a policy are not all replaced at once.
+        let calls_left = limits::INSTANCE_CALLS_MAX - self.context.clock.random() % (limits::INSTANCE_CALLS_MAX / 2);
+        let rules = host.larder_policy_rules().clone();
+        let mut instance = Instance { store, rules, bounds: self.bounds, calls_left, memory_bytes_max: usize::MAX };
+        let description = instance.describe()?;
+        let first_size = instance.store.data().limiter.memory_bytes();
+        let growth = usize::try_from(limits::INSTANCE_GROWTH_BYTES_MAX).unwrap_or(usize::MAX);
+        instance.memory_bytes_max = first_size.saturating_add(growth);
+        Ok((instance, description))
+    }
+}
+
+impl Instance {
+    fn describe(&mut self) -> Result<Described, PolicyError> {
+        let context = Arc::clone(&self.store.data().context);
+        let settings: Vec<_> = context.settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        context.metrics.policy_calls[Hook::Describe as usize].increment();
+        let said = self.call(limits::DESCRIBE_MS_MAX, |rules, store| rules.call_describe(store, &settings))?;
+        Ok(said.map_err(|text| one_line(text, limits::LOG_LINE_BYTES_MAX)))
+    }
+
+    /// Where a key is kept.
+    ///
+    /// # Errors
+    /// The policy's fault; the instance is of no more use.
+    pub fn plan(&mut self, request: wit::Request<'_>) -> Result<Result<wit::Plan, wit::Refusal>, PolicyError> {
+        self.call(self.bounds.hook_ms, |rules, store| rules.call_plan(store, request))
+    }
+
+    /// The same for many keys.
+    ///
+    /// # Errors
+    /// The policy's fault; the instance is of no more use.
+    pub fn plan_batch(
+        &mut self,
+        requests: &[wit::Request<'_>],
+    ) -> Result<Vec<Result<wit::Plan, wit::Refusal>>, PolicyError> {
+        self.call(self.bounds.hook_ms, |rules, store| rules.call_plan_batch(store, requests))
+    }
+
+    /// Whether a value is stored.
+    ///
+    /// # Errors
+    /// The policy's fault; the instance is of no more use.
+    pub fn admit(
+        &mut self,
+        request: wit::Request<'_>,
+        candidate: wit::Candidate<'_>,
+    ) -> Result<wit::Admission, PolicyError> {
+        self.call(self.bounds.hook_ms, |rules, store| rules.call_admit(store, request, candidate))
+    }
+
+    /// Whether it has served enough calls, or grown too far: a linear memory never shrinks.
+    pub fn is_worn(&self) -> bool {
+        self.calls_left == 0 || self.store.data().limiter.memory_bytes() > self.memory_bytes_max
+    }
+
+    fn call<T>(
+        &mut self,
+        deadline_ms: u64,
+        hook: impl FnOnce(&Rules, &mut Store<HostState>) -> wasmtime::Result<T>,
+    ) -> Result<T, PolicyError> {
+        self.calls_left = self.calls_left.saturating_sub(1);
+        self.store.data_mut().begin_call();
+        self.store.set_epoch_deadline(ticks(deadline_ms));
+        let answer = hook(&self.rules, &mut self.store);
+        answer.map_err(|error| fault::of_call(&error, self.store.data_mut(), self.bounds, deadline_ms))
+    }
+}
+
+/// The deadline counts from a tick that may be due at once, so one more makes it whole.
+const fn ticks(ms: u64) -> u64 {
+    ms / limits::TICK_MS + 1
+}

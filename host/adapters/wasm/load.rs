@@ -1,0 +1,187 @@
+//! From the files of a policy to what can serve: read, checked, compiled, tried.
+//!
+//! Invariants: nothing here touches what is live; every refusal says what is wrong with which part and what to do about it.
+//! All of it blocks, for milliseconds or (Python, the first time) seconds: it runs on threads of its own.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+use wasmtime::component::Linker;
+
+use super::compile::Compiler;
+use super::instance::Program;
+use super::manifest::Manifest;
+use super::policy::WasmPolicy;
+use super::refused::{Reason, Refused};
+use super::source::{Source, digest_hex};
+use super::state::{Context, HostState, LogBudget};
+use super::{answer, contract, imports};
+use crate::ports::clock::Clock;
+use crate::ports::metrics::Metrics;
+use crate::ports::policy::{Description, Fault, PolicyError};
+
+/// Settings by domain that outrank those of `NAME.toml`: the environment's.
+pub type Overrides = BTreeMap<String, BTreeMap<String, String>>;
+
+/// A policy that passed its trial. Kept for rollback it holds no instance, only its code.
+pub struct Loaded {
+    program: Arc<Program>,
+    /// What it says of itself.
+    pub description: Description,
+    /// SHA-256 of the component, in hex.
+    pub digest: Arc<str>,
+    /// SHA-256 over both files, in hex.
+    pub source_digest: String,
+    /// Identifies the rules: component, settings, limits, origin.
+    pub rules_id: u64,
+    /// Size of the component.
+    pub size_bytes: u64,
+    /// How long it took to compile it, or to load what was compiled before.
+    pub load_ms: u64,
+}
+
+impl Loaded {
+    /// Makes it serve, with no instance yet.
+    pub fn policy(&self) -> Arc<WasmPolicy> {
+        let Description { encoding, wants_bytes, .. } = self.description;
+        Arc::new(WasmPolicy::new(Arc::clone(&self.program), encoding, wants_bytes))
+    }
+}
+
+/// Loads policies; shared by the threads that do.
+pub struct Loader {
+    compiler: Compiler,
+    linker: Linker<HostState>,
+    overrides: Overrides,
+    metrics: Arc<Metrics>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Loader {
+    /// Loads for the engine of `compiler`.
+    ///
+    /// # Errors
+    /// The host functions cannot be linked: a defect of the host.
+    pub fn new(
+        compiler: Compiler,
+        overrides: Overrides,
+        metrics: Arc<Metrics>,
+        clock: Arc<dyn Clock>,
+    ) -> anyhow::Result<Self> {
+        let linker = imports::linker(compiler.engine()).map_err(|error| anyhow::anyhow!("{error:#}"))?;
+        Ok(Self { compiler, linker, overrides, metrics, clock })
+    }
+
+    /// Takes a policy up to where it could go live.
+    ///
+    /// # Errors
+    /// Why it may not.
+    pub fn load(&self, domain: &Arc<str>, log: &Arc<LogBudget>, source: &Source) -> Result<Loaded, Refused> {
+        let surface = contract::read(&source.wasm)?;
+        let manifest = self.manifest(domain, source)?;
+        surface.check(domain, &manifest.grants)?;
+        if let Some(origin) = &manifest.origin {
+            return Err(Refused::new(
+                Reason::NotServed,
+                format!("{domain}.toml sets the origin {origin}, which this version of the host does not serve yet; remove it"),
+            ));
+        }
+        let digest = digest_hex(&source.wasm);
+        let rules_id = rules_id(&digest, &manifest);
+        let began = self.clock.monotonic_ns();
+        let component = self.compiler.component(&source.wasm, &digest)?;
+        let load_ms = self.clock.monotonic_ns().saturating_sub(began) / 1_000_000;
+
+        let context = Arc::new(Context {
+            domain: Arc::clone(domain),
+            settings: manifest.settings.into_iter().collect(),
+            clock: Arc::clone(&self.clock),
+            metrics: self.metrics.domain(domain),
+            log: Arc::clone(log),
+        });
+        let program = self
+            .linker
+            .instantiate_pre(&component)
+            .and_then(|pre| Program::new(pre, context, manifest.limits))
+            .map_err(|error| does_not_fit(&error))?;
+        let description = try_out(&program, domain)?;
+        Ok(Loaded {
+            program: Arc::new(program),
+            description,
+            digest: digest.into(),
+            source_digest: source.digest(),
+            rules_id,
+            size_bytes: source.wasm.len() as u64,
+            load_ms,
+        })
+    }
+
+    fn manifest(&self, domain: &str, source: &Source) -> Result<Manifest, Refused> {
+        let mut manifest = source.toml.as_deref().map_or_else(|| Ok(Manifest::default()), |text| Manifest::parse(domain, text))?;
+        if let Some(overrides) = self.overrides.get(domain) {
+            manifest.settings.extend(overrides.iter().map(|(name, value)| (name.clone(), value.clone())));
+        }
+        Ok(manifest)
+    }
+}
+
+/// Makes the first instance, under its deadline, and lets it describe itself.
+fn try_out(program: &Program, domain: &str) -> Result<Description, Refused> {
+    let (_, described) = program.instantiate().map_err(|error| match error {
+        PolicyError::Failed { fault: Fault::Instance, message } => Refused::new(Reason::Contract, message),
+        other => Refused::new(Reason::Trial, format!("failed on trial, in `describe`: {other}")),
+    })?;
+    let description =
+        described.map_err(|text| Refused::new(Reason::Trial, format!("will not serve with these settings: {text}")))?;
+    answer::description(description, domain)
+        .map_err(|error| Refused::new(Reason::Description, format!("describes itself wrongly: {error}")))
+}
+
+fn does_not_fit(error: &wasmtime::Error) -> Refused {
+    Refused::new(
+        Reason::Contract,
+        format!("does not fit the contract larder:policy@0.1.0; was it built against another `wit/`? {error:#}"),
+    )
+}
+
+/// The first eight bytes of the SHA-256 over everything that decisions depend on; the same on every node.
+fn rules_id(digest: &str, manifest: &Manifest) -> u64 {
+    let mut hash = Sha256::new();
+    let mut part = |text: &str| {
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text);
+    };
+    part(digest);
+    part(manifest.origin.as_deref().unwrap_or_default());
+    part(&manifest.limits.hook_ms.to_string());
+    part(&manifest.limits.memory_bytes.to_string());
+    for (name, value) in &manifest.settings {
+        part(name);
+        part(value);
+    }
+    let hash = hash.finalize();
+    hash.iter().take(8).fold(0, |id, byte| id << 8 | u64::from(*byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rules_are_told_apart_by_everything_that_decisions_depend_on() {
+        let manifest = |text: &str| Manifest::parse("profile", text).expect("a right manifest");
+        let ids = [
+            rules_id("a", &manifest("")),
+            rules_id("b", &manifest("")),
+            rules_id("a", &manifest("[settings]\nttl = 1")),
+            rules_id("a", &manifest("[settings]\nttl = 2")),
+            rules_id("a", &manifest("[limits]\nhook_ms = 6")),
+            rules_id("a", &manifest("origin = 'http://a'")),
+        ];
+        for (i, id) in ids.iter().enumerate() {
+            assert!(ids.iter().skip(i + 1).all(|other| other != id));
+        }
+        assert_eq!(ids[0], rules_id("a", &manifest("[grants]\ninterfaces = ['redis']")));
+    }
+}

@@ -1,0 +1,142 @@
+//! A live policy: the port's [`Policy`], served by one reused instance for each thread.
+//!
+//! Invariants: an instance belongs to one policy of one generation, so that dropping the policy frees the instances of all
+//! threads at once, whichever thread drops it; a failed call costs its own decision and its thread's instance, nothing else.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use thread_local::ThreadLocal;
+
+use super::bindings::types as wit;
+use super::instance::{Instance, Program};
+use super::{answer, convert, fault};
+use crate::limits;
+use crate::ports::metrics::Hook;
+use crate::ports::policy::{Admission, Candidate, Encoding, Fault, Plan, Policy, PolicyError, Request};
+
+/// One call in so many is timed: reading the clock twice costs as much as a tenth of a call.
+const TIMED_ONE_IN: u32 = 16;
+
+/// A policy that serves.
+pub struct WasmPolicy {
+    program: Arc<Program>,
+    encoding: Encoding,
+    wants_bytes: bool,
+    slots: ThreadLocal<RefCell<Slot>>,
+}
+
+/// What one thread keeps for the policy.
+#[derive(Default)]
+struct Slot {
+    instance: Option<Instance>,
+    calls: u32,
+}
+
+impl WasmPolicy {
+    /// Serves with instances of `program`.
+    pub fn new(program: Arc<Program>, encoding: Encoding, wants_bytes: bool) -> Self {
+        Self { program, encoding, wants_bytes, slots: ThreadLocal::new() }
+    }
+
+    /// Calls a hook on this thread's instance; makes one if there is none, drops it if it failed or is worn.
+    fn call<T>(
+        &self,
+        hook: Hook,
+        call: impl FnOnce(&mut Instance) -> Result<T, PolicyError>,
+    ) -> Result<T, PolicyError> {
+        let metrics = &self.program.context().metrics;
+        metrics.policy_calls[hook as usize].increment();
+        let answer = match self.slots.get_or_default().try_borrow_mut() {
+            Ok(mut slot) => self.call_in(&mut slot, hook, call),
+            Err(_) => Err(fault::failed(Fault::Instance, "a policy is called from within itself")),
+        };
+        answer.inspect_err(|error| self.failed(hook, error))
+    }
+
+    fn call_in<T>(
+        &self,
+        slot: &mut Slot,
+        hook: Hook,
+        call: impl FnOnce(&mut Instance) -> Result<T, PolicyError>,
+    ) -> Result<T, PolicyError> {
+        let instance = match &mut slot.instance {
+            Some(instance) => instance,
+            none => none.insert(self.instantiate()?),
+        };
+        slot.calls = slot.calls.wrapping_add(1);
+        let timed = slot.calls % TIMED_ONE_IN == 0;
+        let context = self.program.context();
+        let began = if timed { context.clock.monotonic_ns() } else { 0 };
+        let answer = call(instance);
+        if timed {
+            let ns = context.clock.monotonic_ns().saturating_sub(began);
+            context.metrics.policy_time[hook as usize].observe_ns(ns);
+        }
+        if answer.is_err() || instance.is_worn() {
+            slot.instance = None;
+        }
+        answer
+    }
+
+    #[cold]
+    fn instantiate(&self) -> Result<Instance, PolicyError> {
+        let (instance, described) = self.program.instantiate()?;
+        described.map_err(|text| fault::failed(Fault::BadAnswer, format!("it refuses to serve again: {text}")))?;
+        Ok(instance)
+    }
+
+    #[cold]
+    fn failed(&self, hook: Hook, error: &PolicyError) {
+        let PolicyError::Failed { fault, message } = error else { return };
+        let context = self.program.context();
+        context.metrics.policy_faults[*fault as usize].increment();
+        if context.log.take(context.clock.monotonic_ns() / 1_000_000_000) {
+            tracing::warn!(
+                target: "larder::policy",
+                domain = &*context.domain,
+                hook = hook.as_str(),
+                fault = fault.as_str(),
+                "the policy failed: {message}"
+            );
+        }
+    }
+
+    /// Faults that only show when the answer is looked at; the instance that gave it is still good.
+    fn checked<T>(&self, hook: Hook, answer: Result<T, PolicyError>) -> Result<T, PolicyError> {
+        answer.inspect_err(|error| self.failed(hook, error))
+    }
+}
+
+impl Policy for WasmPolicy {
+    fn plan(&self, request: &Request<'_>) -> Result<Plan, PolicyError> {
+        let said = self.call(Hook::Plan, |instance| instance.plan(convert::request(request)))?;
+        self.checked(Hook::Plan, answer::plan(said))
+    }
+
+    fn plan_batch(&self, requests: &[Request<'_>]) -> Result<Vec<Result<Plan, PolicyError>>, PolicyError> {
+        let mut plans = Vec::with_capacity(requests.len());
+        let mut lowered: Vec<wit::Request<'_>> = Vec::with_capacity(requests.len().min(limits::PLAN_BATCH_MAX));
+        for chunk in requests.chunks(limits::PLAN_BATCH_MAX) {
+            lowered.clear();
+            lowered.extend(chunk.iter().map(convert::request));
+            let said = self.call(Hook::PlanBatch, |instance| instance.plan_batch(&lowered))?;
+            if said.len() != chunk.len() {
+                let message = format!("it answered {} of {} requests", said.len(), chunk.len());
+                return self.checked(Hook::PlanBatch, Err(fault::failed(Fault::BadAnswer, message)));
+            }
+            plans.extend(said.into_iter().map(|said| self.checked(Hook::PlanBatch, answer::plan(said))));
+        }
+        Ok(plans)
+    }
+
+    fn admit(&self, request: &Request<'_>, candidate: &Candidate<'_>) -> Result<Admission, PolicyError> {
+        let headers: Vec<_> =
+            candidate.origin_headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let show_bytes = self.wants_bytes && candidate.bytes.len() <= limits::CANDIDATE_BYTES_MAX;
+        let said = self.call(Hook::Admit, |instance| {
+            instance.admit(convert::request(request), convert::candidate(candidate, &headers, show_bytes))
+        })?;
+        self.checked(Hook::Admit, answer::admission(said, self.encoding))
+    }
+}

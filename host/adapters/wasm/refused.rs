@@ -1,0 +1,83 @@
+//! Why a policy file was not taken into service.
+
+use std::fmt;
+
+/// What is wrong, as a closed set: for logs and tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// The file's name is not that of a domain.
+    Name,
+    /// The file cannot be read.
+    Unreadable,
+    /// The file is larger than a component may be.
+    TooLarge,
+    /// The file has no bytes.
+    Empty,
+    /// The bytes are not a WebAssembly component.
+    NotComponent,
+    /// The bytes end too early.
+    Truncated,
+    /// The component is malformed, or uses what this host's WebAssembly does not have.
+    Invalid,
+    /// It speaks another version of the contract, or none.
+    Contract,
+    /// It imports what it is not granted, or what does not exist.
+    Import,
+    /// It needs what this version of the host does not serve.
+    NotServed,
+    /// `NAME.toml` is wrong.
+    Manifest,
+    /// It failed on trial.
+    Trial,
+    /// What it says of itself makes no sense.
+    Description,
+    /// The host could not do its part.
+    Host,
+}
+
+impl Reason {
+    /// The word in logs and tests.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::Unreadable => "unreadable",
+            Self::TooLarge => "too-large",
+            Self::Empty => "empty",
+            Self::NotComponent => "not-component",
+            Self::Truncated => "truncated",
+            Self::Invalid => "invalid",
+            Self::Contract => "contract",
+            Self::Import => "import",
+            Self::NotServed => "not-served",
+            Self::Manifest => "manifest",
+            Self::Trial => "trial",
+            Self::Description => "description",
+            Self::Host => "host",
+        }
+    }
+}
+
+/// Why a policy was refused, for the operator: what is wrong and what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// What kind of fault.
+    pub reason: Reason,
+    /// In words.
+    pub message: String,
+}
+
+impl Refused {
+    /// A refusal for this reason.
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into() }
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Refused {}

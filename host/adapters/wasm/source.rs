@@ -1,0 +1,120 @@
+//! A policy as it lies on disk: the component's bytes and its `NAME.toml`, and what identifies them.
+
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::path::Path;
+
+use sha2::{Digest as _, Sha256};
+
+use super::refused::{Reason, Refused};
+use crate::limits;
+
+/// The files of one policy, read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The component.
+    pub wasm: Vec<u8>,
+    /// Its `NAME.toml`, if there is one.
+    pub toml: Option<String>,
+}
+
+impl Source {
+    /// Reads both files.
+    ///
+    /// # Errors
+    /// One cannot be read, or is larger than it may be.
+    pub fn read(wasm: &Path, toml: &Path) -> Result<Self, Refused> {
+        let Some(wasm) = read(wasm, limits::COMPONENT_BYTES_MAX)? else {
+            return Err(Refused::new(Reason::Unreadable, "the file is gone"));
+        };
+        let toml = read(toml, limits::POLICY_TOML_BYTES_MAX)?.map(String::from_utf8).transpose();
+        let toml = toml.map_err(|_| Refused::new(Reason::Manifest, "the .toml file is not UTF-8"))?;
+        Ok(Self { wasm, toml })
+    }
+
+    /// SHA-256 over both files, in hex: says whether anything changed.
+    pub fn digest(&self) -> String {
+        let mut hash = Sha256::new();
+        hash.update((self.wasm.len() as u64).to_le_bytes());
+        hash.update(&self.wasm);
+        if let Some(toml) = &self.toml {
+            hash.update([1]);
+            hash.update(toml);
+        }
+        hex(&hash.finalize())
+    }
+}
+
+/// SHA-256 of some bytes, in hex.
+pub fn digest_hex(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+/// Bytes in hex.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// A file's bytes; `None` if there is no such file. Looks before it opens: opening a pipe would wait for its writer.
+fn read(path: &Path, bytes_max: u64) -> Result<Option<Vec<u8>>, Refused> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let unreadable = |error: std::io::Error| Refused::new(Reason::Unreadable, format!("{name} cannot be read: {error}"));
+    let meta = match fs::metadata(path) {
+        Ok(meta) => meta,
+        Err(_) if path.is_symlink() => {
+            return Err(Refused::new(Reason::Unreadable, format!("{name} is a link that leads nowhere")));
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(unreadable(error)),
+    };
+    if !meta.is_file() {
+        return Err(Refused::new(Reason::Unreadable, format!("{name} is not a file")));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(meta.len().min(bytes_max)).unwrap_or(0));
+    File::open(path).and_then(|file| file.take(bytes_max + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
+    if bytes.len() as u64 > bytes_max {
+        return Err(Refused::new(
+            Reason::TooLarge,
+            format!("{name} is larger than {} KiB, the most that is allowed", bytes_max >> 10),
+        ));
+    }
+    Ok(Some(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digest_tells_every_change() {
+        let source = |wasm: &str, toml: Option<&str>| Source { wasm: wasm.into(), toml: toml.map(str::to_owned) }.digest();
+        let all = [source("ab", None), source("ab", Some("")), source("a", Some("b")), source("ab", Some("x"))];
+        for (i, one) in all.iter().enumerate() {
+            assert!(all.iter().skip(i + 1).all(|other| other != one));
+        }
+        assert_eq!(digest_hex(b""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    }
+
+    #[test]
+    fn what_is_no_readable_file_says_so() -> anyhow::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let path = |name: &str| folder.path().join(name);
+        let refuses = |name: &str, reason: Reason, words: &str| {
+            let refused = Source::read(&path(name), &path("none.toml")).expect_err("there is nothing to read");
+            assert_eq!(refused.reason, reason, "{refused}");
+            assert!(refused.message.contains(words), "{refused}");
+        };
+        refuses("a.wasm", Reason::Unreadable, "gone");
+        fs::create_dir(path("b.wasm"))?;
+        refuses("b.wasm", Reason::Unreadable, "not a file");
+        std::os::unix::fs::symlink(path("nowhere"), path("c.wasm"))?;
+        refuses("c.wasm", Reason::Unreadable, "leads nowhere");
+        File::create(path("d.wasm"))?.set_len(limits::COMPONENT_BYTES_MAX + 1)?;
+        refuses("d.wasm", Reason::TooLarge, "larger than");
+        Ok(())
+    }
+}

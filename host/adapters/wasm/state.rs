@@ -1,0 +1,111 @@
+//! What the host keeps beside an instance: what its host functions need, and what bounds it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::limiter::Limiter;
+use crate::limits;
+use crate::ports::clock::Clock;
+use crate::ports::metrics::DomainMetrics;
+
+/// What all instances of one policy share; the same for all generations but the settings.
+pub struct Context {
+    /// The domain it serves.
+    pub domain: Arc<str>,
+    /// `[settings]`: dotted names and values, in order of the names.
+    pub settings: Vec<(String, String)>,
+    /// Time and chance.
+    pub clock: Arc<dyn Clock>,
+    /// The domain's counters.
+    pub metrics: Arc<DomainMetrics>,
+    /// What the domain may still log.
+    pub log: Arc<LogBudget>,
+}
+
+impl Context {
+    /// A setting by its dotted name.
+    pub fn setting(&self, name: &str) -> Option<&str> {
+        let at = self.settings.binary_search_by(|(key, _)| key.as_str().cmp(name)).ok()?;
+        self.settings.get(at).map(|(_, value)| value.as_str())
+    }
+}
+
+/// The data of one store.
+pub struct HostState {
+    /// What all instances of the policy share.
+    pub context: Arc<Context>,
+    /// What the instance holds.
+    pub limiter: Limiter,
+    /// Lines that were logged in the call that runs.
+    log_lines: u32,
+    /// The last line of level `error` in the call that runs: what a panic says before it traps.
+    last_words: Option<String>,
+}
+
+impl HostState {
+    /// For a new instance with so much memory.
+    pub fn new(context: Arc<Context>, memory_bytes_max: usize) -> Self {
+        Self { context, limiter: Limiter::new(memory_bytes_max), log_lines: 0, last_words: None }
+    }
+
+    /// Before each call.
+    pub fn begin_call(&mut self) {
+        self.limiter.forgive();
+        self.log_lines = 0;
+        self.last_words = None;
+    }
+
+    /// What it said as its last error in the call that just ended.
+    pub fn take_last_words(&mut self) -> Option<String> {
+        self.last_words.take()
+    }
+
+    /// Keeps an error for the message of the fault that may follow it.
+    pub fn keep_last_words(&mut self, line: &str) {
+        self.last_words = Some(line.to_owned());
+    }
+
+    /// Whether one more line may be logged; counts it if not.
+    pub fn may_log(&mut self) -> bool {
+        self.log_lines = self.log_lines.saturating_add(1);
+        let may = self.log_lines <= limits::LOG_LINES_PER_CALL_MAX
+            && self.context.log.take(self.context.clock.monotonic_ns() / 1_000_000_000);
+        if !may {
+            self.context.metrics.log_lines_dropped.increment();
+        }
+        may
+    }
+}
+
+/// Lines that a domain may log in a second, over all its instances and generations.
+#[derive(Debug, Default)]
+pub struct LogBudget {
+    /// The second in the upper half, its lines in the lower.
+    window: AtomicU64,
+}
+
+impl LogBudget {
+    /// Whether one more line fits into this second.
+    pub fn take(&self, second: u64) -> bool {
+        let second = second << 32;
+        let next = |window: u64| {
+            let used = if window >> 32 == second >> 32 { window } else { second };
+            (used & 0xffff_ffff < u64::from(limits::LOG_LINES_PER_SECOND_MAX)).then_some(used + 1)
+        };
+        self.window.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_holds_so_many_lines_and_the_next_one_as_many_again() {
+        let budget = LogBudget::default();
+        for second in [7, 8] {
+            let lines = (0..500).filter(|_| budget.take(second)).count();
+            assert_eq!(lines, limits::LOG_LINES_PER_SECOND_MAX as usize);
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! One suite for every store: what the port promises, run on the memory store and on a real Redis.
+//!
+//! `typed` checks the port's own methods; `scripts` holds Redis commands with the replies that both must give; `random` lets
+//! both carry out the same random commands and compares reply by reply.
+
+mod random;
+mod scripts;
+mod text;
+mod typed;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use larder::adapters::memory::{MemorySettings, MemoryStore};
+use larder::ports::clock::VirtualClock;
+use larder::ports::store::{Store, StoreKey, Ttl};
+
+use crate::support::redis::RedisServer;
+use crate::support::wait::until;
+
+/// A store and its time.
+struct Bench {
+    store: Arc<dyn Store>,
+    /// The memory store's; Redis has its own.
+    clock: Option<Arc<VirtualClock>>,
+    _server: Option<RedisServer>,
+}
+
+impl Bench {
+    fn memory() -> Self {
+        let clock = Arc::new(VirtualClock::new(1_700_000_000_000, 1));
+        let store = Arc::new(MemoryStore::new(MemorySettings::default(), Arc::clone(&clock) as _));
+        Self { store, clock: Some(clock), _server: None }
+    }
+
+    fn redis() -> Self {
+        let server = RedisServer::start();
+        Self { store: Arc::new(server.store()), clock: None, _server: Some(server) }
+    }
+
+    /// Lets a key's life of so many milliseconds pass: at once in virtual time, else by waiting for what will come.
+    async fn outlive(&self, key: &StoreKey, ms: u64) {
+        if let Some(clock) = &self.clock {
+            clock.advance_ms(ms + 1);
+        }
+        until("the key has expired", async || {
+            (self.store.ttl(key).await.expect("answers") == Ttl::Missing).then_some(())
+        })
+        .await;
+    }
+}
+
+fn key(name: &'static str) -> StoreKey {
+    StoreKey(Bytes::from_static(name.as_bytes()))
+}
+
+/// Runs each function on both stores.
+macro_rules! on_both_stores {
+    ($($path:ident :: $name:ident),* $(,)?) => {
+        mod memory {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$path::$name(&super::Bench::memory()).await;
+            })*
+        }
+        mod redis {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$path::$name(&super::Bench::redis()).await;
+            })*
+        }
+    };
+}
+
+on_both_stores! {
+    typed::what_is_stored_is_read,
+    typed::any_bytes_are_keys_and_values,
+    typed::large_values_are_whole,
+    typed::a_ttl_is_told_only_if_asked_for,
+    typed::an_expired_key_is_gone,
+    typed::a_write_says_what_becomes_of_the_expiry,
+    typed::an_expiry_is_changed,
+    typed::many_are_read_in_order,
+    typed::many_are_stored_at_once,
+    typed::deletion_tells_what_was_there,
+    typed::an_absent_key_is_filled_once,
+    typed::a_value_is_replaced_if_it_begins_as_expected,
+    typed::a_replacement_says_what_becomes_of_the_expiry,
+    typed::a_value_is_removed_if_it_begins_as_expected,
+    typed::replacements_that_race_lose_nothing,
+    typed::fills_that_race_have_one_winner,
+    typed::a_pipeline_answers_each_command_in_order,
+    typed::nothing_asked_is_nothing_answered,
+    typed::a_life_beyond_the_limits_is_cut,
+    scripts::strings,
+    scripts::set_options,
+    scripts::expiries,
+    scripts::getex_options,
+    scripts::numbers,
+    scripts::floats,
+    scripts::ranges,
+    scripts::keys_of_any_type,
+    scripts::many_keys,
+    scripts::wrong_arguments,
+}

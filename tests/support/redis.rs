@@ -1,0 +1,152 @@
+//! A real Redis for tests: on a free port of the loopback, without persistence, ended with its test.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use larder::adapters::clock::SystemClock;
+use larder::adapters::redis::{RedisAddress, RedisSettings, RedisStore};
+use larder::ports::metrics::Metrics;
+
+/// How long a server may take to answer its first PING, on a busy machine.
+const START_WITHIN: Duration = Duration::from_secs(20);
+/// How often another free port is tried if somebody was quicker.
+const PORTS_MAX: usize = 5;
+/// Deadline of calls in tests that are not about deadlines.
+const STORE_MS: u64 = 10_000;
+
+/// A running server.
+pub struct RedisServer {
+    child: Child,
+    port: u16,
+    arguments: Vec<String>,
+    folder: tempfile::TempDir,
+}
+
+impl RedisServer {
+    /// Starts one.
+    pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// Starts one with more settings: `["--requirepass", "secret"]`.
+    pub fn start_with(arguments: &[&str]) -> Self {
+        let tried = (0..PORTS_MAX).find_map(|_| Self::start_on(free_port(), arguments));
+        tried.expect("redis-server starts on a free port")
+    }
+
+    /// Starts one on this port; `None` if it ended at once, as it does when the port is taken.
+    pub fn start_on(port: u16, arguments: &[&str]) -> Option<Self> {
+        let folder = tempfile::tempdir().expect("a folder for the server");
+        let arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        let child = spawn(port, &arguments, folder.path());
+        let mut server = Self { child, port, arguments, folder };
+        server.is_ready().then_some(server)
+    }
+
+    /// Where it is.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// A store on it, with a generous deadline.
+    pub fn store(&self) -> RedisStore {
+        self.store_within(STORE_MS)
+    }
+
+    /// A store on it with this deadline.
+    pub fn store_within(&self, store_ms: u64) -> RedisStore {
+        store(RedisSettings { store_ms, ..RedisSettings::new(address(self.port)) })
+    }
+
+    /// Ends it as a crash would: SIGKILL.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("a child of ours can be ended");
+        self.child.wait().expect("a child of ours can be waited for");
+    }
+
+    /// Starts it anew on the same port, with nothing in it.
+    pub fn restart(&mut self) {
+        self.kill();
+        self.child = spawn(self.port, &self.arguments, self.folder.path());
+        assert!(self.is_ready(), "redis-server starts again on port {}", self.port);
+    }
+
+    /// Lets it answer nothing; it still accepts connections, as a machine that swaps does.
+    pub fn pause(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
+        assert!(sent.expect("there is a kill command").success(), "{signal} is sent");
+    }
+
+    /// Waits until it answers; `false` if it ended instead.
+    fn is_ready(&mut self) -> bool {
+        let started = Instant::now();
+        while self.child.try_wait().expect("a child of ours can be asked").is_none() {
+            if answers_ping(self.port).unwrap_or(false) {
+                return true;
+            }
+            assert!(started.elapsed() < START_WITHIN, "redis-server on port {} answers PING", self.port);
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        false
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        // A stopped process dies of SIGKILL as well. If it is gone already there is nothing to do.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The address of a server on this port of the loopback.
+pub fn address(port: u16) -> RedisAddress {
+    RedisAddress::from_parts("127.0.0.1", port, None)
+}
+
+/// A store with the system's clock and metrics of its own.
+pub fn store(settings: RedisSettings) -> RedisStore {
+    RedisStore::new(settings, Arc::new(SystemClock::default()), Arc::new(Metrics::default()))
+}
+
+/// A port on which nobody listens now.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("the loopback has free ports");
+    listener.local_addr().expect("it is bound").port()
+}
+
+fn spawn(port: u16, arguments: &[String], folder: &std::path::Path) -> Child {
+    Command::new("redis-server")
+        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+        .arg("--dir")
+        .arg(folder)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap_or_else(|error| {
+            panic!("redis-server does not start ({error}): run cargo xtask test, which says what is missing")
+        })
+}
+
+fn answers_ping(port: u16) -> std::io::Result<bool> {
+    let mut stream = TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), START_WITHIN)?;
+    stream.set_read_timeout(Some(START_WITHIN))?;
+    stream.write_all(b"PING\r\n")?;
+    let mut answer = [0; 5];
+    stream.read_exact(&mut answer)?;
+    Ok(matches!(&answer, b"+PONG" | b"-NOAU"))
+}
