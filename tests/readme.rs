@@ -1,6 +1,6 @@
 //! The README's tables say what the code's tables say.
 //!
-//! `UPDATE_EXPECT=1 cargo nextest run readme` writes them anew.
+//! `UPDATE_EXPECT=1 cargo nextest run -j1 readme::` writes them anew.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -8,13 +8,13 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use larder::config::table::{POLICY_VARIABLES, RESERVED_VARIABLES, SETTINGS};
 use larder::adapters::prometheus::Exporter;
+use larder::config::table::{POLICY_VARIABLES, RESERVED_VARIABLES, SETTINGS};
 use larder::ports::clock::VirtualClock;
 use larder::ports::metrics::{DomainMetrics, Hook, Metrics, State};
 use larder::ports::policy::{Fault, Operation};
 use larder::wire::http;
-use larder::wire::resp::commands::{COMMANDS, Spec};
+use larder::wire::resp::commands::{COMMANDS, Run, Spec};
 
 /// The README holds this text between the two marks of this name.
 #[track_caller]
@@ -71,14 +71,10 @@ fn routes() {
 fn commands() {
     let mut groups: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for command in COMMANDS {
-        let named = |spec: &Spec| groups_name(command, spec);
-        let names = if command.subcommands.is_empty() {
-            vec![named(command)]
-        } else {
-            let all = command.subcommands.iter().filter(|spec| spec.short_name() != "help");
-            all.filter(|spec| spec.summary != "Not supported.").map(named).collect()
-        };
-        groups.entry(command.group.as_str()).or_default().extend(names);
+        let own = (!matches!(command.run, Run::Container)).then_some(command);
+        let others = command.subcommands.iter().filter(|spec| spec.short_name() != "help");
+        let served = own.into_iter().chain(others.filter(|spec| spec.summary != "Not supported."));
+        groups.entry(command.group.as_str()).or_default().extend(served.map(shown));
     }
     let mut table = "| group | commands |\n|---|---|\n".to_owned();
     for (group, names) in groups {
@@ -88,17 +84,16 @@ fn commands() {
 }
 
 /// `client|list` is `CLIENT LIST`.
-fn groups_name(container: &Spec, spec: &Spec) -> String {
-    let name = if container.name == spec.name { spec.name.to_owned() } else { spec.name.replace('|', " ") };
-    code(&name.to_ascii_uppercase())
+fn shown(spec: &Spec) -> String {
+    code(&spec.name.replace('|', " ").to_ascii_uppercase())
 }
 
 #[test]
 fn metrics() {
     let counted = Arc::new(Metrics::default());
+    let exporter = Exporter::new(&counted, Arc::new(VirtualClock::new(0, 1)), Vec::new()).expect("an exporter");
     count_everything(&counted.domain("d"));
     counted.store_latency.observe_ns(1);
-    let exporter = Exporter::new(&counted, Arc::new(VirtualClock::new(0, 1)), Vec::new()).expect("an exporter");
     let mut families: BTreeMap<String, [String; 3]> = BTreeMap::new();
     for line in exporter.page().lines() {
         if let Some((name, help)) = line.strip_prefix("# HELP ").and_then(|rest| rest.split_once(' ')) {

@@ -95,7 +95,7 @@ fn top_of<'a>(module: &[&str], path: &'a Path) -> Option<&'a str> {
     let segments = &path.segments;
     let ups = segments.iter().take_while(|segment| *segment == "super").count();
     match segments[0].as_str() {
-        "crate" | "larder" => Some(&segments[1]),
+        "crate" => Some(&segments[1]),
         "super" if ups >= module.len() => segments.get(ups).map(String::as_str),
         _ => None,
     }

@@ -23,7 +23,7 @@ pub(super) fn run(bench: &Bench) -> Result<String> {
     let redis = Server::redis(bench)?;
     let empty = redis_resident(&redis)?;
     write(&mut redis.connect()?, "chat:v1:profile:user:", entries)?;
-    let theirs = (redis_resident(&redis)? - empty) as f64 / entries as f64;
+    let theirs = (redis_resident(&redis)? as f64 - empty as f64) / entries as f64;
     drop(redis);
 
     let redis = Server::redis(bench)?;
@@ -54,7 +54,7 @@ fn grown(larder: &Server, entries: usize) -> Result<f64> {
         held * 10 >= entries * 9,
         "L1 holds {held} of {entries} entries: its bound is too low for this measurement"
     );
-    Ok((resident_bytes(larder.pid)? - empty) as f64 / held as f64)
+    Ok((resident_bytes(larder.pid)? as f64 - empty as f64) / held as f64)
 }
 
 fn write(client: &mut Resp, prefix: &str, entries: usize) -> Result<()> {
