@@ -17,10 +17,8 @@ pub enum PolicyState {
     Orphaned,
     /// Serving an earlier component by command or by itself, until the file changes again.
     RolledBack,
-    /// Never came to life: nothing serves the domain. `last_error` says why.
+    /// Nothing serves the domain: it never came to life, or was removed by command. `last_error` says which.
     Failed,
-    /// Taken out of service by command: nothing serves the domain.
-    Removed,
 }
 
 impl PolicyState {
@@ -33,7 +31,6 @@ impl PolicyState {
             Self::Orphaned => "orphaned",
             Self::RolledBack => "rolled-back",
             Self::Failed => "failed",
-            Self::Removed => "removed",
         }
     }
 }

@@ -11,14 +11,12 @@ use crate::ports::table::DEFAULT_DOMAIN;
 ///
 /// # Errors
 /// A refusal; an answer that is too large.
-pub fn plan(answer: Result<wit::Plan, wit::Refusal>) -> Result<Plan, PolicyError> {
+pub(super) fn plan(answer: Result<wit::Plan, wit::Refusal>) -> Result<Plan, PolicyError> {
     let plan = answer.map_err(|it| PolicyError::Refused(refusal(it.into())))?;
     match &plan.suffix {
-        Some(suffix) if suffix.len() > limits::SUFFIX_BYTES_MAX => Err(bad(format!(
-            "its suffix has {} bytes; {} are allowed",
-            suffix.len(),
-            limits::SUFFIX_BYTES_MAX
-        ))),
+        Some(suffix) if suffix.len() > limits::SUFFIX_BYTES_MAX => {
+            Err(bad(format!("its suffix has {} bytes; {} are allowed", suffix.len(), limits::SUFFIX_BYTES_MAX)))
+        }
         _ => Ok(plan.into()),
     }
 }
@@ -27,7 +25,7 @@ pub fn plan(answer: Result<wit::Plan, wit::Refusal>) -> Result<Plan, PolicyError
 ///
 /// # Errors
 /// An answer that is too large or makes no sense.
-pub fn admission(answer: wit::Admission, encoding: Encoding) -> Result<Admission, PolicyError> {
+pub(super) fn admission(answer: wit::Admission, encoding: Encoding) -> Result<Admission, PolicyError> {
     let tags = match &answer {
         wit::Admission::Store(lifetime) => {
             let beta = lifetime.early_refresh_beta;
@@ -56,7 +54,7 @@ pub fn admission(answer: wit::Admission, encoding: Encoding) -> Result<Admission
 ///
 /// # Errors
 /// In words for the policy's author.
-pub fn description(description: wit::Description, domain: &str) -> Result<Description, String> {
+pub(super) fn description(description: wit::Description, domain: &str) -> Result<Description, String> {
     let description: Description = description.into();
     for (what, word) in [("version", &description.version), ("key-version", &description.key_version)] {
         let plain = |c: u8| matches!(c, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-');
@@ -75,7 +73,9 @@ pub fn description(description: wit::Description, domain: &str) -> Result<Descri
         return Err("it serves no shape at all".to_owned());
     }
     if description.encoding == Encoding::Raw && description.wants_all_origin_headers {
-        return Err("it wants the origin's headers, which raw values cannot keep; use the encoding enveloped".to_owned());
+        return Err(
+            "it wants the origin's headers, which raw values cannot keep; use the encoding enveloped".to_owned()
+        );
     }
     if description.tick_ms.is_some() {
         return Err("it asks for ticks, but exports no workflow that would get them".to_owned());
@@ -168,7 +168,9 @@ mod tests {
     #[track_caller]
     fn is_bad<T: std::fmt::Debug>(answer: Result<T, PolicyError>, words: &str) {
         match answer {
-            Err(PolicyError::Failed { fault: Fault::BadAnswer, message }) => assert!(message.contains(words), "{message}"),
+            Err(PolicyError::Failed { fault: Fault::BadAnswer, message }) => {
+                assert!(message.contains(words), "{message}")
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -182,7 +184,11 @@ mod tests {
         is_bad(stored(|it| it.early_refresh_beta = f32::NAN, Encoding::Raw), "NaN");
         is_bad(stored(|it| it.early_refresh_beta = -1.0, Encoding::Raw), "-1");
         is_bad(stored(|it| it.jitter_percent = 101, Encoding::Raw), "101");
-        let long = wit::Plan { suffix: Some("x".repeat(limits::SUFFIX_BYTES_MAX + 1)), miss: wit::Miss::Answer, collapse_wait_ms: 0 };
+        let long = wit::Plan {
+            suffix: Some("x".repeat(limits::SUFFIX_BYTES_MAX + 1)),
+            miss: wit::Miss::Answer,
+            collapse_wait_ms: 0,
+        };
         is_bad(plan(Ok(long)), "suffix");
     }
 

@@ -2,7 +2,6 @@
 //!
 //! What crosses to a policy is borrowed, so that a call copies a key once, into the guest's memory, and allocates nothing.
 
-
 wasmtime::component::bindgen!({
     path: "wit",
     // The generator cannot borrow a type that no function uses, and the world `policy` alone uses no `selector`. The
@@ -23,6 +22,6 @@ wasmtime::component::bindgen!({
     ownership: Borrowing { duplicate_if_necessary: true },
 });
 
-pub use exports::larder::policy::rules::Guest as Rules;
-pub use larder::policy as host;
-pub use larder::policy::types;
+pub(super) use exports::larder::policy::rules::Guest as Rules;
+pub(super) use larder::policy as host;
+pub(super) use larder::policy::types;

@@ -25,7 +25,7 @@ const CODE: &str = "cwasm";
 const DIGEST: &str = "sha256";
 
 /// Compiles components for one serving engine and keeps the results in a folder.
-pub struct Compiler {
+pub(super) struct Compiler {
     engine: Engine,
     /// Tells apart what different hosts, versions and settings of the compiler made.
     compatibility: String,
@@ -37,7 +37,7 @@ impl Compiler {
     ///
     /// # Errors
     /// The folder cannot be made.
-    pub fn new(engine: Engine, folder: PathBuf) -> anyhow::Result<Self> {
+    pub(super) fn new(engine: Engine, folder: PathBuf) -> anyhow::Result<Self> {
         let context = || format!("making the folder for compiled policies, {}", folder.display());
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).with_context(context)?;
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).with_context(context)?;
@@ -48,7 +48,7 @@ impl Compiler {
     }
 
     /// The serving engine.
-    pub const fn engine(&self) -> &Engine {
+    pub(super) const fn engine(&self) -> &Engine {
         &self.engine
     }
 
@@ -56,7 +56,7 @@ impl Compiler {
     ///
     /// # Errors
     /// It is not valid, or uses what this host's WebAssembly does not have.
-    pub fn component(&self, wasm: &[u8], digest: &str) -> Result<Component, Refused> {
+    pub(super) fn component(&self, wasm: &[u8], digest: &str) -> Result<Component, Refused> {
         let path = self.folder.join(format!("{digest}-{}.{CODE}", self.compatibility));
         if let Some(component) = self.kept(&path) {
             return Ok(component);
@@ -70,7 +70,7 @@ impl Compiler {
                 "a compiled policy could not be kept; the next start compiles it again"
             ),
         }
-        self.kept(&path).map_or_else(|| self.from_memory(&code), Ok)
+        self.kept(&path).map_or_else(|| self.load_unkept(&code), Ok)
     }
 
     /// What was kept, if it is whole.
@@ -80,12 +80,15 @@ impl Compiler {
             tracing::warn!(target: "larder::policy", path = %path.display(), "a compiled policy is damaged; compiling again");
             return None;
         }
-        #[expect(unsafe_code, reason = "the folder is this user's alone, and the digest says that this host wrote these bytes")]
+        #[expect(
+            unsafe_code,
+            reason = "the folder is this user's alone, and the digest says that this host wrote these bytes"
+        )]
         let loaded = unsafe { Component::deserialize_file(&self.engine, path) };
         loaded.inspect_err(|error| tracing::debug!(target: "larder::policy", "compiling again: {error:#}")).ok()
     }
 
-    fn from_memory(&self, code: &[u8]) -> Result<Component, Refused> {
+    fn load_unkept(&self, code: &[u8]) -> Result<Component, Refused> {
         #[expect(unsafe_code, reason = "the compiler made these bytes in this process just now")]
         let loaded = unsafe { Component::deserialize(&self.engine, code) };
         loaded.map_err(|error| Refused::new(Reason::Host, format!("the compiled policy does not load: {error:#}")))

@@ -21,13 +21,13 @@ const RULES: &str = "rules";
 /// Interfaces that every policy may import.
 const FREE: [&str; 6] = ["types", "host-errors", "log", "settings", "clock", "metrics"];
 /// Interfaces that must be granted.
-pub const GRANTABLE: [&str; 3] = ["redis", "lock", "breaker"];
+pub(super) const GRANTABLE: [&str; 3] = ["redis", "lock", "breaker"];
 /// Interfaces that a policy may export beside the rules, by contract.
 const OPTIONAL: [&str; 6] = ["revalidation", "loading", "events", "warming", "migration", "workflow"];
 
 /// The names that a component imports and exports at its outermost level.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Surface {
+pub(super) struct Surface {
     imports: Vec<String>,
     exports: Vec<String>,
 }
@@ -36,7 +36,7 @@ pub struct Surface {
 ///
 /// # Errors
 /// The bytes are not a complete component.
-pub fn read(wasm: &[u8]) -> Result<Surface, Refused> {
+pub(super) fn read(wasm: &[u8]) -> Result<Surface, Refused> {
     check_form(wasm)?;
     check_complete(wasm)?;
     let mut surface = Surface::default();
@@ -58,7 +58,7 @@ impl Surface {
     ///
     /// # Errors
     /// Which import or export is not allowed, and what to do.
-    pub fn check(&self, domain: &str, grants: &[String]) -> Result<(), Refused> {
+    pub(super) fn check(&self, domain: &str, grants: &[String]) -> Result<(), Refused> {
         self.exports.iter().try_for_each(|name| check_export(name))?;
         if !self.exports.iter().any(|name| split(name).is_some_and(|(interface, _)| interface == RULES)) {
             return Err(self.without_rules());
@@ -82,8 +82,10 @@ fn check_form(wasm: &[u8]) -> Result<(), Refused> {
     match wasm {
         [] => Err(Refused::new(Reason::Empty, "the file is empty")),
         [b'\0', b'a', b's', b'm', 0x0d, 0, 1, 0, ..] => Ok(()),
-        [b'\0', b'a', b's', b'm', 1, 0, 0, 0, ..] => not("is a core WebAssembly module, not a component; build it with \
-             `cargo larder policy build`, or wrap it with `wasm-tools component new`"),
+        [b'\0', b'a', b's', b'm', 1, 0, 0, 0, ..] => {
+            not("is a core WebAssembly module, not a component; build it with \
+             `cargo larder policy build`, or wrap it with `wasm-tools component new`")
+        }
         [b'\0', b'a', b's', b'm', layer @ ..] if layer.len() >= 4 => not("is WebAssembly of an unknown version"),
         [0x7f, b'E', b'L', b'F', ..] => not("is machine code, not a component; the host compiles components itself"),
         [b'(', ..] => not("is WebAssembly in text form; turn it into binary form with `wasm-tools parse`"),
@@ -182,7 +184,9 @@ fn check_import(name: &str, domain: &str, grants: &[String]) -> Result<(), Refus
     let refuse = |message: String| Err(Refused::new(Reason::Import, message));
     let Some((interface, version)) = split(name) else {
         return refuse(if name.starts_with("wasi:") {
-            format!("imports {name}, but policies have no WASI; build it without (`--stub-wasi`, wasm32-unknown-unknown)")
+            format!(
+                "imports {name}, but policies have no WASI; build it without (`--stub-wasi`, wasm32-unknown-unknown)"
+            )
         } else {
             format!("imports {name}, which this host does not have; policies import {PACKAGE}… only")
         });
@@ -190,7 +194,9 @@ fn check_import(name: &str, domain: &str, grants: &[String]) -> Result<(), Refus
     if !is_served_track(version) {
         return Err(Refused::new(
             Reason::Contract,
-            format!("imports {name}, but this host has {PACKAGE}{interface}@{VERSION}; build the policy against that version"),
+            format!(
+                "imports {name}, but this host has {PACKAGE}{interface}@{VERSION}; build the policy against that version"
+            ),
         ));
     }
     if FREE.contains(&interface) || grants.iter().any(|grant| grant == interface) {
@@ -204,7 +210,9 @@ fn check_import(name: &str, domain: &str, grants: &[String]) -> Result<(), Refus
         let comma = if line.ends_with('[') { "" } else { ", " };
         let _ = write!(line, "{comma}\"{grant}\"");
     }
-    refuse(format!("imports {name}, which it is not granted; if it may, write `{line}]` under [grants] in {domain}.toml"))
+    refuse(format!(
+        "imports {name}, which it is not granted; if it may, write `{line}]` under [grants] in {domain}.toml"
+    ))
 }
 
 #[cfg(test)]

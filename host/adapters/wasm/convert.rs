@@ -4,17 +4,17 @@
 
 use super::bindings::types as wit;
 use crate::ports::policy::{
-    Absence, Admission, Candidate, Cause, Compression, Description, Encoding, KeyScope, Lifetime, Miss, Operation, Plan,
-    Refusal, Request, Shape, Shapes,
+    Absence, Admission, Candidate, Cause, Compression, Description, Encoding, KeyScope, Lifetime, Miss, Operation,
+    Plan, Refusal, Request, Shape, Shapes,
 };
 
 /// A request, borrowed.
-pub const fn request<'a>(request: &Request<'a>) -> wit::Request<'a> {
+pub(super) const fn request<'a>(request: &Request<'a>) -> wit::Request<'a> {
     wit::Request { key: request.key, operation: operation(request.operation), shape: shape(request.shape) }
 }
 
 /// A candidate, borrowed; the value's bytes only if they are to be shown.
-pub const fn candidate<'a>(
+pub(super) const fn candidate<'a>(
     candidate: &Candidate<'a>,
     headers: &'a [(&'a str, &'a str)],
     show_bytes: bool,
@@ -115,9 +115,7 @@ impl From<wit::Admission> for Admission {
     fn from(admission: wit::Admission) -> Self {
         match admission {
             wit::Admission::Store(lifetime) => Self::Store(lifetime.into()),
-            wit::Admission::Absent(absence) => {
-                Self::Absent(Absence { fresh_ms: absence.fresh_ms, tags: absence.tags })
-            }
+            wit::Admission::Absent(absence) => Self::Absent(Absence { fresh_ms: absence.fresh_ms, tags: absence.tags }),
             wit::Admission::Pass(ms) => Self::Pass(ms),
             wit::Admission::Refuse(refusal) => Self::Refuse(refusal.into()),
         }

@@ -16,40 +16,39 @@ use crate::ports::registry::{PolicyEvent, PolicyState, PolicyStatus};
 use crate::ports::table::Live;
 
 /// A refusal that is not believed yet: the file may be half written.
-pub struct Doubt {
+pub(super) struct Doubt {
     /// Digest of what was read.
-    pub digest: String,
+    pub(super) digest: String,
     /// Why it cannot serve.
-    pub refused: Refused,
+    pub(super) refused: Refused,
     /// What served last, if nothing serves now.
-    pub fallback: Option<Loaded>,
+    pub(super) fallback: Option<Loaded>,
     /// When it was seen first, monotonic.
-    pub since_ns: u64,
+    pub(super) since_ns: u64,
 }
 
 /// One domain.
-pub struct Domain {
+pub(super) struct Domain {
     /// Its name.
-    pub name: Arc<str>,
+    pub(super) name: Arc<str>,
     /// What it may log.
-    pub log: Arc<LogBudget>,
+    pub(super) log: Arc<LogBudget>,
     metrics: Arc<DomainMetrics>,
     /// Its files as they were last looked at; `None`: there are none.
-    pub files: Option<Files>,
+    pub(super) files: Option<Files>,
     /// Digest of the source that was last taken or refused.
-    pub handled: Option<String>,
+    pub(super) handled: Option<String>,
     /// A refusal in waiting.
-    pub doubt: Option<Doubt>,
+    pub(super) doubt: Option<Doubt>,
     /// Whether a thread reads it now, and whether it changed meanwhile.
-    pub reading: bool,
+    pub(super) reading: bool,
     /// Its files changed while a thread read them.
-    pub read_again: bool,
+    pub(super) read_again: bool,
     serving: Option<Arc<Loaded>>,
     /// Newest first.
     previous: VecDeque<Arc<Loaded>>,
     /// Digest of the source that was rolled back from.
     rolled_back_from: Option<String>,
-    removed: bool,
     generation: u64,
     live_since_ms: u64,
     last_error: Option<String>,
@@ -58,7 +57,7 @@ pub struct Domain {
 
 impl Domain {
     /// A domain whose file was seen for the first time.
-    pub fn new(name: Arc<str>, metrics: Arc<DomainMetrics>) -> Self {
+    pub(super) fn new(name: Arc<str>, metrics: Arc<DomainMetrics>) -> Self {
         Self {
             name,
             log: Arc::default(),
@@ -71,7 +70,6 @@ impl Domain {
             serving: None,
             previous: VecDeque::new(),
             rolled_back_from: None,
-            removed: false,
             generation: 0,
             live_since_ms: 0,
             last_error: None,
@@ -80,27 +78,27 @@ impl Domain {
     }
 
     /// What serves.
-    pub const fn serving(&self) -> Option<&Arc<Loaded>> {
+    pub(super) const fn serving(&self) -> Option<&Arc<Loaded>> {
         self.serving.as_ref()
     }
 
     /// Whether something ever served, so that its history is worth keeping.
-    pub const fn ever_served(&self) -> bool {
+    pub(super) const fn ever_served(&self) -> bool {
         self.generation > 0
     }
 
     /// The source that was rolled back from.
-    pub fn rolled_back_from(&self) -> Option<&str> {
+    pub(super) fn rolled_back_from(&self) -> Option<&str> {
         self.rolled_back_from.as_deref()
     }
 
     /// Digests of the sources that it may be rolled back to.
-    pub fn previous_sources(&self) -> Vec<&str> {
+    pub(super) fn previous_sources(&self) -> Vec<&str> {
         self.previous.iter().map(|it| it.source_digest.as_str()).collect()
     }
 
     /// Takes the file that is in the folder. The new live policy, or `None` if the same rules serve already.
-    pub fn accept(&mut self, loaded: Loaded, now_ms: u64) -> Option<Live> {
+    pub(super) fn accept(&mut self, loaded: Loaded, now_ms: u64) -> Option<Live> {
         self.handled = Some(loaded.source_digest.clone());
         self.rolled_back_from = None;
         self.last_error = None;
@@ -117,7 +115,7 @@ impl Domain {
     }
 
     /// Refuses the file that is in the folder, for good; serves `fallback` if nothing else does.
-    pub fn refuse(&mut self, doubt: Doubt, now_ms: u64) -> Option<Live> {
+    pub(super) fn refuse(&mut self, doubt: Doubt, now_ms: u64) -> Option<Live> {
         self.metrics.rejections.increment();
         self.handled = Some(doubt.digest);
         self.rolled_back_from = None;
@@ -130,15 +128,20 @@ impl Domain {
     }
 
     /// Serves what served when an operator rolled back before the last stop; the file in the folder is what was rolled back from.
-    pub fn stay_rolled_back(&mut self, kept: Loaded, from: String, now_ms: u64) -> Live {
-        self.remember(now_ms, "rolled-back", &kept.digest, "before the last stop; the file has not changed since".to_owned());
+    pub(super) fn stay_rolled_back(&mut self, kept: Loaded, from: String, now_ms: u64) -> Live {
+        self.remember(
+            now_ms,
+            "rolled-back",
+            &kept.digest,
+            "before the last stop; the file has not changed since".to_owned(),
+        );
         self.handled = Some(from.clone());
         self.rolled_back_from = Some(from);
         self.serve(Arc::new(kept), now_ms)
     }
 
     /// Goes back to what served before; `None` if nothing did.
-    pub fn roll_back(&mut self, now_ms: u64) -> Option<Live> {
+    pub(super) fn roll_back(&mut self, now_ms: u64) -> Option<Live> {
         let earlier = self.previous.pop_front()?;
         let from = self.serving.as_ref().map_or("nothing", |it| it.description.version.as_str());
         let detail = format!("from version {from} to {}", earlier.description.version);
@@ -149,7 +152,7 @@ impl Domain {
     }
 
     /// Its file is gone.
-    pub fn orphan(&mut self, now_ms: u64) {
+    pub(super) fn orphan(&mut self, now_ms: u64) {
         self.files = None;
         self.doubt = None;
         if let Some(serving) = &self.serving {
@@ -159,14 +162,13 @@ impl Domain {
     }
 
     /// Takes it out of service.
-    pub fn remove(&mut self, now_ms: u64) {
+    pub(super) fn remove(&mut self, now_ms: u64) {
         let digest = self.serving.take().map_or_else(|| Arc::from(""), |it| Arc::clone(&it.digest));
         self.remember(now_ms, "removed", &digest, "by command".to_owned());
         self.previous.clear();
         self.handled = None;
         self.rolled_back_from = None;
-        self.last_error = None;
-        self.removed = true;
+        self.last_error = Some("removed by command; a new file brings it back".to_owned());
         self.metrics.generation.set(0);
     }
 
@@ -175,7 +177,6 @@ impl Domain {
         self.previous.truncate(limits::ROLLBACK_MAX);
         self.generation += 1;
         self.live_since_ms = now_ms;
-        self.removed = false;
         self.metrics.swaps.increment();
         self.metrics.generation.set(self.generation);
         let live = Live {
@@ -198,7 +199,6 @@ impl Domain {
 
     fn state(&self) -> PolicyState {
         match &self.serving {
-            None if self.removed && self.last_error.is_none() => PolicyState::Removed,
             None => PolicyState::Failed,
             Some(_) if self.files.is_none() => PolicyState::Orphaned,
             Some(_) if self.rolled_back_from.is_some() => PolicyState::RolledBack,
@@ -208,7 +208,7 @@ impl Domain {
     }
 
     /// All of it, for an operator.
-    pub fn status(&self) -> PolicyStatus {
+    pub(super) fn status(&self) -> PolicyStatus {
         let serving = self.serving.as_deref();
         PolicyStatus {
             domain: Arc::clone(&self.name),

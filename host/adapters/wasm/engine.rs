@@ -25,7 +25,7 @@ const BACKTRACE_FRAMES: NonZeroUsize = NonZeroUsize::new(4).expect("4 is not zer
 ///
 /// # Errors
 /// The platform cannot run WebAssembly, or no thread can be started.
-pub fn serving() -> anyhow::Result<Engine> {
+pub(super) fn serving() -> anyhow::Result<Engine> {
     let engine = [1, limits::POOL_SHRINK].into_iter().find_map(pooled).map_or_else(on_demand, Ok)?;
     start_ticker(engine.weak())?;
     Ok(engine)
@@ -35,7 +35,7 @@ pub fn serving() -> anyhow::Result<Engine> {
 ///
 /// # Errors
 /// The platform cannot compile WebAssembly.
-pub fn compiling(all_cores: bool) -> anyhow::Result<Engine> {
+pub(super) fn compiling(all_cores: bool) -> anyhow::Result<Engine> {
     let mut config = base();
     config.parallel_compilation(all_cores).allocation_strategy(InstanceAllocationStrategy::OnDemand);
     Engine::new(&config).map_err(|error| anyhow::anyhow!("{error:#}"))

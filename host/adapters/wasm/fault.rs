@@ -10,16 +10,22 @@ use crate::ports::policy::{Fault, PolicyError};
 
 /// The fault behind an error of a call. A deadline outranks memory: it says for certain why the call ended, while a guest may
 /// have borne a refused allocation.
-pub fn of_call(error: &wasmtime::Error, state: &mut HostState, bounds: PolicyLimits, deadline_ms: u64) -> PolicyError {
+pub(super) fn of_call(
+    error: &wasmtime::Error,
+    state: &mut HostState,
+    bounds: PolicyLimits,
+    deadline_ms: u64,
+) -> PolicyError {
     let trap = error.downcast_ref::<Trap>();
     let (fault, message) = match trap {
         Some(Trap::Interrupt) => (Fault::Deadline, format!("it ran for longer than {deadline_ms} ms")),
         _ if state.limiter.denied() => {
             (Fault::Memory, format!("it asked for more than its {} KiB of memory", bounds.memory_bytes >> 10))
         }
-        Some(Trap::StackOverflow) => {
-            (Fault::Trap, format!("its calls nest deeper than its {} KiB of stack", limits::INSTANCE_STACK_BYTES_MAX >> 10))
-        }
+        Some(Trap::StackOverflow) => (
+            Fault::Trap,
+            format!("its calls nest deeper than its {} KiB of stack", limits::INSTANCE_STACK_BYTES_MAX >> 10),
+        ),
         Some(trap) => (Fault::Trap, trap.to_string()),
         None if error.is::<PoolConcurrencyLimitError>() => {
             (Fault::Instance, format!("the host has no room for another instance: {error:#}"))
@@ -34,7 +40,12 @@ pub fn of_call(error: &wasmtime::Error, state: &mut HostState, bounds: PolicyLim
 }
 
 /// The fault behind an error of making an instance.
-pub fn of_instance(error: &wasmtime::Error, state: &mut HostState, bounds: PolicyLimits, deadline_ms: u64) -> PolicyError {
+pub(super) fn of_instance(
+    error: &wasmtime::Error,
+    state: &mut HostState,
+    bounds: PolicyLimits,
+    deadline_ms: u64,
+) -> PolicyError {
     if error.is::<Trap>() || error.is::<PoolConcurrencyLimitError>() || state.limiter.denied() {
         return of_call(error, state, bounds, deadline_ms);
     }
@@ -45,6 +56,6 @@ pub fn of_instance(error: &wasmtime::Error, state: &mut HostState, bounds: Polic
 }
 
 /// A failure of the policy.
-pub fn failed(fault: Fault, message: impl Into<String>) -> PolicyError {
+pub(super) fn failed(fault: Fault, message: impl Into<String>) -> PolicyError {
     PolicyError::Failed { fault, message: message.into() }
 }

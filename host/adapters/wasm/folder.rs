@@ -14,7 +14,7 @@ use crate::limits;
 
 /// What tells that a file changed, without reading it. The change time too: a copy may bring size and modification time along.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stamp {
+pub(super) struct Stamp {
     device: u64,
     inode: u64,
     bytes: u64,
@@ -24,25 +24,25 @@ pub struct Stamp {
 
 /// The files of one policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Files {
+pub(super) struct Files {
     wasm: Stamp,
     toml: Option<Stamp>,
 }
 
 /// The folder at one moment.
 #[derive(Debug, Default)]
-pub struct Scan {
+pub(super) struct Scan {
     /// Policies by domain.
-    pub policies: BTreeMap<Arc<str>, Files>,
+    pub(super) policies: BTreeMap<Arc<str>, Files>,
     /// Files that end in `.wasm` and are no policies, with what to do about it.
-    pub strays: BTreeMap<String, String>,
+    pub(super) strays: BTreeMap<String, String>,
 }
 
 /// Looks at the folder.
 ///
 /// # Errors
 /// It cannot be read.
-pub fn scan(folder: &Path) -> io::Result<Scan> {
+pub(super) fn scan(folder: &Path) -> io::Result<Scan> {
     let mut scan = Scan::default();
     for entry in fs::read_dir(folder)? {
         let name = entry?.file_name();
@@ -56,37 +56,38 @@ pub fn scan(folder: &Path) -> io::Result<Scan> {
     }
     while scan.policies.len() > limits::DOMAINS_MAX {
         if let Some((name, _)) = scan.policies.pop_last() {
-            scan.strays.insert(name.to_string(), format!("the folder holds more than {} policies", limits::DOMAINS_MAX));
+            scan.strays
+                .insert(name.to_string(), format!("the folder holds more than {} policies", limits::DOMAINS_MAX));
         }
     }
     Ok(scan)
 }
 
 /// The files of one domain as they are now; `None` if there is no component.
-pub fn files(folder: &Path, domain: &str) -> Option<Files> {
+pub(super) fn files(folder: &Path, domain: &str) -> Option<Files> {
     let wasm = stamp(&wasm(folder, domain))?;
     Some(Files { wasm, toml: stamp(&toml(folder, domain)) })
 }
 
 /// The component's file.
-pub fn wasm(folder: &Path, domain: &str) -> PathBuf {
+pub(super) fn wasm(folder: &Path, domain: &str) -> PathBuf {
     folder.join(format!("{domain}.wasm"))
 }
 
 /// The file beside it.
-pub fn toml(folder: &Path, domain: &str) -> PathBuf {
+pub(super) fn toml(folder: &Path, domain: &str) -> PathBuf {
     folder.join(format!("{domain}.toml"))
 }
 
 /// Whether this may be the name of a domain.
-pub fn is_domain(name: &str) -> bool {
+pub(super) fn is_domain(name: &str) -> bool {
     name.len() <= limits::DOMAIN_BYTES_MAX
         && name.starts_with(|first: char| first.is_ascii_lowercase())
         && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
 /// Device and inode of the folder itself: it may be replaced by another of its name.
-pub fn identity(folder: &Path) -> Option<(u64, u64)> {
+pub(super) fn identity(folder: &Path) -> Option<(u64, u64)> {
     fs::metadata(folder).ok().map(|meta| (meta.dev(), meta.ino()))
 }
 
@@ -132,9 +133,21 @@ mod tests {
     fn only_files_that_are_named_after_a_domain_are_policies() -> io::Result<()> {
         let folder = tempfile::tempdir()?;
         let names = [
-            "profile.wasm", "profile.toml", "rate-limit.wasm", "lonely.toml", ".hidden.wasm", ".profile.wasm.swp",
-            "profile.wasm~", "#profile.wasm#", "#x.wasm", "profile.wasm.tmp", "notes.txt", "Profile.wasm", "9lives.wasm",
-            "a_b.wasm", "ö.wasm",
+            "profile.wasm",
+            "profile.toml",
+            "rate-limit.wasm",
+            "lonely.toml",
+            ".hidden.wasm",
+            ".profile.wasm.swp",
+            "profile.wasm~",
+            "#profile.wasm#",
+            "#x.wasm",
+            "profile.wasm.tmp",
+            "notes.txt",
+            "Profile.wasm",
+            "9lives.wasm",
+            "a_b.wasm",
+            "ö.wasm",
         ];
         for name in names {
             fs::write(folder.path().join(name), "x")?;

@@ -12,7 +12,7 @@ use crate::limits;
 ///
 /// # Errors
 /// A name is defined twice: a defect of the host.
-pub fn linker(engine: &Engine) -> wasmtime::Result<Linker<HostState>> {
+pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<HostState>> {
     type State = HasSelf<HostState>;
     let mut linker = Linker::new(engine);
     types::add_to_linker::<_, State>(&mut linker, |state| state)?;
@@ -81,7 +81,7 @@ impl metrics::Host for HostState {
 }
 
 /// What a policy says, fit for a log and an answer: bounded, and on one line, so that it cannot forge others.
-pub fn one_line(mut text: String, bytes_max: usize) -> String {
+pub(super) fn one_line(mut text: String, bytes_max: usize) -> String {
     if text.len() > bytes_max {
         text.truncate(text.floor_char_boundary(bytes_max));
         text.push('…');

@@ -18,17 +18,17 @@ use crate::ports::metrics::Hook;
 use crate::ports::policy::PolicyError;
 
 /// What `describe` answered: the description, or the policy's own words for what is wrong with its settings.
-pub type Described = Result<wit::Description, String>;
+pub(super) type Described = Result<wit::Description, String>;
 
 /// Everything that instances of one policy are made from.
-pub struct Program {
+pub(super) struct Program {
     pre: RulesHostPre<HostState>,
     context: Arc<Context>,
     bounds: PolicyLimits,
 }
 
 /// One instance; used by one thread at a time.
-pub struct Instance {
+pub(super) struct Instance {
     store: Store<HostState>,
     rules: Rules,
     bounds: PolicyLimits,
@@ -41,7 +41,7 @@ impl Program {
     ///
     /// # Errors
     /// It does not export the rules.
-    pub fn new(
+    pub(super) fn new(
         pre: InstancePre<HostState>,
         context: Arc<Context>,
         bounds: PolicyLimits,
@@ -50,7 +50,7 @@ impl Program {
     }
 
     /// What all instances share.
-    pub const fn context(&self) -> &Arc<Context> {
+    pub(super) const fn context(&self) -> &Arc<Context> {
         &self.context
     }
 
@@ -58,16 +58,15 @@ impl Program {
     ///
     /// # Errors
     /// The policy's fault, or no room for another instance.
-    pub fn instantiate(&self) -> Result<(Instance, Described), PolicyError> {
+    pub(super) fn instantiate(&self) -> Result<(Instance, Described), PolicyError> {
         let memory_bytes_max = usize::try_from(self.bounds.memory_bytes).unwrap_or(usize::MAX);
         let mut store = Store::new(self.pre.engine(), HostState::new(Arc::clone(&self.context), memory_bytes_max));
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(limits::HOSTCALL_BYTES_MAX);
         store.set_epoch_deadline(ticks(limits::DESCRIBE_MS_MAX));
         let made = self.pre.instantiate(&mut store);
-        let host = made.map_err(|error| {
-            fault::of_instance(&error, store.data_mut(), self.bounds, limits::DESCRIBE_MS_MAX)
-        })?;
+        let host =
+            made.map_err(|error| fault::of_instance(&error, store.data_mut(), self.bounds, limits::DESCRIBE_MS_MAX))?;
         self.context.metrics.instances_created.increment();
         // Half to all of the calls, so that the instances of a policy are not all replaced at once.
         let calls_left = limits::INSTANCE_CALLS_MAX - self.context.clock.random() % (limits::INSTANCE_CALLS_MAX / 2);
@@ -94,7 +93,7 @@ impl Instance {
     ///
     /// # Errors
     /// The policy's fault; the instance is of no more use.
-    pub fn plan(&mut self, request: wit::Request<'_>) -> Result<Result<wit::Plan, wit::Refusal>, PolicyError> {
+    pub(super) fn plan(&mut self, request: wit::Request<'_>) -> Result<Result<wit::Plan, wit::Refusal>, PolicyError> {
         self.call(self.bounds.hook_ms, |rules, store| rules.call_plan(store, request))
     }
 
@@ -102,7 +101,7 @@ impl Instance {
     ///
     /// # Errors
     /// The policy's fault; the instance is of no more use.
-    pub fn plan_batch(
+    pub(super) fn plan_batch(
         &mut self,
         requests: &[wit::Request<'_>],
     ) -> Result<Vec<Result<wit::Plan, wit::Refusal>>, PolicyError> {
@@ -113,7 +112,7 @@ impl Instance {
     ///
     /// # Errors
     /// The policy's fault; the instance is of no more use.
-    pub fn admit(
+    pub(super) fn admit(
         &mut self,
         request: wit::Request<'_>,
         candidate: wit::Candidate<'_>,
@@ -122,7 +121,7 @@ impl Instance {
     }
 
     /// Whether it has served enough calls, or grown too far: a linear memory never shrinks.
-    pub fn is_worn(&self) -> bool {
+    pub(super) fn is_worn(&self) -> bool {
         self.calls_left == 0 || self.store.data().limiter.memory_bytes() > self.memory_bytes_max
     }
 

@@ -13,17 +13,17 @@ use super::source::Source;
 
 /// The folder of the last good policies.
 #[derive(Debug)]
-pub struct LastGood {
+pub(super) struct LastGood {
     folder: PathBuf,
 }
 
 /// What served a domain last.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Kept {
+pub(super) struct Kept {
     /// Its files.
-    pub source: Source,
+    pub(super) source: Source,
     /// Digest of the source that an operator rolled back from: it must not serve.
-    pub rolled_back_from: Option<String>,
+    pub(super) rolled_back_from: Option<String>,
 }
 
 impl LastGood {
@@ -31,7 +31,7 @@ impl LastGood {
     ///
     /// # Errors
     /// It cannot be made.
-    pub fn new(folder: PathBuf) -> anyhow::Result<Self> {
+    pub(super) fn new(folder: PathBuf) -> anyhow::Result<Self> {
         fs::create_dir_all(&folder)
             .with_context(|| format!("making the folder for the last good policies, {}", folder.display()))?;
         Ok(Self { folder })
@@ -41,7 +41,7 @@ impl LastGood {
     ///
     /// # Errors
     /// They cannot be written.
-    pub fn save(&self, domain: &str, source: &Source) -> anyhow::Result<()> {
+    pub(super) fn save(&self, domain: &str, source: &Source) -> anyhow::Result<()> {
         let folder = self.folder.join(domain);
         fs::create_dir_all(&folder)?;
         let digest = source.digest();
@@ -53,7 +53,7 @@ impl LastGood {
     ///
     /// # Errors
     /// It cannot be written.
-    pub fn point(
+    pub(super) fn point(
         &self,
         domain: &str,
         serving: &str,
@@ -74,7 +74,7 @@ impl LastGood {
     }
 
     /// What served the domain last, if it is whole.
-    pub fn load(&self, domain: &str) -> Option<Kept> {
+    pub(super) fn load(&self, domain: &str) -> Option<Kept> {
         let folder = self.folder.join(domain);
         let text = fs::read_to_string(folder.join(SERVING)).ok()?;
         let mut lines = text.lines();
@@ -86,7 +86,7 @@ impl LastGood {
     }
 
     /// Forgets a domain.
-    pub fn forget(&self, domain: &str) {
+    pub(super) fn forget(&self, domain: &str) {
         let _ = fs::remove_dir_all(self.folder.join(domain));
     }
 }

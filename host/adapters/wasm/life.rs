@@ -4,35 +4,31 @@
 //! Invariants: what to do comes from reading the folder, never from what an event said; nothing but a policy that passed its
 //! trial goes live; a refusal is believed only when the file has not changed for a while, since it may be half written.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
 
-use parking_lot::RwLock;
 use tokio::sync::oneshot;
 
+use super::board::Board;
 use super::domain::{Domain, Doubt};
 use super::folder::{self, Files};
 use super::keep::LastGood;
 use super::load::Loader;
 use super::read::{Reading, Verdict};
-use super::refused::{Reason, Refused};
 use super::source::Source;
 use super::watch::FolderWatch;
 use crate::limits;
 use crate::ports::clock::Clock;
 use crate::ports::metrics::Metrics;
-use crate::ports::registry::{PolicyState, PolicyStatus, RegistryError};
+use crate::ports::registry::{PolicyStatus, RegistryError};
 use crate::ports::table::{Live, Policies};
 
-/// What operators see: every domain's status, by name.
-pub type Board = Arc<RwLock<BTreeMap<Arc<str>, PolicyStatus>>>;
-
 /// What the thread is told.
-pub enum Message {
+pub(super) enum Message {
     /// Something in the folder changed.
     Changed,
     /// A policy was read.
@@ -46,24 +42,24 @@ pub enum Message {
 }
 
 /// Everything the thread owns.
-pub struct Life {
-    pub folder: PathBuf,
-    pub watch: FolderWatch,
-    pub loader: Arc<Loader>,
-    pub last_good: Arc<LastGood>,
-    pub policies: Arc<Policies>,
-    pub metrics: Arc<Metrics>,
-    pub clock: Arc<dyn Clock>,
-    pub board: Board,
-    pub inbox: Receiver<Message>,
-    pub sender: Sender<Message>,
-    pub domains: BTreeMap<Arc<str>, Domain>,
-    pub work: Work,
+pub(super) struct Life {
+    pub(super) folder: PathBuf,
+    pub(super) watch: FolderWatch,
+    pub(super) loader: Arc<Loader>,
+    pub(super) last_good: Arc<LastGood>,
+    pub(super) policies: Arc<Policies>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) board: Arc<Board>,
+    pub(super) inbox: Receiver<Message>,
+    pub(super) sender: Sender<Message>,
+    pub(super) domains: BTreeMap<Arc<str>, Domain>,
+    pub(super) work: Work,
 }
 
 /// What is under way.
 #[derive(Default)]
-pub struct Work {
+pub(super) struct Work {
     /// Domains that wait for a thread.
     queue: VecDeque<Arc<str>>,
     /// Threads that read.
@@ -72,13 +68,11 @@ pub struct Work {
     disturbed_ns: Option<u64>,
     /// Whether the folder could not be read.
     lost: bool,
-    /// Files on the board that are no policies.
-    strays: BTreeSet<Arc<str>>,
 }
 
 impl Life {
     /// Loads what is there, tells that it did, and goes on until it is told to stop.
-    pub fn run(mut self, ready: &Sender<()>) {
+    pub(super) fn run(mut self, ready: &Sender<()>) {
         self.first_round();
         let _ = ready.send(());
         while self.step() {}
@@ -148,7 +142,7 @@ impl Life {
         for (name, files) in scan.policies {
             self.appeared(name, files, settled);
         }
-        self.show_strays(&scan.strays);
+        self.board.show_strays(&scan.strays);
         self.start_readers();
     }
 
@@ -166,10 +160,8 @@ impl Life {
     fn appeared(&mut self, name: Arc<str>, files: Files, settled: bool) {
         let now = self.clock.monotonic_ns();
         let metrics = &self.metrics;
-        let domain = self
-            .domains
-            .entry(name)
-            .or_insert_with_key(|name| Domain::new(Arc::clone(name), metrics.domain(name)));
+        let domain =
+            self.domains.entry(name).or_insert_with_key(|name| Domain::new(Arc::clone(name), metrics.domain(name)));
         if domain.reading {
             domain.read_again = true;
             return;
@@ -195,7 +187,7 @@ impl Life {
         }
         if !domain.ever_served() {
             self.domains.remove(name);
-            self.board.write().remove(name);
+            self.board.withdraw(name);
             return;
         }
         domain.orphan(now_ms);
@@ -216,12 +208,13 @@ impl Life {
                 // It went away while it waited; the next look at the folder deals with that.
                 if let Some(domain) = self.domains.get_mut(&name) {
                     domain.reading = false;
-                    self.work.disturbed_ns.get_or_insert(self.clock.monotonic_ns());
+                    self.work.disturbed_ns.get_or_insert_with(|| self.clock.monotonic_ns());
                 }
                 continue;
             };
             let Some(domain) = self.domains.get_mut(&name) else { continue };
-            let known = domain.doubt.as_ref().map_or_else(|| domain.handled.clone(), |doubt| Some(doubt.digest.clone()));
+            let known =
+                domain.doubt.as_ref().map_or_else(|| domain.handled.clone(), |doubt| Some(doubt.digest.clone()));
             let reading = Reading {
                 folder: self.folder.clone(),
                 loader: Arc::clone(&self.loader),
@@ -346,58 +339,13 @@ impl Life {
 
     fn publish(&self, name: &Arc<str>) {
         if let Some(domain) = self.domains.get(name).filter(|domain| domain.doubt.is_none() || domain.ever_served()) {
-            self.board.write().insert(Arc::clone(name), domain.status());
-        }
-    }
-
-    /// Files that cannot be policies are on the board under their own names, so that nobody wonders why they do nothing.
-    fn show_strays(&mut self, strays: &BTreeMap<String, String>) {
-        let mut board = self.board.write();
-        self.work.strays.retain(|name| {
-            let stays = strays.contains_key(&**name);
-            if !stays {
-                board.remove(name);
-            }
-            stays
-        });
-        for (stem, problem) in strays.iter().take(limits::DOMAINS_MAX) {
-            let name: Arc<str> = stem.as_str().into();
-            if board.contains_key(&name) {
-                continue;
-            }
-            let refused = Refused::new(Reason::Name, problem.as_str());
-            report(&name, &refused);
-            board.insert(Arc::clone(&name), stray(Arc::clone(&name), refused.message));
-            self.work.strays.insert(name);
+            self.board.publish(domain.status());
         }
     }
 }
 
 /// The file stayed as it is: it is refused.
 fn believe(domain: &mut Domain, doubt: Doubt, now_ms: u64) -> Option<Live> {
-    report(&domain.name, &doubt.refused);
+    doubt.refused.report(&domain.name);
     domain.refuse(doubt, now_ms)
-}
-
-fn report(domain: &str, refused: &Refused) {
-    let reason = refused.reason.as_str();
-    tracing::error!(target: "larder::policy", domain, reason, "the policy is refused: {refused}");
-}
-
-fn stray(domain: Arc<str>, problem: String) -> PolicyStatus {
-    PolicyStatus {
-        domain,
-        state: PolicyState::Failed,
-        generation: 0,
-        digest: Arc::from(""),
-        version: String::new(),
-        key_version: String::new(),
-        encoding: "",
-        size_bytes: 0,
-        load_ms: 0,
-        live_since_ms: 0,
-        previous: Vec::new(),
-        last_error: Some(problem),
-        history: Vec::new(),
-    }
 }

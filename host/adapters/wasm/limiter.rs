@@ -6,7 +6,7 @@ use crate::limits;
 
 /// Counts what an instance holds and refuses what is beyond its bounds.
 #[derive(Debug)]
-pub struct Limiter {
+pub(super) struct Limiter {
     memory_bytes_max: usize,
     memory_bytes: usize,
     table_elements: usize,
@@ -17,22 +17,22 @@ pub struct Limiter {
 
 impl Limiter {
     /// Bounds the sum of an instance's memories.
-    pub const fn new(memory_bytes_max: usize) -> Self {
+    pub(super) const fn new(memory_bytes_max: usize) -> Self {
         Self { memory_bytes_max, memory_bytes: 0, table_elements: 0, last: (0, 0), denied: false }
     }
 
     /// Bytes of all memories.
-    pub const fn memory_bytes(&self) -> usize {
+    pub(super) const fn memory_bytes(&self) -> usize {
         self.memory_bytes
     }
 
     /// Whether something was refused since the last [`Self::forgive`].
-    pub const fn denied(&self) -> bool {
+    pub(super) const fn denied(&self) -> bool {
         self.denied
     }
 
     /// Forgets that something was refused; before each call.
-    pub const fn forgive(&mut self) {
+    pub(super) const fn forgive(&mut self) {
         self.denied = false;
     }
 

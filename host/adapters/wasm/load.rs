@@ -25,32 +25,32 @@ use crate::ports::policy::{Description, Fault, PolicyError};
 pub type Overrides = BTreeMap<String, BTreeMap<String, String>>;
 
 /// A policy that passed its trial. Kept for rollback it holds no instance, only its code.
-pub struct Loaded {
+pub(super) struct Loaded {
     program: Arc<Program>,
     /// What it says of itself.
-    pub description: Description,
+    pub(super) description: Description,
     /// SHA-256 of the component, in hex.
-    pub digest: Arc<str>,
+    pub(super) digest: Arc<str>,
     /// SHA-256 over both files, in hex.
-    pub source_digest: String,
+    pub(super) source_digest: String,
     /// Identifies the rules: component, settings, limits, origin.
-    pub rules_id: u64,
+    pub(super) rules_id: u64,
     /// Size of the component.
-    pub size_bytes: u64,
+    pub(super) size_bytes: u64,
     /// How long it took to compile it, or to load what was compiled before.
-    pub load_ms: u64,
+    pub(super) load_ms: u64,
 }
 
 impl Loaded {
     /// Makes it serve, with no instance yet.
-    pub fn policy(&self) -> Arc<WasmPolicy> {
+    pub(super) fn policy(&self) -> Arc<WasmPolicy> {
         let Description { encoding, wants_bytes, .. } = self.description;
         Arc::new(WasmPolicy::new(Arc::clone(&self.program), encoding, wants_bytes))
     }
 }
 
 /// Loads policies; shared by the threads that do.
-pub struct Loader {
+pub(super) struct Loader {
     compiler: Compiler,
     linker: Linker<HostState>,
     overrides: Overrides,
@@ -63,7 +63,7 @@ impl Loader {
     ///
     /// # Errors
     /// The host functions cannot be linked: a defect of the host.
-    pub fn new(
+    pub(super) fn new(
         compiler: Compiler,
         overrides: Overrides,
         metrics: Arc<Metrics>,
@@ -77,14 +77,16 @@ impl Loader {
     ///
     /// # Errors
     /// Why it may not.
-    pub fn load(&self, domain: &Arc<str>, log: &Arc<LogBudget>, source: &Source) -> Result<Loaded, Refused> {
+    pub(super) fn load(&self, domain: &Arc<str>, log: &Arc<LogBudget>, source: &Source) -> Result<Loaded, Refused> {
         let surface = contract::read(&source.wasm)?;
         let manifest = self.manifest(domain, source)?;
         surface.check(domain, &manifest.grants)?;
         if let Some(origin) = &manifest.origin {
             return Err(Refused::new(
                 Reason::NotServed,
-                format!("{domain}.toml sets the origin {origin}, which this version of the host does not serve yet; remove it"),
+                format!(
+                    "{domain}.toml sets the origin {origin}, which this version of the host does not serve yet; remove it"
+                ),
             ));
         }
         let digest = digest_hex(&source.wasm);
@@ -118,7 +120,8 @@ impl Loader {
     }
 
     fn manifest(&self, domain: &str, source: &Source) -> Result<Manifest, Refused> {
-        let mut manifest = source.toml.as_deref().map_or_else(|| Ok(Manifest::default()), |text| Manifest::parse(domain, text))?;
+        let mut manifest =
+            source.toml.as_deref().map_or_else(|| Ok(Manifest::default()), |text| Manifest::parse(domain, text))?;
         if let Some(overrides) = self.overrides.get(domain) {
             manifest.settings.extend(overrides.iter().map(|(name, value)| (name.clone(), value.clone())));
         }

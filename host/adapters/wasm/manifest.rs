@@ -25,11 +25,11 @@ use crate::limits;
 
 /// Bounds of one policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PolicyLimits {
+pub(super) struct PolicyLimits {
     /// Deadline of a hook, in milliseconds.
-    pub hook_ms: u64,
+    pub(super) hook_ms: u64,
     /// Memory of one instance, in bytes.
-    pub memory_bytes: u64,
+    pub(super) memory_bytes: u64,
 }
 
 impl Default for PolicyLimits {
@@ -40,15 +40,15 @@ impl Default for PolicyLimits {
 
 /// What `NAME.toml` says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Manifest {
+pub(super) struct Manifest {
     /// Where the domain is loaded from.
-    pub origin: Option<String>,
+    pub(super) origin: Option<String>,
     /// Dotted names and values, in order of the names.
-    pub settings: BTreeMap<String, String>,
+    pub(super) settings: BTreeMap<String, String>,
     /// Interfaces that are granted.
-    pub grants: Vec<String>,
+    pub(super) grants: Vec<String>,
     /// Bounds.
-    pub limits: PolicyLimits,
+    pub(super) limits: PolicyLimits,
 }
 
 impl Manifest {
@@ -56,7 +56,7 @@ impl Manifest {
     ///
     /// # Errors
     /// It is no TOML, or says something that the host does not understand.
-    pub fn parse(domain: &str, text: &str) -> Result<Self, Refused> {
+    pub(super) fn parse(domain: &str, text: &str) -> Result<Self, Refused> {
         let reader = Reader { domain, text };
         let document = DeTable::parse(text)
             .map_err(|error| reader.error(error.span().unwrap_or_default(), error.message().trim_end()))?;

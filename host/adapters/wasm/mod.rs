@@ -1,25 +1,18 @@
 //! Policies on wasmtime: from a file in a folder to a live [`Policy`](crate::ports::policy::Policy), and out of service again.
 //!
-//! In the order of a policy's life: [`folder`] and [`watch`] find it, [`read`] takes it up on a thread of its own, [`contract`]
-//! and [`manifest`] judge it, [`compile`] makes code of it, [`instance`] tries it, [`life`] makes it live, [`policy`] calls it
-//! with the host functions of [`imports`], [`keep`] remembers it for the next start.
+//! In the order of a policy's life: `folder` and `watch` find it, `read` takes it up on a thread of its own, `contract`
+//! and `manifest` judge it, `compile` makes code of it, `instance` tries it, `life` makes it live, `policy` calls it
+//! with the host functions of `imports`, `keep` remembers it for the next start.
 
 mod answer;
-#[allow(
-    missing_docs,
-    unreachable_pub,
-    unused_variables,
-    clippy::all,
-    clippy::use_self,
-    clippy::too_many_lines,
-    reason = "generated; documented in wit/"
-)]
 mod bindings;
+mod board;
 mod compile;
 mod contract;
 mod convert;
 mod domain;
-mod engine;
+pub mod engine;
+mod exported;
 mod fault;
 mod folder;
 mod imports;
@@ -38,6 +31,5 @@ mod state;
 mod stubs;
 mod watch;
 
-pub use engine::prepare_thread;
 pub use load::Overrides;
 pub use registry::{RegistryConfig, WasmRegistry};

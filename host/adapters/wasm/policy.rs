@@ -19,7 +19,7 @@ use crate::ports::policy::{Admission, Candidate, Encoding, Fault, Plan, Policy, 
 const TIMED_ONE_IN: u32 = 16;
 
 /// A policy that serves.
-pub struct WasmPolicy {
+pub(super) struct WasmPolicy {
     program: Arc<Program>,
     encoding: Encoding,
     wants_bytes: bool,
@@ -35,7 +35,7 @@ struct Slot {
 
 impl WasmPolicy {
     /// Serves with instances of `program`.
-    pub fn new(program: Arc<Program>, encoding: Encoding, wants_bytes: bool) -> Self {
+    pub(super) fn new(program: Arc<Program>, encoding: Encoding, wants_bytes: bool) -> Self {
         Self { program, encoding, wants_bytes, slots: ThreadLocal::new() }
     }
 
@@ -65,7 +65,7 @@ impl WasmPolicy {
             none => none.insert(self.instantiate()?),
         };
         slot.calls = slot.calls.wrapping_add(1);
-        let timed = slot.calls % TIMED_ONE_IN == 0;
+        let timed = slot.calls.is_multiple_of(TIMED_ONE_IN);
         let context = self.program.context();
         let began = if timed { context.clock.monotonic_ns() } else { 0 };
         let answer = call(instance);

@@ -12,22 +12,22 @@ use super::source::{Source, digest_hex};
 use super::state::LogBudget;
 
 /// What a reading thread needs to know.
-pub struct Reading {
-    pub folder: PathBuf,
-    pub loader: Arc<Loader>,
-    pub last_good: Arc<LastGood>,
-    pub domain: Arc<str>,
-    pub log: Arc<LogBudget>,
+pub(super) struct Reading {
+    pub(super) folder: PathBuf,
+    pub(super) loader: Arc<Loader>,
+    pub(super) last_good: Arc<LastGood>,
+    pub(super) domain: Arc<str>,
+    pub(super) log: Arc<LogBudget>,
     /// The files as they were when the thread was asked for.
-    pub files: Files,
+    pub(super) files: Files,
     /// Digest of the source that was seen last: nothing is done for the same again.
-    pub known: Option<String>,
+    pub(super) known: Option<String>,
     /// Whether something serves the domain now.
-    pub served: bool,
+    pub(super) served: bool,
 }
 
 /// What came of it.
-pub enum Verdict {
+pub(super) enum Verdict {
     /// It is what was seen last.
     Same,
     /// It changed while it was read.
@@ -42,10 +42,13 @@ pub enum Verdict {
 
 impl Reading {
     /// Does it. Blocks. A panic becomes a verdict: one domain's file must not end the care for all others.
-    pub fn run(self) -> (Arc<str>, Files, Verdict) {
+    pub(super) fn run(self) -> (Arc<str>, Files, Verdict) {
         let verdict = catch_unwind(AssertUnwindSafe(|| self.verdict())).unwrap_or_else(|_| Verdict::Bad {
             digest: "a defect of the host".to_owned(),
-            refused: Refused::new(Reason::Host, "the host failed while it loaded the policy: a defect; its log says more"),
+            refused: Refused::new(
+                Reason::Host,
+                "the host failed while it loaded the policy: a defect; its log says more",
+            ),
             fallback: None,
         });
         (self.domain, self.files, verdict)

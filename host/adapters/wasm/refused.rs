@@ -4,7 +4,7 @@ use std::fmt;
 
 /// What is wrong, as a closed set: for logs and tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Reason {
+pub(super) enum Reason {
     /// The file's name is not that of a domain.
     Name,
     /// The file cannot be read.
@@ -38,7 +38,7 @@ pub enum Reason {
 impl Reason {
     /// The word in logs and tests.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Name => "name",
             Self::Unreadable => "unreadable",
@@ -60,17 +60,25 @@ impl Reason {
 
 /// Why a policy was refused, for the operator: what is wrong and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
+pub(super) struct Refused {
     /// What kind of fault.
-    pub reason: Reason,
+    pub(super) reason: Reason,
     /// In words.
-    pub message: String,
+    pub(super) message: String,
 }
 
 impl Refused {
     /// A refusal for this reason.
-    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+    pub(super) fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self { reason, message: message.into() }
+    }
+}
+
+impl Refused {
+    /// Says it in the log.
+    pub(super) fn report(&self, domain: &str) {
+        let reason = self.reason.as_str();
+        tracing::error!(target: "larder::policy", domain, reason, "the policy is refused: {self}");
     }
 }
 

@@ -11,12 +11,14 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
+use super::board::Board;
 use super::compile::Compiler;
 use super::keep::LastGood;
-use super::life::{Board, Life, Message, Work};
+use super::life::{Life, Message, Work};
 use super::load::{Loader, Overrides};
 use super::watch::FolderWatch;
-use super::{engine, folder};
+use super::{engine, exported, folder};
+use crate::adapters::prometheus::Source;
 use crate::ports::clock::Clock;
 use crate::ports::metrics::Metrics;
 use crate::ports::registry::{PolicyStatus, Registry, RegistryError};
@@ -35,7 +37,8 @@ pub struct RegistryConfig {
 
 /// The policies of a folder. Dropping it ends the care for the folder; what serves goes on serving.
 pub struct WasmRegistry {
-    board: Board,
+    board: Arc<Board>,
+    metrics: Arc<Metrics>,
     sender: Sender<Message>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -60,7 +63,7 @@ impl WasmRegistry {
         let last_good = Arc::new(LastGood::new(state_dir.join("last-good"))?);
         let loader = Arc::new(Loader::new(compiler, overrides, Arc::clone(&metrics), Arc::clone(&clock))?);
         let (sender, inbox) = mpsc::channel();
-        let board = Board::default();
+        let board = Arc::new(Board::default());
         let changed = sender.clone();
         let life = Life {
             watch: FolderWatch::new(policies_dir.clone(), move || drop(changed.send(Message::Changed))),
@@ -68,7 +71,7 @@ impl WasmRegistry {
             loader,
             last_good,
             policies,
-            metrics,
+            metrics: Arc::clone(&metrics),
             clock,
             board: Arc::clone(&board),
             inbox,
@@ -81,7 +84,13 @@ impl WasmRegistry {
         let thread = thread::Builder::new().name("larder-policies".to_owned()).spawn(run);
         let thread = thread.context("starting the thread that watches the policies")?;
         is_ready.recv().context("the thread that watches the policies ended at its start")?;
-        Ok(Arc::new(Self { board, sender, thread: Mutex::new(Some(thread)) }))
+        Ok(Arc::new(Self { board, metrics, sender, thread: Mutex::new(Some(thread)) }))
+    }
+
+    /// The policies' own metrics, for the exporter.
+    pub fn metrics_source(&self) -> Arc<dyn Source> {
+        let metrics = Arc::clone(&self.metrics);
+        Arc::new(move || exported::series(&metrics))
     }
 
     async fn ask<T>(
@@ -97,11 +106,11 @@ impl WasmRegistry {
 #[async_trait]
 impl Registry for WasmRegistry {
     fn list(&self) -> Vec<PolicyStatus> {
-        self.board.read().values().cloned().collect()
+        self.board.all()
     }
 
     fn status(&self, domain: &str) -> Option<PolicyStatus> {
-        self.board.read().get(domain).cloned()
+        self.board.one(domain)
     }
 
     async fn rollback(&self, domain: &str) -> Result<PolicyStatus, RegistryError> {

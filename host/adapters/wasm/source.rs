@@ -12,11 +12,11 @@ use crate::limits;
 
 /// The files of one policy, read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Source {
+pub(super) struct Source {
     /// The component.
-    pub wasm: Vec<u8>,
+    pub(super) wasm: Vec<u8>,
     /// Its `NAME.toml`, if there is one.
-    pub toml: Option<String>,
+    pub(super) toml: Option<String>,
 }
 
 impl Source {
@@ -24,7 +24,7 @@ impl Source {
     ///
     /// # Errors
     /// One cannot be read, or is larger than it may be.
-    pub fn read(wasm: &Path, toml: &Path) -> Result<Self, Refused> {
+    pub(super) fn read(wasm: &Path, toml: &Path) -> Result<Self, Refused> {
         let Some(wasm) = read(wasm, limits::COMPONENT_BYTES_MAX)? else {
             return Err(Refused::new(Reason::Unreadable, "the file is gone"));
         };
@@ -34,7 +34,7 @@ impl Source {
     }
 
     /// SHA-256 over both files, in hex: says whether anything changed.
-    pub fn digest(&self) -> String {
+    pub(super) fn digest(&self) -> String {
         let mut hash = Sha256::new();
         hash.update((self.wasm.len() as u64).to_le_bytes());
         hash.update(&self.wasm);
@@ -47,12 +47,12 @@ impl Source {
 }
 
 /// SHA-256 of some bytes, in hex.
-pub fn digest_hex(bytes: &[u8]) -> String {
+pub(super) fn digest_hex(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
 /// Bytes in hex.
-pub fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
@@ -62,7 +62,8 @@ pub fn hex(bytes: &[u8]) -> String {
 /// A file's bytes; `None` if there is no such file. Looks before it opens: opening a pipe would wait for its writer.
 fn read(path: &Path, bytes_max: u64) -> Result<Option<Vec<u8>>, Refused> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let unreadable = |error: std::io::Error| Refused::new(Reason::Unreadable, format!("{name} cannot be read: {error}"));
+    let unreadable =
+        |error: std::io::Error| Refused::new(Reason::Unreadable, format!("{name} cannot be read: {error}"));
     let meta = match fs::metadata(path) {
         Ok(meta) => meta,
         Err(_) if path.is_symlink() => {
@@ -91,7 +92,8 @@ mod tests {
 
     #[test]
     fn the_digest_tells_every_change() {
-        let source = |wasm: &str, toml: Option<&str>| Source { wasm: wasm.into(), toml: toml.map(str::to_owned) }.digest();
+        let source =
+            |wasm: &str, toml: Option<&str>| Source { wasm: wasm.into(), toml: toml.map(str::to_owned) }.digest();
         let all = [source("ab", None), source("ab", Some("")), source("a", Some("b")), source("ab", Some("x"))];
         for (i, one) in all.iter().enumerate() {
             assert!(all.iter().skip(i + 1).all(|other| other != one));

@@ -9,33 +9,33 @@ use crate::ports::clock::Clock;
 use crate::ports::metrics::DomainMetrics;
 
 /// What all instances of one policy share; the same for all generations but the settings.
-pub struct Context {
+pub(super) struct Context {
     /// The domain it serves.
-    pub domain: Arc<str>,
+    pub(super) domain: Arc<str>,
     /// `[settings]`: dotted names and values, in order of the names.
-    pub settings: Vec<(String, String)>,
+    pub(super) settings: Vec<(String, String)>,
     /// Time and chance.
-    pub clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
     /// The domain's counters.
-    pub metrics: Arc<DomainMetrics>,
+    pub(super) metrics: Arc<DomainMetrics>,
     /// What the domain may still log.
-    pub log: Arc<LogBudget>,
+    pub(super) log: Arc<LogBudget>,
 }
 
 impl Context {
     /// A setting by its dotted name.
-    pub fn setting(&self, name: &str) -> Option<&str> {
+    pub(super) fn setting(&self, name: &str) -> Option<&str> {
         let at = self.settings.binary_search_by(|(key, _)| key.as_str().cmp(name)).ok()?;
         self.settings.get(at).map(|(_, value)| value.as_str())
     }
 }
 
 /// The data of one store.
-pub struct HostState {
+pub(super) struct HostState {
     /// What all instances of the policy share.
-    pub context: Arc<Context>,
+    pub(super) context: Arc<Context>,
     /// What the instance holds.
-    pub limiter: Limiter,
+    pub(super) limiter: Limiter,
     /// Lines that were logged in the call that runs.
     log_lines: u32,
     /// The last line of level `error` in the call that runs: what a panic says before it traps.
@@ -44,29 +44,29 @@ pub struct HostState {
 
 impl HostState {
     /// For a new instance with so much memory.
-    pub fn new(context: Arc<Context>, memory_bytes_max: usize) -> Self {
+    pub(super) fn new(context: Arc<Context>, memory_bytes_max: usize) -> Self {
         Self { context, limiter: Limiter::new(memory_bytes_max), log_lines: 0, last_words: None }
     }
 
     /// Before each call.
-    pub fn begin_call(&mut self) {
+    pub(super) fn begin_call(&mut self) {
         self.limiter.forgive();
         self.log_lines = 0;
         self.last_words = None;
     }
 
     /// What it said as its last error in the call that just ended.
-    pub fn take_last_words(&mut self) -> Option<String> {
+    pub(super) fn take_last_words(&mut self) -> Option<String> {
         self.last_words.take()
     }
 
     /// Keeps an error for the message of the fault that may follow it.
-    pub fn keep_last_words(&mut self, line: &str) {
+    pub(super) fn keep_last_words(&mut self, line: &str) {
         self.last_words = Some(line.to_owned());
     }
 
     /// Whether one more line may be logged; counts it if not.
-    pub fn may_log(&mut self) -> bool {
+    pub(super) fn may_log(&mut self) -> bool {
         self.log_lines = self.log_lines.saturating_add(1);
         let may = self.log_lines <= limits::LOG_LINES_PER_CALL_MAX
             && self.context.log.take(self.context.clock.monotonic_ns() / 1_000_000_000);
@@ -79,14 +79,14 @@ impl HostState {
 
 /// Lines that a domain may log in a second, over all its instances and generations.
 #[derive(Debug, Default)]
-pub struct LogBudget {
+pub(super) struct LogBudget {
     /// The second in the upper half, its lines in the lower.
     window: AtomicU64,
 }
 
 impl LogBudget {
     /// Whether one more line fits into this second.
-    pub fn take(&self, second: u64) -> bool {
+    pub(super) fn take(&self, second: u64) -> bool {
         let second = second << 32;
         let next = |window: u64| {
             let used = if window >> 32 == second >> 32 { window } else { second };

@@ -10,7 +10,7 @@ use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use super::folder;
 
 /// Watches one folder, also when it is replaced by another of its name.
-pub struct FolderWatch {
+pub(super) struct FolderWatch {
     folder: PathBuf,
     tell: Arc<dyn Fn() + Send + Sync>,
     /// Whether a change was told that nobody looked at yet: one is enough.
@@ -22,17 +22,17 @@ pub struct FolderWatch {
 
 impl FolderWatch {
     /// Calls `tell` after changes of `folder`: once, until [`Self::looked`].
-    pub fn new(folder: PathBuf, tell: impl Fn() + Send + Sync + 'static) -> Self {
+    pub(super) fn new(folder: PathBuf, tell: impl Fn() + Send + Sync + 'static) -> Self {
         Self { folder, tell: Arc::new(tell), told: Arc::default(), watching: None, complained: false }
     }
 
     /// From now on the next change is told again. Before the folder is read, so that no change is missed.
-    pub fn looked(&self) {
+    pub(super) fn looked(&self) {
         self.told.store(false, Ordering::SeqCst);
     }
 
     /// Watches the folder that has the name now. Without a watcher changes are still found, by reading the folder now and then.
-    pub fn renew(&mut self) {
+    pub(super) fn renew(&mut self) {
         let now = folder::identity(&self.folder);
         if self.watching.as_ref().map(|(_, identity)| *identity) == now {
             return;
