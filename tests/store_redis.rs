@@ -155,7 +155,7 @@ async fn databases_are_apart() {
     recovers(&third).await;
     assert_eq!(server.store().get(&K, false).await, Ok(None));
     let beyond = RedisAddress::parse(&format!("redis://127.0.0.1:{}/99", server.port())).expect("an address");
-    is_unavailable(&store(RedisSettings::new(beyond)), "database").await;
+    is_unavailable(&store(RedisSettings::new(beyond)), "DB index is out of range").await;
 }
 
 /// A server of our own that answers each connection with `serve`.
@@ -389,13 +389,13 @@ async fn calls_under_way_are_bounded_and_given_up_calls_give_back() {
     let store = Arc::new(store(settings));
     recovers(&store).await;
     server.pause();
-    let get = || {
-        tokio::spawn({
-            let store = Arc::clone(&store);
-            async move { store.get(&K, false).await }
-        })
+    // Whoever finds no room tries again, so that in the end both wait for an answer.
+    let wait = |store: Arc<RedisStore>| async move {
+        while let Err(StoreError::Unavailable(_)) = store.get(&K, false).await {
+            tokio::task::yield_now().await;
+        }
     };
-    let waiting = [get(), get()];
+    let waiting = [(); 2].map(|()| tokio::spawn(wait(Arc::clone(&store))));
     until("no more are let in", async || {
         let answer = tokio::time::timeout(Duration::from_millis(5), store.ping()).await;
         matches!(answer, Ok(Err(StoreError::Unavailable(text))) if text.contains("too many calls")).then_some(())

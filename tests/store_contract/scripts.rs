@@ -22,7 +22,7 @@ async fn check(bench: &Bench, script: &str) {
     }
 }
 
-pub async fn strings(bench: &Bench) {
+pub(super) async fn strings(bench: &Bench) {
     let script = r#"
         GET k => nil
         SET k v => OK
@@ -49,7 +49,7 @@ pub async fn strings(bench: &Bench) {
     check(bench, script).await;
 }
 
-pub async fn set_options(bench: &Bench) {
+pub(super) async fn set_options(bench: &Bench) {
     let script = r#"
         SET k v XX => nil
         SET k v NX => OK
@@ -102,7 +102,7 @@ pub async fn set_options(bench: &Bench) {
     check(bench, script).await;
 }
 
-pub async fn expiries(bench: &Bench) {
+pub(super) async fn expiries(bench: &Bench) {
     let script = r#"
         TTL k => -2
         PTTL k => -2
@@ -167,7 +167,7 @@ pub async fn expiries(bench: &Bench) {
     check(bench, script).await;
 }
 
-pub async fn getex_options(bench: &Bench) {
+pub(super) async fn getex_options(bench: &Bench) {
     let script = r#"
         GETEX k => nil
         GETEX k EX word => nil
@@ -199,7 +199,7 @@ pub async fn getex_options(bench: &Bench) {
     check(bench, script).await;
 }
 
-pub async fn numbers(bench: &Bench) {
+pub(super) async fn numbers(bench: &Bench) {
     let script = r#"
         INCR n => 1
         INCRBY n 41 => 42
@@ -235,7 +235,7 @@ pub async fn numbers(bench: &Bench) {
     check(bench, script).await;
 }
 
-pub async fn floats(bench: &Bench) {
+pub(super) async fn floats(bench: &Bench) {
     let script = r#"
         SET f 10.50 => OK
         INCRBYFLOAT f 0.1 => "10.6"
@@ -281,7 +281,7 @@ pub async fn floats(bench: &Bench) {
     assert!(huge.starts_with("\"10000000000000000000") && huge.len() == 4_935, "{huge}");
 }
 
-pub async fn ranges(bench: &Bench) {
+pub(super) async fn ranges(bench: &Bench) {
     let script = r#"
         STRLEN k => 0
         GETRANGE k 0 -1 => ""
@@ -327,7 +327,7 @@ pub async fn ranges(bench: &Bench) {
     check(bench, script).await;
 }
 
-pub async fn keys_of_any_type(bench: &Bench) {
+pub(super) async fn keys_of_any_type(bench: &Bench) {
     let script = r#"
         TYPE k => none
         SET k v EX 100 => OK
@@ -366,7 +366,7 @@ pub async fn keys_of_any_type(bench: &Bench) {
     check(bench, script).await;
 }
 
-pub async fn many_keys(bench: &Bench) {
+pub(super) async fn many_keys(bench: &Bench) {
     let script = r#"
         MSET a 1 b 2 c 3 a 4 => OK
         MGET a b none c a => ["4" "2" nil "3" "4"]
@@ -388,7 +388,7 @@ pub async fn many_keys(bench: &Bench) {
     check(bench, script).await;
 }
 
-pub async fn wrong_arguments(bench: &Bench) {
+pub(super) async fn wrong_arguments(bench: &Bench) {
     let exact =
         ["GET", "TTL", "PTTL", "PERSIST", "TYPE", "STRLEN", "INCR", "DECR", "GETDEL", "EXPIRETIME", "PEXPIRETIME"];
     let two = ["SETNX", "GETSET", "APPEND", "INCRBY", "DECRBY", "INCRBYFLOAT", "RENAME", "RENAMENX"];

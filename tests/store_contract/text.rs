@@ -4,7 +4,7 @@ use bytes::Bytes;
 use larder::ports::store::{Command, Reply};
 
 /// A command from its words. `""` is an empty word, `\xHH` a byte.
-pub fn command(words: &str) -> Command {
+pub(super) fn command(words: &str) -> Command {
     Command { args: words.split_whitespace().map(word).collect() }
 }
 
@@ -23,7 +23,7 @@ fn word(word: &str) -> Bytes {
 }
 
 /// A reply: `nil`, `OK`, `7`, `"bytes"`, `[…]`, `!ERR …`.
-pub fn reply(reply: &Reply) -> String {
+pub(super) fn reply(reply: &Reply) -> String {
     let all = |replies: &[Reply]| replies.iter().map(self::reply).collect::<Vec<_>>().join(" ");
     match reply {
         Reply::Nil => "nil".to_owned(),

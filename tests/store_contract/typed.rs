@@ -30,7 +30,7 @@ fn is_nearly(ttl: Ttl, ms: u64) -> bool {
     matches!(ttl, Ttl::Ms(left) if left <= ms && left + 60_000 >= ms)
 }
 
-pub async fn what_is_stored_is_read(bench: &Bench) {
+pub(super) async fn what_is_stored_is_read(bench: &Bench) {
     let k = key("k");
     check(bench, &k, None).await;
     set(bench, &k, "v", Expire::Never).await;
@@ -40,7 +40,7 @@ pub async fn what_is_stored_is_read(bench: &Bench) {
     bench.store.ping().await.expect("it answers");
 }
 
-pub async fn any_bytes_are_keys_and_values(bench: &Bench) {
+pub(super) async fn any_bytes_are_keys_and_values(bench: &Bench) {
     let all: Bytes = (0..=255).collect::<Vec<u8>>().into();
     let keys = [all.clone(), Bytes::from_static(b"\r\n"), Bytes::from_static(b"\0"), Bytes::from_static(b"{a}b ")];
     for (n, name) in keys.iter().enumerate() {
@@ -52,7 +52,7 @@ pub async fn any_bytes_are_keys_and_values(bench: &Bench) {
     }
 }
 
-pub async fn large_values_are_whole(bench: &Bench) {
+pub(super) async fn large_values_are_whole(bench: &Bench) {
     let value: Bytes = (0..5 * 1024 * 1024_u32).map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()[3]).collect();
     bench.store.set(&key("large"), value.clone(), Expire::Never).await.expect("it is stored");
     assert!(get(bench, &key("large")).await == Some(value.clone()), "five mebibytes come back as they went");
@@ -61,7 +61,7 @@ pub async fn large_values_are_whole(bench: &Bench) {
     assert_eq!(get(bench, &key("small")).await, Some(value.slice(7..9)));
 }
 
-pub async fn a_ttl_is_told_only_if_asked_for(bench: &Bench) {
+pub(super) async fn a_ttl_is_told_only_if_asked_for(bench: &Bench) {
     let (endless, short) = (key("endless"), key("short"));
     set(bench, &endless, "v", Expire::Never).await;
     set(bench, &short, "v", Expire::InMs(100_000)).await;
@@ -79,7 +79,7 @@ pub async fn a_ttl_is_told_only_if_asked_for(bench: &Bench) {
     assert!(is_nearly(bench.store.ttl(&short).await.expect("it is told"), 100_000));
 }
 
-pub async fn an_expired_key_is_gone(bench: &Bench) {
+pub(super) async fn an_expired_key_is_gone(bench: &Bench) {
     let k = key("k");
     set(bench, &k, "v", Expire::InMs(30)).await;
     bench.outlive(&k, 30).await;
@@ -91,7 +91,7 @@ pub async fn an_expired_key_is_gone(bench: &Bench) {
     assert_eq!(bench.store.call(Command::new("APPEND").arg("k").arg("new")).await, Ok(Reply::Integer(3)));
 }
 
-pub async fn a_write_says_what_becomes_of_the_expiry(bench: &Bench) {
+pub(super) async fn a_write_says_what_becomes_of_the_expiry(bench: &Bench) {
     let k = key("k");
     set(bench, &k, "v", Expire::Keep).await;
     assert_eq!(bench.store.ttl(&k).await, Ok(Ttl::Never));
@@ -103,7 +103,7 @@ pub async fn a_write_says_what_becomes_of_the_expiry(bench: &Bench) {
     assert_eq!(bench.store.ttl(&k).await, Ok(Ttl::Never));
 }
 
-pub async fn an_expiry_is_changed(bench: &Bench) {
+pub(super) async fn an_expiry_is_changed(bench: &Bench) {
     let k = key("k");
     for expire in [Expire::Keep, Expire::Never, Expire::InMs(1000)] {
         assert_eq!(bench.store.expire(&k, expire).await, Ok(false), "{expire:?}");
@@ -118,7 +118,7 @@ pub async fn an_expiry_is_changed(bench: &Bench) {
     check(bench, &k, Some("v")).await;
 }
 
-pub async fn many_are_read_in_order(bench: &Bench) {
+pub(super) async fn many_are_read_in_order(bench: &Bench) {
     const KEYS: usize = 2_000;
     let keys: Vec<StoreKey> = (0..KEYS).map(|n| StoreKey(format!("k{n}").into())).collect();
     let even = keys.iter().step_by(2).map(|k| (k.clone(), k.0.clone(), Expire::InMs(100_000))).collect();
@@ -135,7 +135,7 @@ pub async fn many_are_read_in_order(bench: &Bench) {
     }
 }
 
-pub async fn many_are_stored_at_once(bench: &Bench) {
+pub(super) async fn many_are_stored_at_once(bench: &Bench) {
     let (a, b) = (key("a"), key("b"));
     set(bench, &b, "old", Expire::InMs(100_000)).await;
     let items = vec![
@@ -150,7 +150,7 @@ pub async fn many_are_stored_at_once(bench: &Bench) {
     assert!(is_nearly(bench.store.ttl(&b).await.expect("it is told"), 100_000));
 }
 
-pub async fn deletion_tells_what_was_there(bench: &Bench) {
+pub(super) async fn deletion_tells_what_was_there(bench: &Bench) {
     let (a, b) = (key("a"), key("b"));
     set(bench, &a, "v", Expire::Never).await;
     let told = bench.store.delete(&[b.clone(), a.clone(), a.clone()]).await;
@@ -167,7 +167,7 @@ fn prefix(prefix: &'static str) -> Expect {
     Expect::Prefix(Bytes::from_static(prefix.as_bytes()))
 }
 
-pub async fn an_absent_key_is_filled_once(bench: &Bench) {
+pub(super) async fn an_absent_key_is_filled_once(bench: &Bench) {
     let k = key("k");
     assert!(replace(bench, Expect::Absent, "first", Expire::InMs(30)).await);
     assert!(!replace(bench, Expect::Absent, "second", Expire::Never).await);
@@ -178,7 +178,7 @@ pub async fn an_absent_key_is_filled_once(bench: &Bench) {
     assert_eq!(bench.store.ttl(&k).await, Ok(Ttl::Never));
 }
 
-pub async fn a_value_is_replaced_if_it_begins_as_expected(bench: &Bench) {
+pub(super) async fn a_value_is_replaced_if_it_begins_as_expected(bench: &Bench) {
     let k = key("k");
     for expect in ["", "a"] {
         assert!(!replace(bench, prefix(expect), "new", Expire::Never).await, "an absent key does not begin");
@@ -195,7 +195,7 @@ pub async fn a_value_is_replaced_if_it_begins_as_expected(bench: &Bench) {
     check(bench, &k, Some("whole")).await;
 }
 
-pub async fn a_replacement_says_what_becomes_of_the_expiry(bench: &Bench) {
+pub(super) async fn a_replacement_says_what_becomes_of_the_expiry(bench: &Bench) {
     let k = key("k");
     set(bench, &k, "v", Expire::InMs(100_000)).await;
     assert!(!replace(bench, prefix("w"), "v", Expire::Never).await);
@@ -207,7 +207,7 @@ pub async fn a_replacement_says_what_becomes_of_the_expiry(bench: &Bench) {
     assert!(is_nearly(bench.store.ttl(&k).await.expect("it is told"), 500_000));
 }
 
-pub async fn a_value_is_removed_if_it_begins_as_expected(bench: &Bench) {
+pub(super) async fn a_value_is_removed_if_it_begins_as_expected(bench: &Bench) {
     let k = key("k");
     let remove = async |prefix: &'static str| bench.store.remove(&k, Bytes::from_static(prefix.as_bytes())).await;
     assert_eq!(remove("").await, Ok(false));
@@ -222,7 +222,7 @@ pub async fn a_value_is_removed_if_it_begins_as_expected(bench: &Bench) {
     check(bench, &k, None).await;
 }
 
-pub async fn replacements_that_race_lose_nothing(bench: &Bench) {
+pub(super) async fn replacements_that_race_lose_nothing(bench: &Bench) {
     const TASKS: u64 = 8;
     const EACH: u64 = 50;
     set(bench, &key("k"), "0", Expire::Never).await;
@@ -244,7 +244,7 @@ pub async fn replacements_that_race_lose_nothing(bench: &Bench) {
     assert_eq!(get(bench, &key("k")).await, Some(format!("{} ", TASKS * EACH).into()));
 }
 
-pub async fn fills_that_race_have_one_winner(bench: &Bench) {
+pub(super) async fn fills_that_race_have_one_winner(bench: &Bench) {
     let fill = |n: u8, store: Arc<dyn Store>| async move {
         let filled = store.replace(&key("k"), Expect::Absent, Bytes::copy_from_slice(&[n]), Expire::Never).await;
         filled.expect("it is compared").then_some(n)
@@ -258,7 +258,7 @@ pub async fn fills_that_race_have_one_winner(bench: &Bench) {
     assert_eq!(get(bench, &key("k")).await.as_deref(), Some(&winners[..]));
 }
 
-pub async fn a_pipeline_answers_each_command_in_order(bench: &Bench) {
+pub(super) async fn a_pipeline_answers_each_command_in_order(bench: &Bench) {
     let set = |n: usize| Command::new("SET").arg(format!("k{n}")).arg(n.to_string());
     let mut commands: Vec<Command> = (0..500).map(set).collect();
     commands.push(Command::new("INCR").arg("k7"));
@@ -271,7 +271,7 @@ pub async fn a_pipeline_answers_each_command_in_order(bench: &Bench) {
     assert_eq!(replies[500..], [Reply::Integer(8), refused, Reply::Bulk(Bytes::from_static(b"8"))]);
 }
 
-pub async fn nothing_asked_is_nothing_answered(bench: &Bench) {
+pub(super) async fn nothing_asked_is_nothing_answered(bench: &Bench) {
     assert_eq!(bench.store.get_many(&[], true).await, Ok(Vec::new()));
     assert_eq!(bench.store.set_many(Vec::new()).await, Ok(()));
     assert_eq!(bench.store.delete(&[]).await, Ok(Vec::new()));
@@ -285,7 +285,7 @@ pub async fn nothing_asked_is_nothing_answered(bench: &Bench) {
     assert_eq!(replies, Ok(vec![pong(), refused, pong()]));
 }
 
-pub async fn a_life_beyond_the_limits_is_cut(bench: &Bench) {
+pub(super) async fn a_life_beyond_the_limits_is_cut(bench: &Bench) {
     let k = key("k");
     for (asked, most) in [(0, 1), (u64::MAX, TTL_MS_MAX)] {
         set(bench, &k, "v", Expire::InMs(asked)).await;

@@ -90,6 +90,7 @@ impl Slot {
             Status::Up(link) if link.is_given_up() => {
                 // It accepts connections and answers nothing: nobody should wait for an attempt that may take its full time.
                 let cause: Arc<str> = "it has stopped answering".into();
+                tracing::warn!(address = %self.address, %cause, "the store cannot be reached");
                 self.begin(&mut state, runtime);
                 state.status = Status::Down(Arc::clone(&cause));
                 Found::Down(cause)
