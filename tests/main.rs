@@ -5,6 +5,7 @@
 mod bindings;
 mod engine;
 mod readme;
+mod http;
 mod resp;
 mod sdk;
 mod store_contract;

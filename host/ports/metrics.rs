@@ -271,6 +271,10 @@ pub struct Metrics {
     pub resp_connections_refused: Counter,
     /// RESP connections that ended because of a malformed frame.
     pub resp_protocol_errors: Counter,
+    /// Open HTTP connections.
+    pub http_connections: Gauge,
+    /// HTTP connections that were turned away at the limit.
+    pub http_connections_refused: Counter,
     /// HTTP requests.
     pub http_requests: Counter,
     /// Bytes that L1 holds, as it weighs them.

@@ -61,9 +61,9 @@ async fn connections_may_be_killed() {
         ("CLIENT KILL ID 9", ":0"),
         ("CLIENT KILL ID 1", ":0"),
         ("CLIENT KILL TYPE pubsub", ":0"),
-        ("CLIENT KILL USER nobody", ":0"),
+        ("CLIENT KILL USER nobody", "-ERR No such user 'nobody'"),
         ("CLIENT KILL 127.0.0.1:1", "-ERR No such client"),
-        ("CLIENT KILL ID x", "-ERR Invalid client ID"),
+        ("CLIENT KILL ID x", "-ERR client-id should be greater than 0"),
         ("CLIENT KILL ID 1 ADDR", "-ERR syntax error"),
         ("CLIENT KILL ID 2", ":1"),
     ] {

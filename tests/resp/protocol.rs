@@ -147,6 +147,8 @@ async fn the_password_comes_first() {
 async fn answers_may_be_turned_off() {
     let (host, mut client) = host().await;
     let lines = [
+        "CLIENT REPLY OFF",
+        "RESET",
         "SET k 1",
         "CLIENT REPLY SKIP",
         "SET k 2",
@@ -157,9 +159,12 @@ async fn answers_may_be_turned_off() {
         "PING",
         "CLIENT REPLY ON",
         "GET k",
+        "CLIENT REPLY SKIP",
+        "CLIENT REPLY ON",
+        "CLIENT REPLY nonsense",
     ];
     client.send(lines.map(|line| frame(&line.split(' ').collect::<Vec<_>>())).concat()).await;
-    for answer in ["+OK", "\"2\"", "+OK", "\"3\""] {
+    for answer in ["+RESET", "+OK", "\"2\"", "+OK", "\"3\"", "+OK", "-ERR syntax error"] {
         assert_eq!(client.answer().await, answer);
     }
     assert!(host.stop().await);

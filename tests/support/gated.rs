@@ -84,7 +84,7 @@ impl GatedStore {
 
     fn note(&self, what: &str, name: &str, keys: &[&[u8]]) {
         self.log.send_modify(|log| {
-            log.extend(keys.iter().map(|key| format!("{what} {name} {}", String::from_utf8_lossy(key))))
+            log.extend(keys.iter().map(|key| format!("{what} {name} {}", String::from_utf8_lossy(key))));
         });
     }
 

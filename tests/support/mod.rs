@@ -2,6 +2,7 @@
 
 pub mod engine;
 pub mod gated;
+pub mod http;
 pub mod resp;
 pub mod redis;
 pub mod wait;

@@ -143,10 +143,10 @@ fn parse(bytes: &[u8]) -> Option<(String, usize)> {
             let body = bytes.get(head..head + len + 2)?;
             assert_eq!(&body[len..], b"\r\n");
             let text = String::from_utf8_lossy(&body[..len]);
-            let text = text
-                .strip_prefix("txt:")
-                .filter(|_| kind == b'=')
-                .map_or(format!("\"{text}\""), |t| format!("txt\"{t}\""));
+            let text = match text.strip_prefix("txt:") {
+                Some(text) if kind == b'=' => format!("txt\"{text}\""),
+                _ => format!("\"{text}\""),
+            };
             Some((text, head + len + 2))
         }
         b'*' | b'~' | b'%' => {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::process::{cargo, root, run, target_dir};
+use crate::process::{cargo, program, root, run, target_dir};
 use crate::setup;
 
 /// How the host is built.
@@ -14,16 +14,6 @@ pub(crate) enum Profile {
     Dev,
     /// Quick to run.
     Release,
-}
-
-impl Profile {
-    /// Cargo's flags for it.
-    pub(crate) const fn flags(self) -> &'static [&'static str] {
-        match self {
-            Self::Dev => &[],
-            Self::Release => &["--release"],
-        }
-    }
 }
 
 /// Builds every policy of the house into `policies/`.
@@ -44,11 +34,23 @@ pub(crate) fn guests(profile: Profile) -> Result<()> {
 }
 
 fn build(profile: Profile, crates: &[PathBuf], out: &Path) -> Result<()> {
-    let mut command = cargo();
-    command.args(["run", "--quiet", "--bin", "larder"]).args(profile.flags());
-    command.args(["--", "policy", "build", "--out"]).arg(out);
+    let mut command = program(&host(profile)?.to_string_lossy());
+    command.args(["policy", "build", "--out"]).arg(out);
     command.arg("--target").arg(target_dir().join("guests")).args(crates);
     run(&mut command)
+}
+
+/// The host's binary, built.
+///
+/// For the tests it is built *with* them: Cargo resolves the features of dependencies anew for a binary alone, and everything
+/// below it, the compiler of WebAssembly included, would be compiled twice.
+fn host(profile: Profile) -> Result<PathBuf> {
+    let (words, folder): (&[&str], _) = match profile {
+        Profile::Dev => (&["test", "--no-run", "--workspace"], "debug"),
+        Profile::Release => (&["build", "--release", "--bin", "larder"], "release"),
+    };
+    run(cargo().args(words))?;
+    Ok(target_dir().join(folder).join("larder"))
 }
 
 /// The crates in a folder, in order of their names; the SDK is none that makes a component.

@@ -19,12 +19,18 @@ pub(super) fn families(metrics: &Metrics) -> Vec<MetricFamily> {
             "RESP connections that ended because of a malformed frame",
             &metrics.resp_protocol_errors,
         ),
+        (
+            "larder_http_connections_refused_total",
+            "HTTP connections that were turned away at the limit",
+            &metrics.http_connections_refused,
+        ),
         ("larder_http_requests_total", "HTTP requests", &metrics.http_requests),
         ("larder_store_errors_total", "Store commands without an answer or with a failure", &metrics.store_errors),
         ("larder_unknown_domain_total", "Requests for a domain that no policy serves", &metrics.unknown_domain),
     ];
     let gauges = [
         ("larder_resp_connections", "Open RESP connections", &metrics.resp_connections),
+        ("larder_http_connections", "Open HTTP connections", &metrics.http_connections),
         ("larder_l1_bytes", "Bytes that L1 holds, as it weighs them", &metrics.l1_bytes),
         ("larder_l1_entries", "Entries in L1", &metrics.l1_entries),
     ];

@@ -102,6 +102,8 @@ fn the_names_are_a_promise() {
         cache_operation_latency_seconds summary
         larder_build_info gauge
         larder_foreign_bytes_total counter
+        larder_http_connections gauge
+        larder_http_connections_refused_total counter
         larder_http_requests_total counter
         larder_l1_bytes gauge
         larder_l1_entries gauge

@@ -42,6 +42,8 @@ pub(super) enum ProblemKind {
     NothingToRollBack,
     /// The policy's file is still in the folder.
     FileExists,
+    /// The host cannot serve yet, or not any more.
+    NotReady,
     /// The host is going down.
     ShuttingDown,
 }
@@ -63,7 +65,7 @@ pub(super) struct Row {
 
 impl ProblemKind {
     /// All of them.
-    pub(super) const ALL: [Self; 25] = [
+    pub(super) const ALL: [Self; 26] = [
         Self::Error(ErrorKind::InvalidKey),
         Self::Error(ErrorKind::InvalidValue),
         Self::Error(ErrorKind::InvalidArgument),
@@ -88,6 +90,7 @@ impl ProblemKind {
         Self::CrossSite,
         Self::NothingToRollBack,
         Self::FileExists,
+        Self::NotReady,
         Self::ShuttingDown,
     ];
 
@@ -100,16 +103,8 @@ impl ProblemKind {
                 let (status, title) = engine_row(kind);
                 return Row { slug: kind.as_str(), status, title, blame: kind.blame(), retry: kind.retry() };
             }
-            Self::ShuttingDown => {
-                let title = "The host is going down";
-                return Row {
-                    slug: "shutting-down",
-                    status: S::SERVICE_UNAVAILABLE,
-                    title,
-                    blame: Blame::Host,
-                    retry: true,
-                };
-            }
+            Self::NotReady => return unavailable("not-ready", "The host is not ready"),
+            Self::ShuttingDown => return unavailable("shutting-down", "The host is going down"),
             Self::Absent => ("absent", S::NOT_FOUND, "There is no such key"),
             Self::UnknownPath => ("unknown-path", S::NOT_FOUND, "There is no such path"),
             Self::MethodNotAllowed => {
@@ -126,6 +121,11 @@ impl ProblemKind {
         };
         Row { slug, status, title, blame: Blame::Caller, retry: false }
     }
+}
+
+/// The host's own state stands against it, for now.
+const fn unavailable(slug: &'static str, title: &'static str) -> Row {
+    Row { slug, status: StatusCode::SERVICE_UNAVAILABLE, title, blame: Blame::Host, retry: true }
 }
 
 /// What HTTP makes of an error of the engine.
@@ -282,6 +282,7 @@ mod tests {
             cross-site 403 caller
             nothing-to-roll-back 409 caller
             file-exists 409 caller
+            not-ready 503 host retry
             shutting-down 503 host retry
         "#]]
         .assert_eq(&text);

@@ -1,11 +1,10 @@
 //! The HTTP front end: `/v1/cache/…` for applications, the rest for operators.
 //!
-//! A request goes `connection` (bounds of time and size) → `service` (the short cut for a hit in L1) → `router` (everything
-//! else, from the one table in `routes`) → a handler → an engine call. Whatever goes wrong leaves as a problem document of
-//! `errors`.
+//! A request goes `server` (accepts, hands to a worker) → `connection` (bounds of time and size) → `service` (the short cut for
+//! a hit in L1) → `router` (everything else, from the one table in `routes`) → a handler → an engine call. Whatever goes wrong
+//! leaves as a problem document of `errors`.
 //!
-//! Deliberately absent: TLS and authentication (a proxy's), the
-//! content of `/metrics` (an exporter's, handed in).
+//! Deliberately absent: TLS and authentication (a proxy's), the content of `/metrics` (an exporter's, handed in).
 
 mod app;
 mod asked;

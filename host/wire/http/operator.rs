@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::app::Shared;
 use super::entry::json;
-use super::errors::Problem;
+use super::errors::{Problem, ProblemKind};
 use super::routes::Route;
 use super::target;
 use crate::error::{Error, ErrorKind};
@@ -67,8 +67,11 @@ pub(super) async fn health() -> Response {
 
 /// `GET /readyz`: the store answers and the policies are loaded.
 pub(super) async fn ready(Of(shared): Of<Arc<Shared>>) -> Result<Response, Problem> {
-    shared.engine.ready().await?;
-    Ok(text("ready\n"))
+    match shared.engine.ready().await {
+        Ok(()) => Ok(text("ready\n")),
+        // Whatever it is that is missing, a load balancer is to come again later.
+        Err(error) => Err(Problem::new(ProblemKind::NotReady, error.message)),
+    }
 }
 
 /// `GET /openapi.json`.

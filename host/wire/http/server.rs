@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{App, serve_connection};
 use crate::limits::ACCEPT_PAUSE_MS;
+use crate::ports::metrics::Metrics;
 use crate::wire::listen::BindError;
 use crate::wire::workers::Workers;
 
@@ -67,18 +68,40 @@ impl HttpServer {
     fn hand_over(&self, stream: TcpStream, peer: SocketAddr, workers: &Workers) {
         // From here the socket belongs to no runtime until a worker takes it.
         let Ok(mut stream) = stream.into_std() else { return };
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+        let metrics = Arc::clone(self.app.shared.engine.metrics());
+        let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() else {
+            metrics.http_connections_refused.increment();
             let told = stream.write(TOO_MANY).is_ok();
             tracing::warn!(%peer, told, "an HTTP client was turned away: too many are connected");
             return;
         };
+        let place = Place::new(permit, metrics);
         let (app, mut closing) = (self.app.clone(), workers.closing());
         workers.spawn_on_next(move || async move {
-            let _place: OwnedSemaphorePermit = place;
+            let _place = place;
             match TcpStream::from_std(stream).and_then(|stream| stream.set_nodelay(true).map(|()| stream)) {
                 Ok(stream) => serve_connection(stream, app, closing.wait()).await,
                 Err(error) => tracing::debug!(%peer, %error, "an HTTP client was gone before it was served"),
             }
         });
+    }
+}
+
+/// The place of one open connection; given back on drop.
+struct Place {
+    _permit: OwnedSemaphorePermit,
+    metrics: Arc<Metrics>,
+}
+
+impl Place {
+    fn new(permit: OwnedSemaphorePermit, metrics: Arc<Metrics>) -> Self {
+        metrics.http_connections.increment();
+        Self { _permit: permit, metrics }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.metrics.http_connections.decrement();
     }
 }

@@ -150,7 +150,7 @@ impl Connection {
         let output = self.session.run(run, &args);
         let protocol = self.session.protocol();
         match output {
-            Output::Reply(reply) => reply::write(self.outbox.buffer(), protocol, &reply),
+            Output::Reply(reply) | Output::Always(reply) => reply::write(self.outbox.buffer(), protocol, &reply),
             Output::Text(text) => reply::text(self.outbox.buffer(), protocol, &text),
             Output::Nothing => {}
         }

@@ -81,6 +81,8 @@ pub enum Output {
     Reply(Reply),
     /// Text for people.
     Text(String),
+    /// An answer that is sent though answers were off: it is the one that tells that they are on again.
+    Always(Reply),
     /// Nothing at all.
     Nothing,
 }
@@ -197,11 +199,12 @@ impl Session {
 
     /// Carries out a command that concerns the connection.
     pub fn run(&mut self, run: super::commands::SessionFn, args: &Args) -> Output {
-        let was = self.replies;
         let muted = self.next_is_muted();
-        let output = run(self, args).unwrap_or_else(Output::Reply);
-        // The one command that is answered though answers were off is the one that turns them on.
-        if muted && (was == Replies::SkipNext || self.replies != Replies::On) { Output::Nothing } else { output }
+        match run(self, args).unwrap_or_else(Output::Reply) {
+            Output::Always(reply) => Output::Reply(reply),
+            _ if muted => Output::Nothing,
+            output => output,
+        }
     }
 }
 

@@ -71,7 +71,7 @@ pub(super) fn list(session: &mut Session, args: &Args) -> Result<Output, Reply> 
             clients.into_iter().filter(|_| normal).collect()
         }
         4.. if args.is(2, "ID") => {
-            let ids = (3..args.len()).map(|at| client_id(&args[at])).collect::<Result<Vec<_>, _>>()?;
+            let ids = (3..args.len()).map(|at| listed_id(&args[at])).collect::<Result<Vec<_>, _>>()?;
             clients.into_iter().filter(|client| ids.contains(&client.id)).collect()
         }
         _ => return Err(errors::reply(errors::SYNTAX)),
@@ -92,15 +92,22 @@ fn is_normal(args: &Args, at: usize) -> Result<bool, Reply> {
     Ok(known == "normal")
 }
 
-fn client_id(word: &[u8]) -> Result<u64, Reply> {
-    let id = parse_i64(word).and_then(|id| u64::try_from(id).ok()).filter(|&id| id > 0);
-    id.ok_or_else(|| errors::reply("ERR Invalid client ID"))
+fn client_id(word: &[u8]) -> Option<u64> {
+    parse_i64(word).and_then(|id| u64::try_from(id).ok()).filter(|&id| id > 0)
+}
+
+fn listed_id(word: &[u8]) -> Result<u64, Reply> {
+    client_id(word).ok_or_else(|| errors::reply("ERR Invalid client ID"))
+}
+
+fn killed_id(word: &[u8]) -> Result<u64, Reply> {
+    client_id(word).ok_or_else(|| errors::reply("ERR client-id should be greater than 0"))
 }
 
 pub(super) fn reply(session: &mut Session, args: &Args) -> Result<Output, Reply> {
     if args.is(2, "ON") {
         session.replies = Replies::On;
-        return ok();
+        return Ok(Output::Always(Reply::ok()));
     }
     if args.is(2, "OFF") {
         session.replies = Replies::Off;
@@ -142,7 +149,7 @@ struct Filter {
     id: Option<u64>,
     peer: Option<String>,
     local: Option<String>,
-    /// Nobody matches: a user or type that no connection has.
+    /// Nobody matches: a type that no connection has.
     nobody: bool,
     skip_self: bool,
 }
@@ -189,11 +196,12 @@ fn filter(args: &Args) -> Result<Filter, Reply> {
     for at in (2..args.len()).step_by(2) {
         let value = at + 1;
         match () {
-            () if args.is(at, "ID") => filter.id = Some(client_id(&args[value])?),
+            () if args.is(at, "ID") => filter.id = Some(killed_id(&args[value])?),
             () if args.is(at, "ADDR") => filter.peer = Some(args.text(value)),
             () if args.is(at, "LADDR") => filter.local = Some(args.text(value)),
             () if args.is(at, "TYPE") => filter.nobody |= !is_normal(args, value)?,
-            () if args.is(at, "USER") => filter.nobody |= &args[value] != USER.as_bytes(),
+            () if args.is(at, "USER") && &args[value] == USER.as_bytes() => {}
+            () if args.is(at, "USER") => return Err(errors::reply(format!("ERR No such user '{}'", args.text(value)))),
             () if args.is(at, "SKIPME") && args.is(value, "YES") => filter.skip_self = true,
             () if args.is(at, "SKIPME") && args.is(value, "NO") => filter.skip_self = false,
             () => return Err(errors::reply(errors::SYNTAX)),

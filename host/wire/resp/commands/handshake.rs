@@ -29,7 +29,7 @@ pub(super) fn quit(session: &mut Session, _args: &Args) -> Result<Output, Reply>
 
 pub(super) fn reset(session: &mut Session, _args: &Args) -> Result<Output, Reply> {
     session.reset();
-    Ok(Output::Reply(Reply::Status("RESET".into())))
+    Ok(Output::Always(Reply::Status("RESET".into())))
 }
 
 pub(super) fn select(_session: &mut Session, args: &Args) -> Result<Output, Reply> {

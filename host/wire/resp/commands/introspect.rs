@@ -110,16 +110,16 @@ fn facts(spec: &Spec) -> Reply {
         Reply::Integer(spec.keys.last as i64),
         count(spec.keys.step as u64 * u64::from(spec.has_keys())),
         Reply::Set(statuses(categories(spec))),
-        Reply::Array(Vec::new()),
-        Reply::Array(key_specs),
-        Reply::Array(spec.subcommands.iter().map(facts).collect()),
+        Reply::Set(Vec::new()),
+        Reply::Set(key_specs),
+        Reply::Set(spec.subcommands.iter().map(facts).collect()),
     ])
 }
 
 fn key_spec(spec: &Spec) -> Reply {
     let access = match spec.access {
-        Access::Read => ["RO", "ACCESS"],
-        Access::Write => ["RW", "UPDATE"],
+        Access::Read => ["RO", "access"],
+        Access::Write => ["RW", "update"],
     };
     let first = i64::try_from(spec.keys.first).unwrap_or(i64::MAX);
     // Redis counts the last key from the first, or from the end if negative.
