@@ -49,7 +49,7 @@ fn dispatch() -> Result<()> {
         ("policies", [flag]) if flag == "--release" => policies::all(policies::Profile::Release),
         ("run", args) => run::run(args),
         ("test", args) => test::test(args),
-        ("bench", args) => bench::run(&process::root(), args),
+        ("bench", args) => bench::bench(args),
         ("" | "help" | "--help" | "-h", _) => {
             println!("{USAGE}");
             Ok(())
