@@ -4,13 +4,15 @@
 
 mod bindings;
 mod engine;
-mod readme;
 mod http;
+mod newcomer;
+mod readme;
 mod resp;
 mod sdk;
 mod store_contract;
 mod store_memory;
 mod store_redis;
 mod support;
+mod swap;
 mod tidy;
 mod toolchain;

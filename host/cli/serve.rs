@@ -90,7 +90,7 @@ async fn serve(config: Config) -> Result<()> {
         metrics: metrics.clone(),
     };
     let engine = Arc::new(Engine::new(engine_settings(&config), ports));
-    let exporter = Arc::new(Exporter::new(&metrics, clock.clone(), Vec::new())?);
+    let exporter = Arc::new(Exporter::new(&metrics, clock.clone(), vec![registry.metrics_source()])?);
     let windows = exporter.windows().clone();
     tokio::spawn(async move { windows.sample_for_ever().await });
     let workers = Workers::start(config.workers, |_| prepare_thread())?;

@@ -2,7 +2,8 @@
 
 pub mod engine;
 pub mod gated;
+pub mod host;
 pub mod http;
-pub mod resp;
 pub mod redis;
+pub mod resp;
 pub mod wait;

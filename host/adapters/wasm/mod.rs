@@ -31,5 +31,6 @@ mod state;
 mod stubs;
 mod watch;
 
+pub use engine::prepare_thread;
 pub use load::Overrides;
 pub use registry::{RegistryConfig, WasmRegistry};
