@@ -6,6 +6,8 @@ mod bindings;
 mod engine;
 mod readme;
 mod http;
+mod policy_life;
+mod policy_runtime;
 mod resp;
 mod sdk;
 mod store_contract;

@@ -3,6 +3,8 @@
 pub mod engine;
 pub mod gated;
 pub mod http;
+pub mod host;
+pub mod policies;
 pub mod resp;
 pub mod redis;
 pub mod wait;
