@@ -7,6 +7,8 @@ mod engine;
 mod http;
 mod newcomer;
 mod readme;
+mod policy_life;
+mod policy_runtime;
 mod resp;
 mod sdk;
 mod store_contract;

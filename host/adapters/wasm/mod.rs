@@ -10,6 +10,7 @@ mod board;
 mod compile;
 mod contract;
 mod convert;
+mod deadline;
 mod domain;
 pub mod engine;
 mod exported;
