@@ -11,8 +11,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use larder::adapters::clock::SystemClock;
-use larder::adapters::wasm::engine::prepare_thread;
-use larder::adapters::wasm::{Overrides, RegistryConfig, WasmRegistry};
+use larder::adapters::wasm::{Overrides, RegistryConfig, WasmRegistry, prepare_thread};
 use larder::ports::clock::Clock;
 use larder::ports::metrics::Metrics;
 use larder::ports::policy::{
