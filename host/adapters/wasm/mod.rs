@@ -12,7 +12,7 @@ mod contract;
 mod convert;
 mod deadline;
 mod domain;
-pub mod engine;
+mod engine;
 mod exported;
 mod fault;
 mod folder;
