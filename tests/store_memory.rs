@@ -72,7 +72,9 @@ async fn over_its_bound_it_refuses_writes_and_serves_the_rest() {
     }
     let replaced = store.replace(&key(0), Expect::Prefix(Bytes::new()), vec![0; 2_000].into(), Expire::Never).await;
     assert_eq!(replaced, Err(StoreError::Reply(OOM.to_owned())));
-    assert!(store.used_bytes() <= 4 << 20);
+    // The last key may have doubled the table of its part, one of 64.
+    let held = store.used_bytes();
+    assert!(held <= (4 << 20) + (4 << 20) / 32, "{held} bytes");
 
     assert_eq!(call(&store, &["EXISTS", k]).await, Reply::Integer(1));
     assert_eq!(call(&store, &["EXPIRE", k, "100"]).await, Reply::Integer(1));
