@@ -1,7 +1,9 @@
 //! The one test binary: a module for each behaviour.
 
 #![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "tests of real servers wait in real time")]
+#![allow(unreachable_pub, reason = "nobody reaches into a test binary; `pub` says what a helper is for")]
 
+mod bad_input;
 mod bindings;
 mod engine;
 mod http;
