@@ -35,6 +35,11 @@ pub const RESP_WRITE_STALL_MS_MAX: u64 = 30_000;
 pub const RESP_INFLIGHT_MAX: usize = 128;
 /// Bytes that one read takes from a RESP connection at most.
 pub const RESP_READ_BYTES: usize = 64 * 1024;
+/// After how long a silent RESP connection is asked by TCP whether the other end is still there, in milliseconds; Redis' own
+/// default.
+pub const RESP_KEEPALIVE_MS: u64 = 300_000;
+/// Longest name that a RESP client may give itself or its library, in bytes.
+pub const RESP_CLIENT_NAME_BYTES_MAX: usize = 1024;
 /// How long what a client still sends is read and dropped after the last answer, in milliseconds.
 pub const RESP_LINGER_MS_MAX: u64 = 1_000;
 /// Idle buffers that a worker thread keeps for its RESP connections, for reading and for writing each.

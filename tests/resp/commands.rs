@@ -242,6 +242,7 @@ async fn texts_for_people() {
         "redis_mode:standalone\r\n",
         &format!("tcp_port:{}\r\n", host.addr.port()),
         "connected_clients:1\r\n",
+        "l1_entries:1\r\n",
         "loading:0\r\n",
         "role:master\r\n",
         "keyspace_hits:2\r\n",

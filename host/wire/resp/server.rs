@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::RespConfig;
@@ -16,7 +17,7 @@ use super::connection::Connection;
 use super::errors;
 use super::session::{Session, Shared};
 use crate::engine::Engine;
-use crate::limits::ACCEPT_PAUSE_MS;
+use crate::limits::{ACCEPT_PAUSE_MS, RESP_KEEPALIVE_MS};
 use crate::wire::listen::BindError;
 use crate::wire::workers::Workers;
 
@@ -93,6 +94,9 @@ async fn serve(stream: std::net::TcpStream, shared: Arc<Shared>, registered: Reg
     let served = async {
         let stream = TcpStream::from_std(stream)?;
         stream.set_nodelay(true)?;
+        // A client whose machine is gone would keep its place for ever.
+        let keepalive = TcpKeepalive::new().with_time(Duration::from_millis(RESP_KEEPALIVE_MS));
+        SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
         Connection::new(stream, Session::new(shared, registered)).run().await
     };
     match served.await {

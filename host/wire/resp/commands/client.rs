@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::{bulk, ok};
+use crate::limits::RESP_CLIENT_NAME_BYTES_MAX;
 use crate::ports::store::Reply;
 use crate::wire::resp::args::Args;
 use crate::wire::resp::clients::{Client, Ending};
@@ -18,9 +19,10 @@ pub(super) fn checked_name(name: &[u8]) -> Result<String, Reply> {
     label(name).ok_or_else(|| errors::reply(errors::CLIENT_NAME))
 }
 
-/// Text without spaces and control characters, as Redis checks it.
+/// Text without spaces and control characters, as Redis checks it, and not too long.
 fn label(text: &[u8]) -> Option<String> {
-    text.iter().all(u8::is_ascii_graphic).then(|| String::from_utf8_lossy(text).into_owned())
+    let fits = text.len() <= RESP_CLIENT_NAME_BYTES_MAX;
+    (fits && text.iter().all(u8::is_ascii_graphic)).then(|| String::from_utf8_lossy(text).into_owned())
 }
 
 pub(super) fn id(session: &mut Session, _args: &Args) -> Result<Output, Reply> {

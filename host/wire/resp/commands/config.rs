@@ -2,7 +2,7 @@
 //! connection: settings come from flags, the environment and `larder.toml`.
 
 use super::bulk;
-use crate::limits::{RESP_INLINE_BYTES_MAX, VALUE_BYTES_MAX};
+use crate::limits::{RESP_INLINE_BYTES_MAX, RESP_KEEPALIVE_MS, VALUE_BYTES_MAX};
 use crate::ports::store::Reply;
 use crate::wire::resp::args::Args;
 use crate::wire::resp::session::{Output, Session};
@@ -33,7 +33,7 @@ fn settings(session: &Session) -> [(&'static str, String); 21] {
         fixed("replica-read-only", "yes"),
         fixed("save", ""),
         fixed("slowlog-max-len", "0"),
-        fixed("tcp-keepalive", "0"),
+        ("tcp-keepalive", (RESP_KEEPALIVE_MS / 1000).to_string()),
         fixed("timeout", "0"),
     ]
 }

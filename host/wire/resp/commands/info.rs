@@ -40,6 +40,7 @@ impl Lines {
 
 /// `INFO [section …]`.
 pub(super) fn info(session: &mut Session, args: &Args) -> Result<Output, Reply> {
+    session.engine().report();
     let all = args.len() == 1
         || (1..args.len()).any(|at| ["all", "default", "everything"].iter().any(|word| args.is(at, word)));
     let mut lines = Lines::default();

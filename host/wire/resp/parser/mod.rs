@@ -21,6 +21,8 @@ const UNAUTHENTICATED_ARGS_MAX: usize = 10;
 const UNAUTHENTICATED_WORD_BYTES_MAX: usize = 16 * 1024;
 /// Spans that are kept allocated between commands.
 const SPANS_KEPT_MAX: usize = 1024;
+/// Bytes of inline words that are kept allocated between commands.
+const TEXT_KEPT_MAX: usize = 1024;
 
 /// The state between reads. All positions count from the start of the frame that is being read.
 #[derive(Debug, Default)]
@@ -98,6 +100,8 @@ impl Parser {
     fn begin(&mut self) {
         self.spans.clear();
         self.spans.shrink_to(SPANS_KEPT_MAX);
+        self.text.clear();
+        self.text.shrink_to(TEXT_KEPT_MAX);
     }
 
     /// Ends a frame: the next one counts from 0 again.
@@ -185,7 +189,6 @@ impl Parser {
             return Err(ProtocolError::EndlessInline);
         }
         self.begin();
-        self.text.clear();
         inline::split(&buffer[..end], &mut self.text, &mut self.spans)?;
         self.at = end + 1;
         Ok(Some(Frame { len: self.end(), inline: true }))
