@@ -1,16 +1,22 @@
 //! The one test binary: a module for each behaviour.
 
 #![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "tests of real servers wait in real time")]
+#![allow(unreachable_pub, reason = "nobody reaches into a test binary; `pub` says what a helper is for")]
 
+mod bad_input;
 mod bindings;
 mod engine;
-mod readme;
 mod http;
+mod newcomer;
+mod policy_life;
+mod policy_runtime;
+mod readme;
 mod resp;
 mod sdk;
 mod store_contract;
 mod store_memory;
 mod store_redis;
 mod support;
+mod swap;
 mod tidy;
 mod toolchain;

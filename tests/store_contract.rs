@@ -3,6 +3,7 @@
 //! `typed` checks the port's own methods; `scripts` holds Redis commands with the replies that both must give; `random` lets
 //! both carry out the same random commands and compares reply by reply.
 
+mod numbers;
 mod random;
 mod scripts;
 mod text;
@@ -76,6 +77,7 @@ on_both_stores! {
     typed::what_is_stored_is_read,
     typed::any_bytes_are_keys_and_values,
     typed::large_values_are_whole,
+    typed::what_was_read_does_not_change,
     typed::a_ttl_is_told_only_if_asked_for,
     typed::an_expired_key_is_gone,
     typed::a_write_says_what_becomes_of_the_expiry,
@@ -96,8 +98,8 @@ on_both_stores! {
     scripts::set_options,
     scripts::expiries,
     scripts::getex_options,
-    scripts::numbers,
-    scripts::floats,
+    numbers::integers,
+    numbers::floats,
     scripts::ranges,
     scripts::keys_of_any_type,
     scripts::many_keys,

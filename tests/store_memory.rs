@@ -51,11 +51,13 @@ async fn what_it_does_not_serve_it_names() {
 
 #[tokio::test]
 async fn over_its_bound_it_refuses_writes_and_serves_the_rest() {
+    /// The last key may have doubled the table of its part, one of 64.
+    const MOST: u64 = (4 << 20) + (4 << 20) / 32;
     let (store, _) = store(4 << 20);
     let full = fill(&store, 0..100_000, 1_000, Expire::Never).await;
     assert_eq!(full, Err(StoreError::Reply(OOM.to_owned())));
     let held = store.used_bytes();
-    assert!((3 << 20..=4 << 20).contains(&held), "{held} bytes");
+    assert!((3 << 20..=MOST).contains(&held), "{held} bytes");
 
     // What is left is enough for a short value: fill it, too.
     while store.set(&StoreKey(format!("pad{}", store.len()).into()), Bytes::new(), Expire::Never).await.is_ok() {}
@@ -72,7 +74,7 @@ async fn over_its_bound_it_refuses_writes_and_serves_the_rest() {
     }
     let replaced = store.replace(&key(0), Expect::Prefix(Bytes::new()), vec![0; 2_000].into(), Expire::Never).await;
     assert_eq!(replaced, Err(StoreError::Reply(OOM.to_owned())));
-    assert!(store.used_bytes() <= 4 << 20);
+    assert!(store.used_bytes() <= MOST, "{} bytes", store.used_bytes());
 
     assert_eq!(call(&store, &["EXISTS", k]).await, Reply::Integer(1));
     assert_eq!(call(&store, &["EXPIRE", k, "100"]).await, Reply::Integer(1));

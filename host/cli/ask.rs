@@ -6,7 +6,7 @@ use redis::Value;
 use super::{HostArgs, PolicyCommand};
 
 /// `larder policy list|rollback|remove`.
-pub fn policy(command: &PolicyCommand) -> Result<()> {
+pub(crate) fn policy(command: &PolicyCommand) -> Result<()> {
     match command {
         PolicyCommand::List { host } => print_reply(&send(host, &["LARDER.POLICY", "LIST"])?),
         PolicyCommand::Rollback { domain, host } => print_reply(&send(host, &["LARDER.POLICY", "ROLLBACK", domain])?),
@@ -17,7 +17,7 @@ pub fn policy(command: &PolicyCommand) -> Result<()> {
 }
 
 /// `larder explain`.
-pub fn explain(key: &str, host: &HostArgs) -> Result<()> {
+pub(crate) fn explain(key: &str, host: &HostArgs) -> Result<()> {
     print_reply(&send(host, &["LARDER.EXPLAIN", key])?);
     Ok(())
 }
@@ -76,9 +76,8 @@ fn word(value: &Value) -> String {
         Value::Double(n) => n.to_string(),
         Value::Boolean(yes) => yes.to_string(),
         Value::Okay => "OK".to_owned(),
-        Value::SimpleString(text) => text.clone(),
+        Value::SimpleString(text) | Value::VerbatimString { text, .. } => text.clone(),
         Value::BulkString(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-        Value::VerbatimString { text, .. } => text.clone(),
         Value::Array(items) if items.is_empty() => "none".to_owned(),
         other => format!("{other:?}"),
     }

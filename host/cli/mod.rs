@@ -1,8 +1,8 @@
 //! The command line: what can be said, and which function does it.
 
-pub mod ask;
-pub mod build;
-pub mod serve;
+pub(crate) mod ask;
+pub(crate) mod build;
+pub(crate) mod serve;
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand};
 /// A policy-driven cache host: in front of Redis, with rules that are WebAssembly components, swapped while it runs.
 #[derive(Debug, Parser)]
 #[command(version, about, long_about = None, after_help = EXAMPLES)]
-pub struct Cli {
+pub(crate) struct Cli {
     #[command(subcommand)]
     pub command: Command,
 }
@@ -26,7 +26,7 @@ const EXAMPLES: &str = "Examples:
   larder policy rollback profile                         back to the component before";
 
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Run the host
     Serve(ServeArgs),
     /// Build policies; list, roll back and remove those of a running host
@@ -43,7 +43,7 @@ pub enum Command {
 
 /// Settings of `serve`; all others come from `larder.toml`, the environment or `--set`.
 #[derive(Debug, Args)]
-pub struct ServeArgs {
+pub(crate) struct ServeArgs {
     /// The watched folder of NAME.wasm and NAME.toml
     #[arg(long, value_name = "DIR")]
     pub policies: Option<String>,
@@ -68,7 +68,7 @@ pub struct ServeArgs {
 }
 
 #[derive(Debug, Subcommand)]
-pub enum PolicyCommand {
+pub(crate) enum PolicyCommand {
     /// Compile Rust crates into components
     Build(BuildArgs),
     /// List the policies of a running host
@@ -94,7 +94,7 @@ pub enum PolicyCommand {
 
 /// What `policy build` builds, and where to.
 #[derive(Debug, Args)]
-pub struct BuildArgs {
+pub(crate) struct BuildArgs {
     /// Folders of the crates
     #[arg(required = true, value_name = "CRATE")]
     pub crates: Vec<PathBuf>,
@@ -108,7 +108,7 @@ pub struct BuildArgs {
 
 /// Which running host is asked.
 #[derive(Debug, Args)]
-pub struct HostArgs {
+pub(crate) struct HostArgs {
     /// RESP address of the host; `redis://:PASSWORD@HOST:PORT` if it has a password
     #[arg(long, value_name = "ADDR", env = "LARDER_RESP", default_value = "127.0.0.1:6380")]
     pub resp: String,

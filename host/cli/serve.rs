@@ -29,7 +29,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::ServeArgs;
 
 /// Reads the settings, then serves until SIGTERM or SIGINT.
-pub fn run(args: &ServeArgs) -> Result<()> {
+pub(crate) fn run(args: &ServeArgs) -> Result<()> {
     let config = settings(args)?;
     logging::init(&config.log_level, Format::from_word(&config.log_format).unwrap_or(Format::Auto))?;
     // The workers have runtimes of their own; this one accepts, waits and keeps house.
@@ -90,7 +90,7 @@ async fn serve(config: Config) -> Result<()> {
         metrics: metrics.clone(),
     };
     let engine = Arc::new(Engine::new(engine_settings(&config), ports));
-    let exporter = Arc::new(Exporter::new(&metrics, clock.clone(), Vec::new())?);
+    let exporter = Arc::new(Exporter::new(&metrics, clock.clone(), vec![registry.metrics_source()])?);
     let windows = exporter.windows().clone();
     tokio::spawn(async move { windows.sample_for_ever().await });
     let workers = Workers::start(config.workers, |_| prepare_thread())?;
@@ -104,11 +104,7 @@ async fn serve(config: Config) -> Result<()> {
         tokio::spawn(server.run(workers.clone()));
     }
     if let Some(addr) = config.http_address {
-        let page_of = engine.clone();
-        let page = Arc::new(move || {
-            page_of.report();
-            exporter.page()
-        });
+        let page = Arc::new(move || exporter.page());
         let server = HttpServer::bind(addr, config.http_connections_max, App::new(engine.clone(), page)).await?;
         ready += &format!(" http={}", server.local_addr());
         tokio::spawn(server.run(workers.clone()));

@@ -3,7 +3,9 @@
 use std::future::{Future, pending};
 use std::time::Duration;
 
-use larder::limits::{HTTP_BODY_BYTES_MAX, HTTP_HEADER_MS_MAX, HTTP_IDLE_MS_MAX, HTTP_LINGER_MS_MAX, HTTP_STALL_MS_MAX};
+use larder::limits::{
+    HTTP_BODY_BYTES_MAX, HTTP_HEADER_MS_MAX, HTTP_IDLE_MS_MAX, HTTP_LINGER_MS_MAX, HTTP_STALL_MS_MAX,
+};
 use larder::wire::http::serve_connection;
 use tokio::io::DuplexStream;
 use tokio::time::Instant;
@@ -17,7 +19,9 @@ async fn a_body_over_the_bound_is_told_so_even_to_a_client_that_goes_on_sending(
     let piece = vec![b'x'; 1 << 20];
     // The length says it at once.
     let mut client = host.connect().await;
-    client.send(format!("PUT /v1/cache/profile/k HTTP/1.1\r\ncontent-length: {}\r\n\r\n", HTTP_BODY_BYTES_MAX + 1)).await;
+    client
+        .send(format!("PUT /v1/cache/profile/k HTTP/1.1\r\ncontent-length: {}\r\n\r\n", HTTP_BODY_BYTES_MAX + 1))
+        .await;
     for _ in 0..4 {
         client.send(&piece).await;
     }
@@ -26,7 +30,9 @@ async fn a_body_over_the_bound_is_told_so_even_to_a_client_that_goes_on_sending(
     // A client that asks first sends nothing.
     let mut client = host.connect().await;
     let length = HTTP_BODY_BYTES_MAX + 1;
-    client.send(format!("PUT /v1/cache/profile/k HTTP/1.1\r\nexpect: 100-continue\r\ncontent-length: {length}\r\n\r\n")).await;
+    client
+        .send(format!("PUT /v1/cache/profile/k HTTP/1.1\r\nexpect: 100-continue\r\ncontent-length: {length}\r\n\r\n"))
+        .await;
     assert_eq!(client.answer(false).await.problem(), "413 body-too-large");
     // Nobody says how long it will be.
     let mut client = host.connect().await;

@@ -24,11 +24,7 @@ async fn policies_are_the_registrys() {
     let host = Host::start(world()).await;
     let mut client = host.connect().await;
     assert_eq!(client.get("/v1/policies").await.json(), serde_json::json!({ "policies": [] }));
-    for head in [
-        "GET /v1/policies/profile",
-        "DELETE /v1/policies/profile",
-        "POST /v1/policies/pro%66ile/rollback",
-    ] {
+    for head in ["GET /v1/policies/profile", "DELETE /v1/policies/profile", "POST /v1/policies/pro%66ile/rollback"] {
         let reply = client.call(head, "").await;
         assert_eq!(reply.problem(), "404 unknown-domain", "{head}");
         assert!(reply.json()["detail"].as_str().unwrap().contains("'profile'"), "{head}");

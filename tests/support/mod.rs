@@ -2,7 +2,9 @@
 
 pub mod engine;
 pub mod gated;
+pub mod host;
 pub mod http;
-pub mod resp;
+pub mod policies;
 pub mod redis;
+pub mod resp;
 pub mod wait;

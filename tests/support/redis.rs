@@ -18,7 +18,7 @@ const PORTS_MAX: usize = 5;
 const STORE_MS: u64 = 10_000;
 
 /// A running server.
-pub struct RedisServer {
+pub(crate) struct RedisServer {
     child: Child,
     port: u16,
     arguments: Vec<String>,
@@ -27,18 +27,18 @@ pub struct RedisServer {
 
 impl RedisServer {
     /// Starts one.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::start_with(&[])
     }
 
     /// Starts one with more settings: `["--requirepass", "secret"]`.
-    pub fn start_with(arguments: &[&str]) -> Self {
+    pub(crate) fn start_with(arguments: &[&str]) -> Self {
         let tried = (0..PORTS_MAX).find_map(|_| Self::start_on(free_port(), arguments));
         tried.expect("redis-server starts on a free port")
     }
 
     /// Starts one on this port; `None` if it ended at once, as it does when the port is taken.
-    pub fn start_on(port: u16, arguments: &[&str]) -> Option<Self> {
+    pub(crate) fn start_on(port: u16, arguments: &[&str]) -> Option<Self> {
         let folder = tempfile::tempdir().expect("a folder for the server");
         let arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
         let child = spawn(port, &arguments, folder.path());
@@ -47,40 +47,40 @@ impl RedisServer {
     }
 
     /// Where it is.
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
     /// A store on it, with a generous deadline.
-    pub fn store(&self) -> RedisStore {
+    pub(crate) fn store(&self) -> RedisStore {
         self.store_within(STORE_MS)
     }
 
     /// A store on it with this deadline.
-    pub fn store_within(&self, store_ms: u64) -> RedisStore {
+    pub(crate) fn store_within(&self, store_ms: u64) -> RedisStore {
         store(RedisSettings { store_ms, ..RedisSettings::new(address(self.port)) })
     }
 
     /// Ends it as a crash would: SIGKILL.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.child.kill().expect("a child of ours can be ended");
         self.child.wait().expect("a child of ours can be waited for");
     }
 
     /// Starts it anew on the same port, with nothing in it.
-    pub fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.kill();
         self.child = spawn(self.port, &self.arguments, self.folder.path());
         assert!(self.is_ready(), "redis-server starts again on port {}", self.port);
     }
 
     /// Lets it answer nothing; it still accepts connections, as a machine that swaps does.
-    pub fn pause(&self) {
+    pub(crate) fn pause(&self) {
         self.signal("-STOP");
     }
 
     /// Lets it go on.
-    pub fn resume(&self) {
+    pub(crate) fn resume(&self) {
         self.signal("-CONT");
     }
 
@@ -112,17 +112,17 @@ impl Drop for RedisServer {
 }
 
 /// The address of a server on this port of the loopback.
-pub fn address(port: u16) -> RedisAddress {
+pub(crate) fn address(port: u16) -> RedisAddress {
     RedisAddress::from_parts("127.0.0.1", port, None)
 }
 
 /// A store with the system's clock and metrics of its own.
-pub fn store(settings: RedisSettings) -> RedisStore {
+pub(crate) fn store(settings: RedisSettings) -> RedisStore {
     RedisStore::new(settings, Arc::new(SystemClock::default()), Arc::new(Metrics::default()))
 }
 
 /// A port on which nobody listens now.
-pub fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("the loopback has free ports");
     listener.local_addr().expect("it is bound").port()
 }

@@ -7,7 +7,10 @@ const WITHIN: Duration = Duration::from_secs(20);
 
 /// Asks until the answer is `Some`. Panics if that takes too long.
 #[track_caller]
-pub fn until<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> F) -> impl Future<Output = T> {
+pub(crate) fn until<T, F: Future<Output = Option<T>>>(
+    what: &str,
+    mut ask: impl FnMut() -> F,
+) -> impl Future<Output = T> {
     let caller = std::panic::Location::caller();
     async move {
         let asked = tokio::time::timeout(WITHIN, async {

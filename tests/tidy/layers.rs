@@ -62,7 +62,7 @@ const WIRING: &str = "host/cli/serve.rs";
 /// Why a file of `host/` may not name this path; `None`: it may.
 pub fn objection(file: &str, path: &Path) -> Option<String> {
     let module = module_of(file)?;
-    let Some(own) = module.first() else { return None };
+    let own = module.first()?;
     let Some(layer) = LAYERS.iter().find(|layer| layer.name == *own) else {
         return Some(format!("the module `{own}` has no place in tests/tidy/layers.rs yet"));
     };

@@ -86,8 +86,8 @@ impl Keyspace {
         (self.shards[shard_of(hash)].0.lock(), hash)
     }
 
-    /// Whether so many bytes more fit; asked before what stores, as Redis does. Threads that ask at the same time may pass the
-    /// bound together, each by one command.
+    /// Whether so many bytes more fit; asked before what stores, as Redis does. The bound may be passed by what threads that ask
+    /// at the same time store, and by the growth of one shard's table.
     pub(super) fn room(&self, bytes: usize) -> Result<(), Refusal> {
         let needed = self.used_bytes().saturating_add(block_bytes(bytes));
         if needed > self.bytes_max { Err(Refusal::OUT_OF_MEMORY) } else { Ok(()) }

@@ -13,6 +13,7 @@ mod keyspace;
 mod natural;
 mod refusal;
 mod shard;
+mod string;
 mod value;
 
 use std::sync::Arc;
@@ -127,12 +128,12 @@ fn ttl(entry: &Entry, now_ms: u64) -> Ttl {
 
 fn held(entry: &Entry, now_ms: u64, with_ttl: bool) -> Result<Held, Refusal> {
     let ttl = if with_ttl { ttl(entry, now_ms) } else { Ttl::Missing };
-    Ok(Held { bytes: entry.value.as_string()?.clone(), ttl })
+    Ok(Held { bytes: entry.value.as_string()?.read(), ttl })
 }
 
 /// Whether an entry is a string that begins so.
 fn begins_with(entry: &Entry, prefix: &[u8]) -> bool {
-    entry.value.as_string().is_ok_and(|bytes| bytes.starts_with(prefix))
+    entry.value.as_string().is_ok_and(|text| text.as_slice().starts_with(prefix))
 }
 
 #[async_trait]

@@ -27,7 +27,7 @@ pub(super) struct Entry {
 }
 
 // A slot is what every entry pays whatever it holds; the table adds one byte and its free places.
-const _: () = assert!(size_of::<Entry>() <= 56);
+const _: () = assert!(size_of::<Entry>() <= 40);
 
 impl Entry {
     fn heap_bytes(&self) -> usize {

@@ -1,30 +1,21 @@
-//! What a key of the memory store holds: one variant and one file for each of Redis' types.
+//! What a key of the memory store holds: one variant for each of Redis' types, and one file for what is in it.
 //!
-//! Invariant: a value owns exactly its bytes. What callers hand in may be a slice of a large read buffer, so it is copied once
-//! on the way in; on the way out it is shared, not copied. Deliberately absent: the commands on a type (`commands/`).
-
-use bytes::{Bytes, BytesMut};
+//! Deliberately absent: the commands on a type (`commands/`).
 
 use super::refusal::Refusal;
+use super::string::Text;
 
 /// The value under a key.
 #[derive(Clone, Debug)]
 pub(super) enum Value {
     /// Redis' string.
-    String(Bytes),
+    String(Text),
 }
 
-/// Smallest block of an allocator, and the step of its blocks up to [`SMALL_BYTES_MAX`].
-const BLOCK_BYTES: usize = 16;
-/// Above it blocks come in steps of an eighth of a power of two.
-const SMALL_BYTES_MAX: usize = 128;
-/// What `Bytes` allocates beside the value once it has been read: its shared reference count.
-const SHARED_BYTES: usize = 2 * BLOCK_BYTES;
-
 impl Value {
-    /// A string that owns its bytes.
+    /// A string.
     pub(super) fn string(bytes: &[u8]) -> Self {
-        Self::String(Bytes::copy_from_slice(bytes))
+        Self::String(Text::from(bytes))
     }
 
     /// Redis' name of the type, as `TYPE` answers it.
@@ -34,48 +25,31 @@ impl Value {
         }
     }
 
-    /// The bytes of a string.
-    pub(super) const fn as_string(&self) -> Result<&Bytes, Refusal> {
+    /// The string that it is.
+    pub(super) const fn as_string(&self) -> Result<&Text, Refusal> {
         match self {
-            Self::String(bytes) => Ok(bytes),
+            Self::String(text) => Ok(text),
         }
     }
 
-    /// The bytes of a string, to be changed in place.
-    pub(super) const fn as_string_mut(&mut self) -> Result<&mut Bytes, Refusal> {
+    /// The string that it is, to be changed.
+    pub(super) const fn as_string_mut(&mut self) -> Result<&mut Text, Refusal> {
         match self {
-            Self::String(bytes) => Ok(bytes),
+            Self::String(text) => Ok(text),
         }
     }
 
     /// What it costs beside its slot in the table.
     pub(super) fn heap_bytes(&self) -> usize {
         match self {
-            Self::String(bytes) if bytes.is_empty() => 0,
-            Self::String(bytes) => block_bytes(bytes.len()) + SHARED_BYTES,
+            Self::String(text) => text.heap_bytes(),
         }
     }
 }
 
 /// What an allocator takes for so many bytes: the size classes that mimalloc and jemalloc have in common, on average.
 pub(super) const fn block_bytes(bytes: usize) -> usize {
-    if bytes <= SMALL_BYTES_MAX { bytes.next_multiple_of(BLOCK_BYTES) } else { bytes + bytes / 8 }
-}
-
-/// Makes room for `more` bytes at the end of a string. In place if nobody else reads it; a string that grows again and again
-/// gets an eighth in reserve, which [`block_bytes`] has counted.
-pub(super) fn grow(bytes: &mut Bytes, more: usize) -> BytesMut {
-    let length = bytes.len() + more;
-    let room = length + length / 8;
-    match std::mem::take(bytes).try_into_mut() {
-        Ok(own) if own.capacity() >= length => own,
-        Ok(own) => copy(&own, room),
-        Err(shared) => copy(&shared, room),
-    }
-}
-
-fn copy(bytes: &[u8], room: usize) -> BytesMut {
-    let mut copy = BytesMut::with_capacity(room);
-    copy.extend_from_slice(bytes);
-    copy
+    const STEP_BYTES: usize = 16;
+    const SMALL_BYTES_MAX: usize = 128;
+    if bytes <= SMALL_BYTES_MAX { bytes.next_multiple_of(STEP_BYTES) } else { bytes + bytes / 8 }
 }

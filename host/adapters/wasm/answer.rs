@@ -169,7 +169,7 @@ mod tests {
     fn is_bad<T: std::fmt::Debug>(answer: Result<T, PolicyError>, words: &str) {
         match answer {
             Err(PolicyError::Failed { fault: Fault::BadAnswer, message }) => {
-                assert!(message.contains(words), "{message}")
+                assert!(message.contains(words), "{message}");
             }
             other => panic!("{other:?}"),
         }

@@ -33,11 +33,16 @@ impl host_errors::Host for HostState {}
 
 impl log::Host for HostState {
     fn log(&mut self, level: log::Level, message: String) {
+        let may_log = self.may_log();
+        // What comes after the bounds is not even looked at, but for the last words before a trap.
+        if !may_log && level != log::Level::Error {
+            return;
+        }
         let line = one_line(message, limits::LOG_LINE_BYTES_MAX);
         if level == log::Level::Error {
             self.keep_last_words(&line);
         }
-        if !self.may_log() {
+        if !may_log {
             return;
         }
         let domain = &*self.context.domain;

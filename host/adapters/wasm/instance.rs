@@ -9,10 +9,10 @@ use wasmtime::Store;
 use wasmtime::component::InstancePre;
 
 use super::bindings::{Rules, RulesHostPre, types as wit};
-use super::fault;
 use super::imports::one_line;
 use super::manifest::PolicyLimits;
 use super::state::{Context, HostState};
+use super::{deadline, fault};
 use crate::limits;
 use crate::ports::metrics::Hook;
 use crate::ports::policy::PolicyError;
@@ -63,7 +63,8 @@ impl Program {
         let mut store = Store::new(self.pre.engine(), HostState::new(Arc::clone(&self.context), memory_bytes_max));
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(limits::HOSTCALL_BYTES_MAX);
-        store.set_epoch_deadline(ticks(limits::DESCRIBE_MS_MAX));
+        store.epoch_deadline_callback(|mut store| Ok(store.data_mut().deadline.expired(deadline::thread_ns())));
+        begin_call(&mut store, limits::DESCRIBE_MS_MAX);
         let made = self.pre.instantiate(&mut store);
         let host =
             made.map_err(|error| fault::of_instance(&error, store.data_mut(), self.bounds, limits::DESCRIBE_MS_MAX))?;
@@ -131,14 +132,13 @@ impl Instance {
         hook: impl FnOnce(&Rules, &mut Store<HostState>) -> wasmtime::Result<T>,
     ) -> Result<T, PolicyError> {
         self.calls_left = self.calls_left.saturating_sub(1);
-        self.store.data_mut().begin_call();
-        self.store.set_epoch_deadline(ticks(deadline_ms));
+        begin_call(&mut self.store, deadline_ms);
         let answer = hook(&self.rules, &mut self.store);
         answer.map_err(|error| fault::of_call(&error, self.store.data_mut(), self.bounds, deadline_ms))
     }
 }
 
-/// The deadline counts from a tick that may be due at once, so one more makes it whole.
-const fn ticks(ms: u64) -> u64 {
-    ms / limits::TICK_MS + 1
+fn begin_call(store: &mut Store<HostState>, deadline_ms: u64) {
+    let ticks = store.data_mut().begin_call(deadline_ms);
+    store.set_epoch_deadline(ticks);
 }

@@ -272,8 +272,8 @@ impl Life {
         if let Some(live) = live {
             self.go_live(live);
         }
-        self.keep(name, save.as_ref());
         self.publish(name);
+        self.keep(name, save.as_ref());
         if again {
             self.work.disturbed_ns.get_or_insert(now_ns);
         }
@@ -316,8 +316,8 @@ impl Life {
         let live = domain.roll_back(self.clock.wall_ms()).ok_or_else(|| RegistryError::NoPrevious(name.to_owned()))?;
         let (name, status) = (Arc::clone(&domain.name), domain.status());
         self.go_live(live);
-        self.keep(&name, None);
         self.publish(&name);
+        self.keep(&name, None);
         Ok(status)
     }
 

@@ -10,8 +10,9 @@ mod board;
 mod compile;
 mod contract;
 mod convert;
+mod deadline;
 mod domain;
-pub mod engine;
+mod engine;
 mod exported;
 mod fault;
 mod folder;
@@ -31,5 +32,6 @@ mod state;
 mod stubs;
 mod watch;
 
+pub use engine::prepare_thread;
 pub use load::Overrides;
 pub use registry::{RegistryConfig, WasmRegistry};

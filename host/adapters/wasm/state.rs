@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::deadline::Deadline;
 use super::limiter::Limiter;
 use crate::limits;
 use crate::ports::clock::Clock;
@@ -36,6 +37,8 @@ pub(super) struct HostState {
     pub(super) context: Arc<Context>,
     /// What the instance holds.
     pub(super) limiter: Limiter,
+    /// When the call that runs is to end.
+    pub(super) deadline: Deadline,
     /// Lines that were logged in the call that runs.
     log_lines: u32,
     /// The last line of level `error` in the call that runs: what a panic says before it traps.
@@ -45,14 +48,21 @@ pub(super) struct HostState {
 impl HostState {
     /// For a new instance with so much memory.
     pub(super) fn new(context: Arc<Context>, memory_bytes_max: usize) -> Self {
-        Self { context, limiter: Limiter::new(memory_bytes_max), log_lines: 0, last_words: None }
+        Self {
+            context,
+            limiter: Limiter::new(memory_bytes_max),
+            deadline: Deadline::default(),
+            log_lines: 0,
+            last_words: None,
+        }
     }
 
-    /// Before each call.
-    pub(super) fn begin_call(&mut self) {
+    /// Before each call, which may take so long. Answers after how many ticks its deadline is to be looked at.
+    pub(super) fn begin_call(&mut self, deadline_ms: u64) -> u64 {
         self.limiter.forgive();
         self.log_lines = 0;
         self.last_words = None;
+        self.deadline.begin(deadline_ms)
     }
 
     /// What it said as its last error in the call that just ended.

@@ -90,3 +90,35 @@ impl breaker::HostPermit for HostState {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::adapters::wasm::state::Context;
+    use crate::ports::clock::VirtualClock;
+
+    #[test]
+    fn the_rules_reach_nothing_that_waits() {
+        let context = Context {
+            domain: Arc::from("profile"),
+            settings: Vec::new(),
+            clock: Arc::new(VirtualClock::new(0, 0)),
+            metrics: Arc::default(),
+            log: Arc::default(),
+        };
+        let mut state = HostState::new(Arc::new(context), 0);
+        let answers = [
+            redis::Host::get(&mut state, "k".into()).map(drop),
+            redis::Host::scan(&mut state, String::new(), 0, 1).map(drop),
+            lock::Host::acquire(&mut state, "l".into(), 1, 1).map(drop),
+            breaker::Host::current(&mut state, "store".into()).map(drop),
+        ];
+        for (answer, function) in
+            answers.into_iter().zip(["redis.get", "redis.scan", "lock.acquire", "breaker.current"])
+        {
+            assert!(matches!(answer, Err(HostError::NotAllowed(text)) if text.contains(function)));
+        }
+    }
+}

@@ -24,13 +24,12 @@ pub async fn serve_connection<S>(stream: S, app: App, shutdown: impl Future<Outp
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let phase = Arc::new(Phase::default());
+    let phase = Arc::new(Phase::new());
     let io = TokioIo::new(Patient::new(stream, Arc::clone(&phase)));
     let mut connection = http1::Builder::new()
         .header_read_timeout(None)
         .max_header_size(HTTP_HEADER_BYTES_MAX)
         .max_buf_size(HTTP_BUFFER_BYTES_MAX)
-        .pipeline_flush(true)
         .serve_connection(io, HttpService::new(app, phase));
     let mut shutdown = pin!(shutdown);
     let mut ending = false;

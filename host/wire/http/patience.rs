@@ -19,17 +19,34 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::limits::{HTTP_HEADER_MS_MAX, HTTP_IDLE_MS_MAX, HTTP_STALL_MS_MAX};
 
-/// Where a connection stands, as its service tells its stream.
-#[derive(Debug, Default)]
+/// Where a connection stands, as its service tells its stream. All is one task's: the atomics only make it `Send`.
+#[derive(Debug)]
 pub(super) struct Phase {
-    requests: AtomicU64,
+    start: Instant,
+    /// When the last thing happened that begins the idle time anew, in milliseconds from `start`.
+    active_ms: AtomicU64,
     serving: AtomicBool,
+    /// Whether bytes have come that no request has claimed: the beginning of a header section.
+    head_begun: AtomicBool,
 }
 
 impl Phase {
+    /// The connection begins now.
+    #[must_use]
+    pub(super) fn new() -> Self {
+        let start = Instant::now();
+        Self {
+            start,
+            active_ms: AtomicU64::new(0),
+            serving: AtomicBool::new(false),
+            head_begun: AtomicBool::new(false),
+        }
+    }
+
     /// A whole header section has come.
     pub(super) fn request(&self) {
-        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.head_begun.store(false, Ordering::Relaxed);
+        self.active(Instant::now());
     }
 
     /// A request is being served until the guard is dropped.
@@ -37,6 +54,15 @@ impl Phase {
     pub(super) fn serve(self: &Arc<Self>) -> Serving {
         self.serving.store(true, Ordering::Relaxed);
         Serving(Arc::clone(self))
+    }
+
+    fn active(&self, now: Instant) {
+        let passed_ms = now.duration_since(self.start).as_millis();
+        self.active_ms.store(u64::try_from(passed_ms).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    fn idle_since(&self) -> Instant {
+        self.start + Duration::from_millis(self.active_ms.load(Ordering::Relaxed))
     }
 }
 
@@ -46,19 +72,19 @@ pub(super) struct Serving(Arc<Phase>);
 
 impl Drop for Serving {
     fn drop(&mut self) {
+        // What came meanwhile was its body.
+        self.0.head_begun.store(false, Ordering::Relaxed);
         self.0.serving.store(false, Ordering::Relaxed);
+        self.0.active(Instant::now());
     }
 }
 
-/// A stream with bounds. All is one task's: the atomics of [`Phase`] only make it `Send`.
+/// A stream with bounds.
 pub(super) struct Patient<S> {
     stream: S,
     phase: Arc<Phase>,
-    requests_seen: u64,
-    /// Whether bytes have come since the last header section.
-    head_begun: bool,
-    /// Since when one waits for the client to send.
-    reading_since: Option<Instant>,
+    /// Since when one waits for the rest of a header section.
+    head_since: Option<Instant>,
     /// Since when one waits for the client to take what is sent.
     writing_since: Option<Instant>,
     timer: Pin<Box<Sleep>>,
@@ -67,8 +93,8 @@ pub(super) struct Patient<S> {
 impl<S> Patient<S> {
     /// Bounds for this stream.
     pub(super) fn new(stream: S, phase: Arc<Phase>) -> Self {
-        let timer = Box::pin(sleep_until(Instant::now() + Duration::from_millis(HTTP_IDLE_MS_MAX)));
-        Self { stream, phase, requests_seen: 0, head_begun: false, reading_since: None, writing_since: None, timer }
+        let timer = Box::pin(sleep_until(phase.start + Duration::from_millis(HTTP_IDLE_MS_MAX)));
+        Self { stream, phase, head_since: None, writing_since: None, timer }
     }
 
     /// The stream, without bounds.
@@ -77,24 +103,18 @@ impl<S> Patient<S> {
     }
 
     fn read_pending(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
-        let requests = self.phase.requests.load(Ordering::Relaxed);
-        let serving = self.phase.serving.load(Ordering::Relaxed);
-        if serving || requests != self.requests_seen {
-            self.requests_seen = requests;
-            self.head_begun = false;
-            self.reading_since = None;
-        }
-        if serving {
-            return Poll::Pending;
-        }
+        const IDLE: Duration = Duration::from_millis(HTTP_IDLE_MS_MAX);
         let now = Instant::now();
-        let since = *self.reading_since.get_or_insert(now);
-        let (ms, what) = if self.head_begun {
-            (HTTP_HEADER_MS_MAX, "the header section is not complete in time")
-        } else {
-            (HTTP_IDLE_MS_MAX, "idle for too long")
-        };
-        self.wait_until(since + Duration::from_millis(ms), now, what, cx)
+        let serving = self.phase.serving.load(Ordering::Relaxed);
+        if !serving && self.phase.head_begun.load(Ordering::Relaxed) {
+            let since = *self.head_since.get_or_insert(now);
+            let deadline = since + Duration::from_millis(HTTP_HEADER_MS_MAX);
+            return self.wait_until(deadline, now, "the header section did not come in time", cx);
+        }
+        self.head_since = None;
+        // While a request is served nobody asks for this read again when it ends: the timer must go on running.
+        let since = if serving { now } else { self.phase.idle_since() };
+        self.wait_until(since + IDLE, now, "idle for too long", cx)
     }
 
     fn write_pending(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
@@ -103,11 +123,9 @@ impl<S> Patient<S> {
         self.wait_until(since + Duration::from_millis(HTTP_STALL_MS_MAX), now, "the client takes no answer", cx)
     }
 
-    /// The client did something: what it is waited for begins anew.
     fn written(&mut self) {
-        self.writing_since = None;
-        if !self.head_begun {
-            self.reading_since = None;
+        if self.writing_since.take().is_some() {
+            self.phase.active(Instant::now());
         }
     }
 
@@ -121,7 +139,7 @@ impl<S> Patient<S> {
         if now >= deadline {
             return Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, what));
         }
-        // Set later than due: move it. Set earlier (for a wait that is over, or for the other direction): it fires, and then.
+        // Set later than due: move it. Set earlier, for a wait that is over or for the other direction: it fires, and is moved then.
         if deadline < self.timer.deadline() {
             self.timer.as_mut().reset(deadline);
         }
@@ -138,10 +156,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
         match Pin::new(&mut this.stream).poll_read(cx, buf) {
             Poll::Pending => Poll::Ready(Err(ready!(this.read_pending(cx)))),
             done => {
-                if !this.head_begun {
-                    this.head_begun = true;
-                    this.reading_since = None;
-                }
+                this.phase.head_begun.store(true, Ordering::Relaxed);
                 done
             }
         }

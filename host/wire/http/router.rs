@@ -11,16 +11,23 @@ use super::errors::{Problem, ProblemKind};
 use super::routes::{Action, ROUTES, Route, Verb};
 use super::{entry, operator};
 
-/// A router of these routes, each with what `handler` gives for it.
+/// A router of these routes, each with what `handler` gives for it. `HEAD` comes with `GET`.
 pub(super) fn build<S: Clone + Send + Sync + 'static>(
     routes: &[Route],
     handler: impl Fn(Action, MethodFilter) -> MethodRouter<S>,
 ) -> Router<S> {
-    routes
-        .iter()
-        .fold(Router::new(), |router, route| router.route(route.path, handler(route.action, filter(route.verb))))
-        .fallback(unknown_path)
-        .method_not_allowed_fallback(method_not_allowed)
+    let mut router = Router::new();
+    for route in routes {
+        let method = match route.verb {
+            Verb::Get => MethodFilter::GET,
+            Verb::Head => continue,
+            Verb::Put => MethodFilter::PUT,
+            Verb::Post => MethodFilter::POST,
+            Verb::Delete => MethodFilter::DELETE,
+        };
+        router = router.route(route.path, handler(route.action, method));
+    }
+    router.fallback(unknown_path).method_not_allowed_fallback(method_not_allowed)
 }
 
 /// The handler of a route.
@@ -68,14 +75,4 @@ async fn unknown_path(uri: Uri) -> Problem {
 
 async fn method_not_allowed(method: Method) -> Problem {
     Problem::new(ProblemKind::MethodNotAllowed, format!("the path does not know {method}; Allow names what it knows"))
-}
-
-const fn filter(verb: Verb) -> MethodFilter {
-    match verb {
-        Verb::Get => MethodFilter::GET,
-        Verb::Head => MethodFilter::HEAD,
-        Verb::Put => MethodFilter::PUT,
-        Verb::Post => MethodFilter::POST,
-        Verb::Delete => MethodFilter::DELETE,
-    }
 }

@@ -1,12 +1,13 @@
 //! Parts of strings: `APPEND`, `GETRANGE`, `SETRANGE`, `STRLEN`.
 
+use bytes::Bytes;
+
 use super::Outcome;
 use super::args::{Arguments, integer};
-use super::string::read;
 use crate::adapters::memory::keyspace::View;
 use crate::adapters::memory::refusal::Refusal;
 use crate::adapters::memory::shard::NEVER;
-use crate::adapters::memory::value::{Value, grow};
+use crate::adapters::memory::value::Value;
 use crate::limits::VALUE_BYTES_MAX;
 use crate::ports::store::Reply;
 
@@ -20,18 +21,21 @@ fn allowed(parts: [usize; 2]) -> Result<usize, Refusal> {
     total.ok_or(Refusal::TOO_LONG)
 }
 
+/// The length of the string under a key, if there is one.
+fn length_of(view: &mut View<'_>, key: &[u8]) -> Result<Option<usize>, Refusal> {
+    view.get(key).map(|entry| Ok(entry.value.as_string()?.len())).transpose()
+}
+
 pub(super) fn strlen(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
-    Ok(length(read(view, arguments.at(1))?.map_or(0, |bytes| bytes.len())))
+    Ok(length(length_of(view, arguments.at(1))?.unwrap_or(0)))
 }
 
 pub(super) fn append(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
     let (key, tail) = (arguments.at(1), arguments.at(2));
     let appended = view.change(key, |entry| {
-        let bytes = entry.value.as_string_mut()?;
-        let total = allowed([bytes.len(), tail.len()])?;
-        let mut grown = grow(bytes, tail.len());
-        grown.extend_from_slice(tail);
-        *bytes = grown.freeze();
+        let text = entry.value.as_string_mut()?;
+        let total = allowed([text.len(), tail.len()])?;
+        text.edit(tail.len(), |bytes| bytes.extend_from_slice(tail));
         Ok(total)
     });
     if let Some(total) = appended {
@@ -44,22 +48,22 @@ pub(super) fn append(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
 pub(super) fn setrange(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
     let (key, patch) = (arguments.at(1), arguments.at(3));
     let offset = usize::try_from(integer(arguments.at(2))?).map_err(|_| Refusal::OFFSET)?;
-    let before = read(view, key)?.map(|bytes| bytes.len());
+    let before = length_of(view, key)?;
     if patch.is_empty() {
         return Ok(length(before.unwrap_or(0)));
     }
-    let total = allowed([offset, patch.len()])?.max(before.unwrap_or(0));
+    let end = allowed([offset, patch.len()])?;
+    let total = end.max(before.unwrap_or(0));
     let more = total - before.unwrap_or(0);
     view.room(more)?;
     if before.is_none() {
         view.put(key, Value::string(b""), NEVER);
     }
     let patched = view.change(key, |entry| {
-        let bytes = entry.value.as_string_mut()?;
-        let mut grown = grow(bytes, more);
-        grown.resize(total, 0);
-        grown[offset..offset + patch.len()].copy_from_slice(patch);
-        *bytes = grown.freeze();
+        entry.value.as_string_mut()?.edit(more, |bytes| {
+            bytes.resize(total, 0);
+            bytes[offset..end].copy_from_slice(patch);
+        });
         Ok(total)
     });
     patched.unwrap_or(Ok(0)).map(length)
@@ -67,9 +71,9 @@ pub(super) fn setrange(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome
 
 pub(super) fn getrange(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
     let (start, end) = (integer(arguments.at(2))?, integer(arguments.at(3))?);
-    let bytes = read(view, arguments.at(1))?.unwrap_or_default();
-    let range = range(start, end, bytes.len());
-    Ok(Reply::Bulk(bytes.slice(range)))
+    let Some(entry) = view.get(arguments.at(1)) else { return Ok(Reply::Bulk(Bytes::new())) };
+    let text = entry.value.as_string()?;
+    Ok(Reply::Bulk(text.read_range(range(start, end, text.len()))))
 }
 
 /// What a range with Redis' negative indices means in a string of this length.

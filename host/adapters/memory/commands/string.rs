@@ -13,7 +13,7 @@ use crate::ports::store::Reply;
 
 /// The string under a key, if there is one.
 pub(super) fn read(view: &mut View<'_>, key: &[u8]) -> Result<Option<Bytes>, Refusal> {
-    view.get(key).map(|entry| entry.value.as_string().cloned()).transpose()
+    view.get(key).map(|entry| Ok(entry.value.as_string()?.read())).transpose()
 }
 
 fn bulk(bytes: Option<Bytes>) -> Reply {

@@ -10,7 +10,7 @@ mod handshake;
 mod info;
 mod introspect;
 mod keys;
-mod larder;
+mod own;
 mod set;
 mod spec;
 mod strings;

@@ -3,7 +3,7 @@
 //! Finding costs one hash over the name and nearly always one comparison; the places are computed when the host is compiled.
 
 use super::spec::{ALL_KEYS, Group, NO_KEYS, ONE_KEY, PAIRS, Spec};
-use super::{client, config, counters, expiry, handshake, help, info, introspect, keys, larder, set, strings};
+use super::{client, config, counters, expiry, handshake, help, info, introspect, keys, own, set, strings};
 
 const OWN: &str = "0.1.0";
 
@@ -58,12 +58,12 @@ pub const COMMANDS: &[Spec] = &[
     Spec::write("incr", 2, ONE_KEY, counters::incr).fast().doc(Group::String, "1.0.0", "Adds 1 to a number."),
     Spec::write("incrby", 3, ONE_KEY, counters::incr_by).fast().doc(Group::String, "1.0.0", "Adds to a number."),
     Spec::session("info", -1, info::info).doc(Group::Server, "1.0.0", "How the server is doing."),
-    Spec::read("larder.explain", 2, ONE_KEY, larder::explain).doc(
+    Spec::read("larder.explain", 2, ONE_KEY, own::explain).doc(
         Group::Larder,
         OWN,
         "Why a key is answered as it is.",
     ),
-    Spec::session("larder.help", 1, larder::help).doc(Group::Larder, OWN, "Larder's own commands."),
+    Spec::session("larder.help", 1, own::help).doc(Group::Larder, OWN, "Larder's own commands."),
     Spec::container("larder.policy", POLICY).admin().doc(Group::Larder, OWN, "The policies."),
     Spec::read("mget", -2, ALL_KEYS, strings::get_many).fast().doc(Group::String, "1.0.0", "The values of keys."),
     Spec::write("mset", -3, PAIRS, set::set_many).doc(Group::String, "1.0.1", "Writes many values."),
@@ -187,17 +187,17 @@ const CONFIG: &[Spec] = &[
 
 const POLICY: &[Spec] = &[
     Spec::session("larder.policy|help", 2, help).doc(Group::Larder, OWN, "This list."),
-    Spec::session("larder.policy|list", 2, larder::list).admin().doc(
+    Spec::session("larder.policy|list", 2, own::list).admin().doc(
         Group::Larder,
         OWN,
         "All policies and where they stand.",
     ),
-    Spec::write("larder.policy|remove", 3, NO_KEYS, larder::remove).admin().doc(
+    Spec::write("larder.policy|remove", 3, NO_KEYS, own::remove).admin().doc(
         Group::Larder,
         OWN,
         "(domain) Takes a policy out of service whose file is gone.",
     ),
-    Spec::write("larder.policy|rollback", 3, NO_KEYS, larder::rollback).admin().doc(
+    Spec::write("larder.policy|rollback", 3, NO_KEYS, own::rollback).admin().doc(
         Group::Larder,
         OWN,
         "(domain) Puts the policy before back into service.",

@@ -1,3 +1,5 @@
+//! What the parser takes and what it refuses, in any pieces.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,0 +1,149 @@
+//! What a decision of a policy costs beside the same rule as a native Rust function, as a Markdown table: the section
+//! `decision` of `cargo xtask bench`.
+//!
+//! The policy is the built `policies/profile.wasm`, called through the port as the engine calls it. Native and component take
+//! turns in every round; what counts is the median of the rounds. Deliberately absent: the engine, L1 and the wire around it.
+
+use std::fs;
+use std::hint::black_box;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use larder::adapters::clock::SystemClock;
+use larder::adapters::wasm::{Overrides, RegistryConfig, WasmRegistry, prepare_thread};
+use larder::ports::clock::Clock;
+use larder::ports::metrics::Metrics;
+use larder::ports::policy::{
+    Admission, Candidate, Cause, Lifetime, Miss, Operation, Plan, Policy, PolicyError, Refusal, Request, Shape,
+};
+use larder::ports::table::Policies;
+
+const ROUNDS: usize = 41;
+const CALLS: usize = 5_000;
+const BATCH: usize = 100;
+
+/// The rules of `policies/profile`, with its defaults, in Rust.
+struct Native;
+
+impl Policy for Native {
+    fn plan(&self, request: &Request<'_>) -> Result<Plan, PolicyError> {
+        user_of(request.key)?;
+        Ok(Plan { suffix: None, miss: Miss::Load, collapse_wait_ms: 1_000 })
+    }
+
+    fn plan_batch(&self, requests: &[Request<'_>]) -> Result<Vec<Result<Plan, PolicyError>>, PolicyError> {
+        Ok(requests.iter().map(|request| self.plan(request)).collect())
+    }
+
+    fn admit(&self, request: &Request<'_>, candidate: &Candidate<'_>) -> Result<Admission, PolicyError> {
+        user_of(request.key)?;
+        let fresh_ms = candidate.asked_ttl_ms.unwrap_or(u64::MAX).min(86_400_000);
+        let lifetime = Lifetime {
+            stale_while_revalidate_ms: 300_000,
+            stale_if_error_ms: 300_000,
+            ..Lifetime::fresh(Some(fresh_ms))
+        };
+        Ok(Admission::Store(lifetime))
+    }
+}
+
+fn user_of(key: &str) -> Result<&str, PolicyError> {
+    let mut parts = key.split(':');
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some("user"), Some(user), None) if !user.is_empty() => Ok(user),
+        _ => Err(PolicyError::Refused(Refusal::InvalidKey(format!("`{key}` is not the key of a profile")))),
+    }
+}
+
+fn main() -> Result<()> {
+    let scratch = tempfile::tempdir()?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let (policies, metrics) = (Arc::new(Policies::default()), Arc::new(Metrics::default()));
+    let registry = start(scratch.path(), &policies, &metrics, &clock)?;
+    let live = policies.table().get("profile").cloned().context("profile.wasm did not go live")?;
+    prepare_thread();
+
+    let keys: Vec<String> = (0..BATCH).map(|n| format!("user:{n}")).collect();
+    println!("| decision | native, ns | component, ns | more, ns |\n|---|---|---|---|");
+    let contenders: [&dyn Policy; 2] = [&Native, &*live.policy];
+    row("plan", &compare(&*clock, contenders, CALLS, &|policy, n| plan(policy, &keys[n % BATCH])), 1);
+    row("admit", &compare(&*clock, contenders, CALLS, &|policy, n| admit(policy, &keys[n % BATCH])), 1);
+    let requests: Vec<_> = keys.iter().map(|key| request(key)).collect();
+    let batches = compare(&*clock, contenders, CALLS / BATCH, &|policy, _| {
+        black_box(policy.plan_batch(black_box(&requests))).is_ok_and(|plans| plans.len() == BATCH)
+    });
+    row("plan-batch of 100, per key", &batches, BATCH);
+    drop(registry);
+    Ok(())
+}
+
+/// A registry over a folder of its own, so that nothing in the house's folder is touched.
+fn start(
+    scratch: &Path,
+    policies: &Arc<Policies>,
+    metrics: &Arc<Metrics>,
+    clock: &Arc<dyn Clock>,
+) -> Result<Arc<WasmRegistry>> {
+    let policies_dir = scratch.join("policies");
+    fs::create_dir(&policies_dir)?;
+    for file in ["profile.wasm", "profile.toml"] {
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies").join(file);
+        fs::copy(&from, policies_dir.join(file))
+            .with_context(|| format!("copying {}; build it with `cargo xtask policies`", from.display()))?;
+    }
+    let config = RegistryConfig { policies_dir, state_dir: scratch.join("state"), overrides: Overrides::new() };
+    WasmRegistry::start(config, policies.clone(), metrics.clone(), clock.clone())
+}
+
+fn request(key: &str) -> Request<'_> {
+    Request { key, operation: Operation::Write, shape: Shape::Value }
+}
+
+fn plan(policy: &dyn Policy, key: &str) -> bool {
+    black_box(policy.plan(black_box(&request(key)))).is_ok()
+}
+
+fn admit(policy: &dyn Policy, key: &str) -> bool {
+    let candidate = Candidate {
+        cause: Cause::Write,
+        size_bytes: 100,
+        asked_ttl_ms: None,
+        origin_status: None,
+        origin_headers: &[],
+        load_ms: 0,
+        bytes: &[b'v'; 100],
+    };
+    black_box(policy.admit(black_box(&request(key)), black_box(&candidate))).is_ok()
+}
+
+/// Nanoseconds of one call, the median over the rounds, of each contender.
+fn compare(
+    clock: &dyn Clock,
+    contenders: [&dyn Policy; 2],
+    calls: usize,
+    call: &dyn Fn(&dyn Policy, usize) -> bool,
+) -> [f64; 2] {
+    let mut rounds = [Vec::new(), Vec::new()];
+    for round in 0..=ROUNDS {
+        for (policy, times) in contenders.iter().zip(&mut rounds) {
+            let from = clock.monotonic_ns();
+            for n in 0..calls {
+                assert!(call(*policy, n), "every key of the measurement is one of a profile");
+            }
+            // The first round is for the caches.
+            if round > 0 {
+                times.push((clock.monotonic_ns() - from) as f64 / calls as f64);
+            }
+        }
+    }
+    rounds.map(|mut times| {
+        times.sort_by(f64::total_cmp);
+        times[ROUNDS / 2]
+    })
+}
+
+fn row(name: &str, [native, component]: &[f64; 2], keys: usize) {
+    let per_key = |ns: f64| ns / keys as f64;
+    println!("| {name} | {:.0} | {:.0} | {:.0} |", per_key(*native), per_key(*component), per_key(component - native));
+}
