@@ -175,6 +175,10 @@ fn imports_go_one_way() {
     check("host/adapters/redis/mod.rs", "use crate::engine::Engine;", breach);
     check("host/config/mod.rs", "use crate::adapters::redis::Options;", breach);
     check("host/cellar/mod.rs", "use std::sync::Arc;", breach);
+    check("host/cli/serve.rs", "use larder::adapters::redis::RedisStore;\nuse super::ServeArgs;", &[]);
+    check("host/cli/ask.rs", "use super::HostArgs;\nuse larder::toolchain::build;", &[]);
+    check("host/cli/ask.rs", "use larder::adapters::redis::RedisStore;", breach);
+    check("host/wire/resp/table.rs", "use super::larder;\nfn f() { larder::explain() }", &[]);
     check("host/main.rs", "use larder::adapters::redis;\nuse larder::wire;", &[]);
     check("tests/read.rs", "use larder::adapters::memory;", &[]);
 }

@@ -100,12 +100,18 @@ pub(crate) fn bench(args: &[String]) -> Result<()> {
     }
     let bench = prepare(quick)?;
     println!("{}", machine::describe(&bench.larder));
+    let mut failed = Vec::new();
     for (name, section) in SECTIONS {
         if only.is_empty() || only.iter().any(|wanted| wanted == name) {
             eprintln!("bench: {name} …");
-            println!("\n{}", section(&bench).with_context(|| format!("the section `{name}`"))?);
+            let table = section(&bench).unwrap_or_else(|error| {
+                failed.push(*name);
+                format!("{name}: failed: {error:#}")
+            });
+            println!("\n{table}");
         }
     }
+    ensure!(failed.is_empty(), "these sections failed: {}", failed.join(", "));
     Ok(())
 }
 
