@@ -91,7 +91,7 @@ impl Compiler {
     fn load_unkept(&self, code: &[u8]) -> Result<Component, Refused> {
         #[expect(unsafe_code, reason = "the compiler made these bytes in this process just now")]
         let loaded = unsafe { Component::deserialize(&self.engine, code) };
-        loaded.map_err(|error| Refused::new(Reason::Host, format!("the compiled policy does not load: {error:#}")))
+        loaded.map_err(|error| Refused::new(Reason::Invalid, format!("does not fit into this host: {error:#}")))
     }
 
     /// The digest is written last: without it the code counts as absent.

@@ -182,12 +182,12 @@ impl Life {
             domain.read_again = true;
             return;
         }
-        if domain.files.is_none() {
-            return;
-        }
         if !domain.ever_served() {
             self.domains.remove(name);
             self.board.withdraw(name);
+            return;
+        }
+        if domain.files.is_none() {
             return;
         }
         domain.orphan(now_ms);
