@@ -96,6 +96,10 @@ pub const HOOK_MS_MAX: u64 = 1_000;
 pub const DESCRIBE_MS_MAX: u64 = 1_000;
 /// Step of the ticker that ends overruns, in milliseconds.
 pub const TICK_MS: u64 = 1;
+/// Steps without a policy call after which the ticker rests.
+pub const TICKER_IDLE_TICKS: u32 = 50;
+/// How long the ticker rests at most before it looks whether its engine is still there, in milliseconds.
+pub const TICKER_REST_MS_MAX: u64 = 1_000;
 /// Linear memory of one instance, summed over its memories, in bytes, by default.
 pub const INSTANCE_MEMORY_BYTES_DEFAULT: u64 = 16 * 1024 * 1024;
 /// The most that a `NAME.toml` may allow.

@@ -1,18 +1,16 @@
-//! The wasmtime engine that serves, its allocator, and the ticker that ends overruns.
+//! The wasmtime engine that serves, and its allocator.
 //!
 //! Invariants: there is one serving engine in the process; every store that it makes sets its deadline before it is
 //! instantiated and before each call, since an old deadline would trap at once. Deliberately absent: asynchronous calls (one
 //! asynchronous import bars the fast ones) and fuel (2–3 times slower than epochs).
 
 use std::num::NonZeroUsize;
-use std::thread;
-use std::time::Duration;
 
-use anyhow::Context as _;
 use wasmtime::{
-    Config, Enabled, Engine, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails,
+    Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails,
 };
 
+use super::ticker;
 use crate::limits;
 
 /// Frames of a guest's stack that a fault names.
@@ -27,7 +25,7 @@ const BACKTRACE_FRAMES: NonZeroUsize = NonZeroUsize::new(4).expect("4 is not zer
 /// The platform cannot run WebAssembly, or no thread can be started.
 pub(super) fn serving() -> anyhow::Result<Engine> {
     let engine = [1, limits::POOL_SHRINK].into_iter().find_map(pooled).map_or_else(on_demand, Ok)?;
-    start_ticker(engine.weak())?;
+    ticker::start(engine.weak())?;
     Ok(engine)
 }
 
@@ -109,17 +107,4 @@ fn on_demand() -> anyhow::Result<Engine> {
     let mut config = base();
     config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
     Engine::new(&config).map_err(|error| anyhow::anyhow!("{error:#}"))
-}
-
-/// A thread of the operating system: a guest that spins can hold up the very timers of an asynchronous runtime.
-fn start_ticker(engine: EngineWeak) -> anyhow::Result<()> {
-    let tick = move || {
-        while let Some(engine) = engine.upgrade() {
-            engine.increment_epoch();
-            drop(engine);
-            thread::sleep(Duration::from_millis(limits::TICK_MS));
-        }
-    };
-    thread::Builder::new().name("larder-ticker".to_owned()).spawn(tick).context("starting the policy ticker")?;
-    Ok(())
 }

@@ -12,6 +12,7 @@ use super::bindings::{Rules, RulesHostPre, types as wit};
 use super::imports::one_line;
 use super::manifest::PolicyLimits;
 use super::state::{Context, HostState};
+use super::ticker::Running;
 use super::{deadline, fault};
 use crate::limits;
 use crate::ports::metrics::Hook;
@@ -64,8 +65,9 @@ impl Program {
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(limits::HOSTCALL_BYTES_MAX);
         store.epoch_deadline_callback(|mut store| Ok(store.data_mut().deadline.expired(deadline::thread_ns())));
-        begin_call(&mut store, limits::DESCRIBE_MS_MAX);
+        let running = begin_call(&mut store, limits::DESCRIBE_MS_MAX);
         let made = self.pre.instantiate(&mut store);
+        drop(running);
         let host =
             made.map_err(|error| fault::of_instance(&error, store.data_mut(), self.bounds, limits::DESCRIBE_MS_MAX))?;
         self.context.metrics.instances_created.increment();
@@ -132,13 +134,17 @@ impl Instance {
         hook: impl FnOnce(&Rules, &mut Store<HostState>) -> wasmtime::Result<T>,
     ) -> Result<T, PolicyError> {
         self.calls_left = self.calls_left.saturating_sub(1);
-        begin_call(&mut self.store, deadline_ms);
+        let running = begin_call(&mut self.store, deadline_ms);
         let answer = hook(&self.rules, &mut self.store);
+        drop(running);
         answer.map_err(|error| fault::of_call(&error, self.store.data_mut(), self.bounds, deadline_ms))
     }
 }
 
-fn begin_call(store: &mut Store<HostState>, deadline_ms: u64) {
+/// Sets the deadline of what the store does next; epochs are counted while the answer lives.
+fn begin_call(store: &mut Store<HostState>, deadline_ms: u64) -> Running {
+    let running = Running::begin();
     let ticks = store.data_mut().begin_call(deadline_ms);
     store.set_epoch_deadline(ticks);
+    running
 }

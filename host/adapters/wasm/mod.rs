@@ -30,6 +30,7 @@ mod registry;
 mod source;
 mod state;
 mod stubs;
+mod ticker;
 mod watch;
 
 pub use engine::prepare_thread;
