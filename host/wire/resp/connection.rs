@@ -97,7 +97,8 @@ impl Connection {
     }
 
     /// Says that no more will come, and lets what the client still sends run dry: a close with unread bytes is a reset, and a
-    /// reset may take the last answers with it.
+    /// reset may take the last answers with it. Where the host is closing only what has arrived is read, else every idle
+    /// client would hold it up.
     async fn linger(&mut self) -> io::Result<()> {
         self.stream.shutdown().await?;
         let mut dropped = [0; 1024];
@@ -105,7 +106,8 @@ impl Connection {
             while self.stream.read(&mut dropped).await? > 0 {}
             Ok(())
         };
-        tokio::time::timeout(Duration::from_millis(RESP_LINGER_MS_MAX), rest).await.unwrap_or(Ok(()))
+        let patience_ms = if self.phase == Phase::Ending { RESP_LINGER_MS_MAX } else { 0 };
+        tokio::time::timeout(Duration::from_millis(patience_ms), rest).await.unwrap_or(Ok(()))
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Event>> {
