@@ -184,6 +184,8 @@ pub const METRICS_STEP_MS: u64 = 5_000;
 pub const TRUST_MS_DEFAULT: u64 = 1_000;
 /// Bytes of L1 by default.
 pub const L1_BYTES_DEFAULT: u64 = 256 * 1024 * 1024;
+/// Values up to this size are copied into L1, in bytes; longer ones share the memory of their envelope.
+pub const L1_COPY_BYTES_MAX: usize = 512;
 /// The longest step of a sliding renewal, in milliseconds: a read renews a key at most once in it.
 pub const SLIDING_STEP_MS_MAX: u64 = 1_000;
 

@@ -10,7 +10,7 @@ use super::key::KeyRules;
 use super::l1::L1;
 use super::pool::TermsPool;
 use crate::error::{Error, ErrorKind, Result};
-use crate::limits::{SLIDING_STEP_MS_MAX, TTL_MS_MAX};
+use crate::limits::{L1_COPY_BYTES_MAX, SLIDING_STEP_MS_MAX, TTL_MS_MAX};
 use crate::ports::clock::Clock;
 use crate::ports::metrics::{DomainMetrics, Metrics, State};
 use crate::ports::policy::Operation;
@@ -236,7 +236,7 @@ impl Engine {
         };
         stamps.terms = self.terms.share(stamps.terms);
         Some(Arc::new(Entry {
-            value,
+            value: compact(value),
             stamps,
             serve_until_ms,
             trust_until_ms,
@@ -245,6 +245,11 @@ impl Engine {
             metrics: Arc::clone(&place.live().metrics),
         }))
     }
+}
+
+/// A small value in memory of its own, exactly as large: as a slice it would keep its envelope, and a count of its readers.
+fn compact(value: Bytes) -> Bytes {
+    if value.len() <= L1_COPY_BYTES_MAX { Bytes::copy_from_slice(&value) } else { value }
 }
 
 /// How long the reads of a sliding entry may go without renewing it: a hundredth of its life.
