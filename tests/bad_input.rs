@@ -85,7 +85,11 @@ fn a_bad_policy_at_the_start_costs_its_own_domain_only() {
         .start();
     host.ask(&["SET", "profile:user:1", "Ada"]).unwrap();
     assert_eq!(text(&host.ask(&["GET", "profile:user:1"]).unwrap()), "Ada");
-    assert!(last_error(&host, "trapping").contains("a trap in describe, as asked"), "{}", last_error(&host, "trapping"));
+    assert!(
+        last_error(&host, "trapping").contains("a trap in describe, as asked"),
+        "{}",
+        last_error(&host, "trapping")
+    );
     let mistaken = last_error(&host, "mistaken");
     assert!(mistaken.contains("fersh") && mistaken.contains("fresh"), "{mistaken}");
     assert!(!last_error(&host, "broken").is_empty());
@@ -131,7 +135,8 @@ fn without_a_default_policy_unknown_domains_are_refused() {
 fn a_restart_with_a_broken_file_serves_the_last_good_one() {
     let builder = HostBuilder::samples();
     let state = tempfile::TempDir::new().unwrap();
-    let with_state = |builder: HostBuilder| builder.arg("--set").arg(format!("state.folder={}", state.path().display()));
+    let with_state =
+        |builder: HostBuilder| builder.arg("--set").arg(format!("state.folder={}", state.path().display()));
     let host = with_state(builder).start();
     let before = host.ask(&["SET", "profile:user:1", "Ada"]).map(|_| host.explain("profile:user:1"));
     let digest = before.unwrap()["policy_digest"].clone();

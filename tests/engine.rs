@@ -8,9 +8,7 @@ use bytes::Bytes;
 use larder::engine::api::{AskedTtl, Condition, ExpireCondition, SetOptions, Update};
 use larder::error::ErrorKind;
 use larder::ports::metrics::State;
-use larder::ports::policy::{
-    Absence, Admission, Encoding, Lifetime, Miss, Plan,
-};
+use larder::ports::policy::{Absence, Admission, Encoding, Lifetime, Miss, Plan};
 use larder::ports::store::{Expire, StoreKey, Ttl};
 
 use crate::support::engine::{Rules, World, description, lives};

@@ -7,7 +7,8 @@ use crate::support::redis::RedisServer;
 
 /// `redis-cli` against a port; its output.
 fn redis_cli(port: u16, words: &[&str]) -> String {
-    let output = Command::new("redis-cli").args(["-p", &port.to_string()]).args(words).output().expect("redis-cli runs");
+    let output =
+        Command::new("redis-cli").args(["-p", &port.to_string()]).args(words).output().expect("redis-cli runs");
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
 }

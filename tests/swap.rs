@@ -57,7 +57,10 @@ fn a_thousand_swaps_lose_no_request_and_leak_no_memory() {
         client.join().expect("a client saw an error");
     }
     let end_kib = host.rss_kib();
-    println!("{} requests, {settled_kib} KiB after {SETTLED} swaps, {end_kib} KiB after {SWAPS}", done.load(Ordering::Relaxed));
+    println!(
+        "{} requests, {settled_kib} KiB after {SETTLED} swaps, {end_kib} KiB after {SWAPS}",
+        done.load(Ordering::Relaxed)
+    );
     assert!(done.load(Ordering::Relaxed) > u64::from(SWAPS));
     assert!(end_kib < settled_kib + settled_kib / 10, "{settled_kib} KiB grew to {end_kib} KiB");
 }

@@ -48,7 +48,8 @@ fn write_reply(reply: &Value, depth: usize, into: &mut String) {
     match reply {
         Value::Map(fields) => {
             for (name, value) in fields {
-                let nested = matches!(value, Value::Array(items) if !items.is_empty()) || matches!(value, Value::Map(_));
+                let nested =
+                    matches!(value, Value::Array(items) if !items.is_empty()) || matches!(value, Value::Map(_));
                 if nested {
                     into.push_str(&format!("{pad}{}:\n", word(name)));
                     write_reply(value, depth + 1, into);

@@ -10,7 +10,8 @@ use super::BuildArgs;
 
 /// Builds the crates and prints a line for each component.
 pub(crate) fn run(args: &BuildArgs) -> Result<()> {
-    let style = ProgressStyle::with_template("{spinner} {elapsed} {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+    let style = ProgressStyle::with_template("{spinner} {elapsed} {wide_msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_spinner());
     let bar = ProgressBar::new_spinner().with_style(style);
     bar.enable_steady_tick(Duration::from_millis(100));
     let mut lines = Vec::new();

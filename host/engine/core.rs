@@ -216,7 +216,13 @@ impl Engine {
     }
 
     /// An entry for L1; `None` if it is not to be kept there.
-    pub(super) fn l1_entry(&self, place: &Place<'_>, value: Bytes, mut stamps: Stamps, now_ms: u64) -> Option<Arc<Entry>> {
+    pub(super) fn l1_entry(
+        &self,
+        place: &Place<'_>,
+        value: Bytes,
+        mut stamps: Stamps,
+        now_ms: u64,
+    ) -> Option<Arc<Entry>> {
         let terms = &stamps.terms;
         let in_l1 = self.l1_on && terms.l1_ms != Some(0) && (place.enveloped() || self.raw_in_l1());
         if !in_l1 {

@@ -58,11 +58,7 @@ pub const COMMANDS: &[Spec] = &[
     Spec::write("incr", 2, ONE_KEY, counters::incr).fast().doc(Group::String, "1.0.0", "Adds 1 to a number."),
     Spec::write("incrby", 3, ONE_KEY, counters::incr_by).fast().doc(Group::String, "1.0.0", "Adds to a number."),
     Spec::session("info", -1, info::info).doc(Group::Server, "1.0.0", "How the server is doing."),
-    Spec::read("larder.explain", 2, ONE_KEY, own::explain).doc(
-        Group::Larder,
-        OWN,
-        "Why a key is answered as it is.",
-    ),
+    Spec::read("larder.explain", 2, ONE_KEY, own::explain).doc(Group::Larder, OWN, "Why a key is answered as it is."),
     Spec::session("larder.help", 1, own::help).doc(Group::Larder, OWN, "Larder's own commands."),
     Spec::container("larder.policy", POLICY).admin().doc(Group::Larder, OWN, "The policies."),
     Spec::read("mget", -2, ALL_KEYS, strings::get_many).fast().doc(Group::String, "1.0.0", "The values of keys."),
