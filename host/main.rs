@@ -27,6 +27,7 @@ fn dispatch(cli: &Cli) -> Result<()> {
     match &cli.command {
         Command::Serve(args) => cli::serve::run(args),
         Command::Policy(PolicyCommand::Build(args)) => cli::build::run(args),
+        Command::Policy(PolicyCommand::Measure { policies }) => cli::decision::run(policies),
         Command::Policy(command) => cli::ask::policy(command),
         Command::Explain { key, host } => cli::ask::explain(key, host),
     }

@@ -11,7 +11,7 @@ pub(crate) fn policy(command: &PolicyCommand) -> Result<()> {
         PolicyCommand::List { host } => print_reply(&send(host, &["LARDER.POLICY", "LIST"])?),
         PolicyCommand::Rollback { domain, host } => print_reply(&send(host, &["LARDER.POLICY", "ROLLBACK", domain])?),
         PolicyCommand::Remove { domain, host } => print_reply(&send(host, &["LARDER.POLICY", "REMOVE", domain])?),
-        PolicyCommand::Build(_) => bail!("`build` asks no host"),
+        PolicyCommand::Build(_) | PolicyCommand::Measure { .. } => bail!("this command asks no host"),
     }
     Ok(())
 }

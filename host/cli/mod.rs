@@ -2,6 +2,7 @@
 
 pub(crate) mod ask;
 pub(crate) mod build;
+pub(crate) mod decision;
 pub(crate) mod serve;
 
 use std::path::PathBuf;
@@ -71,6 +72,13 @@ pub(crate) struct ServeArgs {
 pub(crate) enum PolicyCommand {
     /// Compile Rust crates into components
     Build(BuildArgs),
+    /// Measure what a decision of the sample policy `profile` costs beside the same rule in Rust
+    #[command(hide = true)]
+    Measure {
+        /// The folder of profile.wasm
+        #[arg(long, value_name = "DIR", default_value = "policies")]
+        policies: PathBuf,
+    },
     /// List the policies of a running host
     List {
         #[command(flatten)]

@@ -56,8 +56,8 @@ const OUTSIDE: &[&str] = &[
     "wasmtime",
 ];
 
-/// The file that wires: it names every adapter and every front end.
-const WIRING: &str = "host/cli/serve.rs";
+/// The files that wire: one the host, with every adapter and every front end, one what is measured of a policy alone.
+const WIRING: [&str; 2] = ["host/cli/serve.rs", "host/cli/decision.rs"];
 
 /// Why a file of `host/` may not name this path; `None`: it may.
 pub fn objection(file: &str, path: &Path) -> Option<String> {
@@ -78,7 +78,7 @@ pub fn objection(file: &str, path: &Path) -> Option<String> {
 
 /// `host/engine/core.rs` is `["engine", "core"]`. `None`: outside `host/`, or at the root of a crate, or where all is wired.
 fn module_of(file: &str) -> Option<Vec<&str>> {
-    if file == WIRING {
+    if WIRING.contains(&file) {
         return None;
     }
     let inside = file.strip_prefix("host/")?.strip_suffix(".rs")?;

@@ -18,7 +18,7 @@ mod swaps;
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -127,13 +127,9 @@ fn prepare(quick: bool) -> Result<Bench> {
     Ok(bench)
 }
 
-/// What one policy decision costs: measured inside the process by an example, as no client could see it.
-fn decision(_bench: &Bench) -> Result<String> {
-    if !root().join("examples/decision.rs").exists() {
-        return Ok("decision: skipped, there is no examples/decision.rs".to_owned());
-    }
-    let output =
-        cargo().args(["run", "--quiet", "--release", "--example", "decision"]).stderr(Stdio::inherit()).output()?;
-    ensure!(output.status.success(), "the example `decision` failed");
-    Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
+/// What one policy decision costs: measured inside a process, as no client could see it.
+fn decision(bench: &Bench) -> Result<String> {
+    let output = Command::new(&bench.larder).args(["policy", "measure"]).current_dir(root()).output()?;
+    ensure!(output.status.success(), "`larder policy measure` failed: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(format!("### One decision of the profile policy\n\n{}", String::from_utf8_lossy(&output.stdout).trim_end()))
 }

@@ -1,7 +1,7 @@
-//! What a decision of a policy costs beside the same rule as a native Rust function, as a Markdown table: the section
-//! `decision` of `cargo xtask bench`.
+//! `larder policy measure`: what a decision of a policy costs beside the same rule as a native Rust function, as a Markdown
+//! table. The section `decision` of `cargo xtask bench`; in this binary because there everything is compiled already.
 //!
-//! The policy is the built `policies/profile.wasm`, called through the port as the engine calls it. Native and component take
+//! The policy is the sample `profile`, called through the port as the engine calls it. Native and component take
 //! turns in every round; what counts is the median of the rounds. Deliberately absent: the engine, L1 and the wire around it.
 
 use std::fs;
@@ -56,11 +56,15 @@ fn user_of(key: &str) -> Result<&str, PolicyError> {
     }
 }
 
-fn main() -> Result<()> {
+/// Measures the component `profile.wasm` of a folder and prints the table.
+///
+/// # Errors
+/// It is not there, or does not go live.
+pub(crate) fn run(folder: &Path) -> Result<()> {
     let scratch = tempfile::tempdir()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let (policies, metrics) = (Arc::new(Policies::default()), Arc::new(Metrics::default()));
-    let registry = start(scratch.path(), &policies, &metrics, &clock)?;
+    let registry = start(folder, scratch.path(), &policies, &metrics, &clock)?;
     let live = policies.table().get("profile").cloned().context("profile.wasm did not go live")?;
     prepare_thread();
 
@@ -80,6 +84,7 @@ fn main() -> Result<()> {
 
 /// A registry over a folder of its own, so that nothing in the house's folder is touched.
 fn start(
+    folder: &Path,
     scratch: &Path,
     policies: &Arc<Policies>,
     metrics: &Arc<Metrics>,
@@ -88,7 +93,7 @@ fn start(
     let policies_dir = scratch.join("policies");
     fs::create_dir(&policies_dir)?;
     for file in ["profile.wasm", "profile.toml"] {
-        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies").join(file);
+        let from = folder.join(file);
         fs::copy(&from, policies_dir.join(file))
             .with_context(|| format!("copying {}; build it with `cargo xtask policies`", from.display()))?;
     }
