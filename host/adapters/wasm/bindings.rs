@@ -22,6 +22,6 @@ wasmtime::component::bindgen!({
     ownership: Borrowing { duplicate_if_necessary: true },
 });
 
+pub(super) use self::larder::policy as host;
+pub(super) use self::larder::policy::types;
 pub(super) use exports::larder::policy::rules::Guest as Rules;
-pub(super) use larder::policy as host;
-pub(super) use larder::policy::types;
