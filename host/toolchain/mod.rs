@@ -1,7 +1,7 @@
 //! From the source of Rust policies to components: the work behind `larder policy build`.
 //!
 //! Three nouns, three files: the compiler that is there ([`rustc`]), one run of Cargo over the crates of a
-//! workspace ([`cargo`]), the component made from its output ([`componentize`]). A component appears under its
+//! workspace ([`cargo`]), the component made from its output ([`mod@componentize`]). A component appears under its
 //! name whole or not at all, since the folder may be watched by a running host.
 //!
 //! Deliberately absent: installing anything (`cargo xtask setup` does), other languages than Rust (their own tools
