@@ -142,6 +142,9 @@ pub const POOL_TABLES: u32 = 8192;
 pub const POOL_SHRINK: u32 = 8;
 /// Bytes of a freed linear memory that stay resident for the next instance.
 pub const POOL_KEEP_RESIDENT_BYTES: usize = 128 * 1024;
+/// Slots of the instance pool that stay resident without an instance. Each swap leaves one behind: wasmtime's own hundred would let
+/// a host grow by megabytes over its first swaps.
+pub const POOL_WARM_SLOTS_MAX: u32 = 8;
 /// Core instances, memories and tables of one component.
 pub const COMPONENT_PARTS_MAX: u32 = 64;
 /// Compiled components that are kept on disk, in bytes; the longest unused go first.

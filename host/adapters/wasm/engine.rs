@@ -92,6 +92,7 @@ fn pool(shrink: u32) -> PoolingAllocationConfig {
         .max_tables_per_component(limits::COMPONENT_PARTS_MAX)
         .table_elements(limits::INSTANCE_TABLE_ELEMENTS_MAX)
         .max_memory_size(usize::try_from(limits::INSTANCE_MEMORY_BYTES_MAX).unwrap_or(usize::MAX))
+        .max_unused_warm_slots(limits::POOL_WARM_SLOTS_MAX)
         .linear_memory_keep_resident(limits::POOL_KEEP_RESIDENT_BYTES)
         .pagemap_scan(Enabled::Auto);
     pool
