@@ -275,6 +275,16 @@ pub enum KeyScope {
     Verbatim,
 }
 
+/// What is to be invalidated, within one domain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selector {
+    Key(String),
+    Tag(String),
+    Prefix(String),
+    Pattern(String),
+    Domain,
+}
+
 /// What a policy says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Description {
