@@ -30,6 +30,8 @@ pub enum ErrorKind {
     StoreData,
     /// The policy trapped, overran its time or memory, or gave an answer that makes no sense.
     PolicyFailed,
+    /// The policy could not do it now, in its own words.
+    PolicyUnavailable,
     /// A bound of the host is reached.
     Overloaded,
     /// A defect of the host.
@@ -65,6 +67,7 @@ impl ErrorKind {
             Self::StoreTimeout => "store-timeout",
             Self::StoreData => "store-data",
             Self::PolicyFailed => "policy-failed",
+            Self::PolicyUnavailable => "policy-unavailable",
             Self::Overloaded => "overloaded",
             Self::Internal => "internal",
         }
@@ -82,7 +85,7 @@ impl ErrorKind {
             | Self::Refused
             | Self::StoreReply => Blame::Caller,
             Self::StoreUnavailable | Self::StoreTimeout | Self::StoreData => Blame::Store,
-            Self::PolicyFailed => Blame::Policy,
+            Self::PolicyFailed | Self::PolicyUnavailable => Blame::Policy,
             Self::Overloaded | Self::Internal => Blame::Host,
         }
     }
@@ -90,7 +93,7 @@ impl ErrorKind {
     /// Whether the same request may succeed later without anybody changing anything.
     #[must_use]
     pub const fn retry(self) -> bool {
-        matches!(self, Self::StoreUnavailable | Self::StoreTimeout | Self::Overloaded)
+        matches!(self, Self::StoreUnavailable | Self::StoreTimeout | Self::PolicyUnavailable | Self::Overloaded)
     }
 }
 

@@ -106,6 +106,38 @@ pub const INSTANCE_MEMORY_BYTES_DEFAULT: u64 = 16 * 1024 * 1024;
 pub const INSTANCE_MEMORY_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Elements of all tables of one instance.
 pub const INSTANCE_TABLE_ELEMENTS_MAX: usize = 100_000;
+/// Deadline of one command of a workflow on the wall, in milliseconds, by default.
+pub const WORKFLOW_MS_DEFAULT: u64 = 1_000;
+/// Deadline of one tick of a workflow on the wall, in milliseconds, by default.
+pub const TICK_CALL_MS_DEFAULT: u64 = 10_000;
+/// The longest that a `NAME.toml` may allow for either.
+pub const WORKFLOW_MS_MAX: u64 = 60_000;
+/// Processor time of one call of a workflow, in milliseconds, by default. What it waits for the host is not counted.
+pub const WORKFLOW_PROCESSOR_MS_DEFAULT: u64 = 50;
+/// The most that a `NAME.toml` may allow.
+pub const WORKFLOW_PROCESSOR_MS_MAX: u64 = 10_000;
+/// Host functions that may wait, in one call of a workflow.
+pub const HOST_CALLS_MAX: u32 = 1_000;
+/// Locks and permits that one call of a workflow may hold at the same time.
+pub const HELD_RESOURCES_MAX: usize = 64;
+/// Calls of workflows that run at the same time, over all domains.
+pub const WORKFLOWS_MAX: u64 = 512;
+/// Calls of the workflow of one domain that run at the same time, so that none takes all of [`WORKFLOWS_MAX`].
+pub const WORKFLOWS_PER_DOMAIN_MAX: u64 = 128;
+/// The shortest period of ticks that a policy may ask for, in milliseconds.
+pub const TICK_PERIOD_MS_MIN: u32 = 100;
+/// What one event may make out of date: selectors.
+pub const EVENT_SELECTORS_MAX: usize = 1_000;
+/// Name of an event, in bytes.
+pub const EVENT_KIND_BYTES_MAX: usize = 128;
+/// Payload of an event, in bytes.
+pub const EVENT_PAYLOAD_BYTES_MAX: usize = 256 * 1024;
+/// Keys that a policy may name for warming.
+pub const WARM_KEYS_MAX: usize = 100_000;
+/// Keys that one portion of a policy's scan may look at.
+pub const SCAN_COUNT_MAX: u32 = 1_000;
+/// Keys of one command of a workflow.
+pub const OWN_KEYS_MAX: usize = 1_000;
 /// Stack of one instance, in bytes.
 pub const INSTANCE_STACK_BYTES_MAX: usize = 256 * 1024;
 /// Calls after which an instance is replaced; each one draws its own number from half of this to this.
@@ -200,6 +232,8 @@ const _: () = assert!(STORE_BACKOFF_MS_MIN < STORE_BACKOFF_MS_MAX && STORE_MS_DE
 const _: () = assert!(WATCH_QUIET_MS < WATCH_QUIET_MS_MAX);
 const _: () = assert!(WATCH_QUIET_MS_MAX < WATCH_POLL_MS && WATCH_SETTLE_MS < WATCH_POLL_MS);
 const _: () = assert!(CANDIDATE_BYTES_MAX < HOSTCALL_BYTES_MAX);
+const _: () = assert!(WORKFLOW_MS_DEFAULT <= TICK_CALL_MS_DEFAULT && TICK_CALL_MS_DEFAULT <= WORKFLOW_MS_MAX);
+const _: () = assert!(WORKFLOWS_PER_DOMAIN_MAX < WORKFLOWS_MAX);
 const _: () = assert!(HTTP_HEADER_MS_MAX < HTTP_IDLE_MS_MAX && HTTP_STALL_MS_MAX < HTTP_IDLE_MS_MAX);
 const _: () = assert!(HTTP_HEADER_BYTES_MAX <= HTTP_BUFFER_BYTES_MAX);
 const _: () = assert!(HTTP_BODY_BYTES_MAX < HTTP_BODIES_BYTES_MAX);

@@ -20,3 +20,4 @@ mod support;
 mod swap;
 mod tidy;
 mod toolchain;
+mod workflow;

@@ -94,6 +94,7 @@ on_both_stores! {
     typed::a_pipeline_answers_each_command_in_order,
     typed::nothing_asked_is_nothing_answered,
     typed::a_life_beyond_the_limits_is_cut,
+    typed::a_counter_lives_from_its_first_increment,
     scripts::strings,
     scripts::set_options,
     scripts::expiries,

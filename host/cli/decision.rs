@@ -13,6 +13,7 @@ use anyhow::{Context, Result};
 use larder::adapters::clock::SystemClock;
 use larder::adapters::wasm::{Overrides, RegistryConfig, WasmRegistry, prepare_thread};
 use larder::ports::clock::Clock;
+use larder::ports::hooks::Hooks;
 use larder::ports::metrics::Metrics;
 use larder::ports::policy::{
     Admission, Candidate, Cause, Lifetime, Miss, Operation, Plan, Policy, PolicyError, Refusal, Request, Shape,
@@ -25,6 +26,8 @@ const BATCH: usize = 100;
 
 /// The rules of `policies/profile`, with its defaults, in Rust.
 struct Native;
+
+impl Hooks for Native {}
 
 impl Policy for Native {
     fn plan(&self, request: &Request<'_>) -> Result<Plan, PolicyError> {

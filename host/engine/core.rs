@@ -12,7 +12,7 @@ use super::pool::TermsPool;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{L1_COPY_BYTES_MAX, SLIDING_STEP_MS_MAX, TTL_MS_MAX};
 use crate::ports::clock::Clock;
-use crate::ports::metrics::{DomainMetrics, Metrics, State};
+use crate::ports::metrics::{DomainMetrics, Gauge, Metrics, State};
 use crate::ports::policy::Operation;
 use crate::ports::registry::Registry;
 use crate::ports::store::{Sharing, Store, StoreError};
@@ -59,6 +59,7 @@ pub struct Engine {
     trust_ms: u64,
     l1_on: bool,
     value_bytes_max: usize,
+    pub(super) workflows: Gauge,
 }
 
 impl Engine {
@@ -77,6 +78,7 @@ impl Engine {
             trust_ms: settings.trust_ms,
             l1_on: settings.l1_bytes_max > 0,
             value_bytes_max: settings.value_bytes_max,
+            workflows: Gauge::default(),
         }
     }
 
@@ -153,7 +155,7 @@ impl Engine {
             | ErrorKind::Refused
             | ErrorKind::StoreReply => State::Refused,
             ErrorKind::StoreUnavailable | ErrorKind::StoreTimeout | ErrorKind::StoreData => State::StoreFailed,
-            ErrorKind::PolicyFailed => State::PolicyFailed,
+            ErrorKind::PolicyFailed | ErrorKind::PolicyUnavailable => State::PolicyFailed,
             ErrorKind::Overloaded | ErrorKind::Internal => State::HostFailed,
         }
     }
@@ -224,7 +226,10 @@ impl Engine {
         now_ms: u64,
     ) -> Option<Arc<Entry>> {
         let terms = &stamps.terms;
-        let in_l1 = self.l1_on && terms.l1_ms != Some(0) && (place.enveloped() || self.raw_in_l1());
+        let in_l1 = self.l1_on
+            && terms.l1_ms != Some(0)
+            && (place.enveloped() || self.raw_in_l1())
+            && !place.is_changed_unseen();
         if !in_l1 {
             return None;
         }

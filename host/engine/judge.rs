@@ -9,6 +9,7 @@ use super::entry::Terms;
 use super::key::DomainKey;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{TAG_BYTES_MAX, TAGS_MAX, TTL_MS_MAX};
+use crate::ports::hooks::Ability;
 use crate::ports::policy::{
     Absence, Admission, Candidate, Encoding, Fault, Lifetime, Miss, Operation, Plan, PolicyError, Refusal, Request,
     Shape,
@@ -27,6 +28,8 @@ pub(super) struct Place<'a> {
     pub(super) store_key: StoreKey,
     /// What a read does when it is absent.
     pub(super) miss: Miss,
+    /// Whether the policy chose another name than the key's own.
+    pub(super) renamed: bool,
     /// The shape that the policy was told.
     pub(super) shape: Shape,
     /// The epoch under which the policy was chosen: what an entry is stamped with.
@@ -42,6 +45,12 @@ impl Place<'_> {
     /// Whether values are kept with their stamps.
     pub(super) fn enveloped(&self) -> bool {
         self.key.live.description.encoding == Encoding::Enveloped
+    }
+
+    /// Whether the domain's workflow may change the value under a name from which nobody can tell the key, so that no copy in
+    /// memory could be dropped.
+    pub(super) fn is_changed_unseen(&self) -> bool {
+        self.renamed && self.key.live.policy.abilities().contains(Ability::Workflow)
     }
 }
 
@@ -124,7 +133,7 @@ impl Engine {
     ) -> Result<Place<'a>> {
         let store_key =
             self.keys.storage_key(&key, plan.suffix.as_deref()).map_err(|reason| bad_answer(&key.live, &reason))?;
-        Ok(Place { key, name, store_key, miss: plan.miss, shape, epoch })
+        Ok(Place { key, name, store_key, miss: plan.miss, renamed: plan.suffix.is_some(), shape, epoch })
     }
 
     /// Asks whether and how long a value lives.

@@ -108,6 +108,32 @@ impl KeyRules {
         Err(Error::new(ErrorKind::InvalidKey, message))
     }
 
+    /// The storage key of a name that a policy's workflow uses, and the key under which an application knows it.
+    ///
+    /// # Errors
+    /// A name that would leave the domain, in words for the policy.
+    pub fn own_key(
+        &self,
+        table: &PolicyTable,
+        live: &Live,
+        name: &str,
+    ) -> std::result::Result<(StoreKey, Bytes), String> {
+        check_suffix(name)?;
+        if live.description.key_scope == KeyScope::Verbatim {
+            self.refuse_foreign_storage(table, name.as_bytes()).map_err(|error| error.message)?;
+            if self.own_domain(table, name.as_bytes()).is_some() {
+                return Err(format!("the key '{name}' is of another domain"));
+            }
+            let key = Bytes::copy_from_slice(name.as_bytes());
+            return Ok((StoreKey(key.clone()), key));
+        }
+        let mut key = BytesMut::with_capacity(live.domain.len() + 1 + name.len());
+        key.extend_from_slice(live.domain.as_bytes());
+        key.extend_from_slice(&[self.separator]);
+        key.extend_from_slice(name.as_bytes());
+        Ok((self.in_domain(live, name), key.freeze()))
+    }
+
     /// The storage key for a policy's answer.
     ///
     /// # Errors
@@ -123,7 +149,11 @@ impl KeyRules {
                 Some(_) => Err("a policy with verbatim keys cannot choose a suffix".to_owned()),
             };
         }
-        let suffix = suffix.unwrap_or(&key.rest);
+        Ok(self.in_domain(live, suffix.unwrap_or(&key.rest)))
+    }
+
+    /// `{prefix}:{key-version}:{domain}:{suffix}`; the suffix may be empty, for what all of them begin with.
+    pub(super) fn in_domain(&self, live: &Live, suffix: &str) -> StoreKey {
         let Description { key_version, .. } = &live.description;
         let parts = [&self.prefix, key_version.as_str(), &live.domain, suffix];
         let mut name = BytesMut::with_capacity(parts.iter().map(|part| part.len() + 1).sum());
@@ -133,7 +163,7 @@ impl KeyRules {
             }
             name.extend_from_slice(part.as_bytes());
         }
-        Ok(StoreKey(name.freeze()))
+        StoreKey(name.freeze())
     }
 }
 

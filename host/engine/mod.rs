@@ -15,11 +15,13 @@ pub mod freshness;
 mod judge;
 pub mod key;
 pub mod l1;
+mod lent;
 mod modify;
 mod pool;
 mod read;
 mod remove;
 mod update;
+mod workflow;
 mod write;
 
 pub use self::core::{Engine, Ports, Settings};

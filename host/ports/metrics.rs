@@ -96,13 +96,36 @@ pub enum Hook {
     PlanBatch,
     /// Whether and for how long a value is stored.
     Admit,
+    /// What to do with an entry that is no longer fresh.
+    Revalidate,
+    /// What an event makes out of date.
+    OnEvent,
+    /// What to load before anybody asks.
+    Keys,
+    /// A value of another key version.
+    Migrate,
+    /// A command of the application.
+    OnCommand,
+    /// Periodic upkeep.
+    OnTick,
 }
 
 impl Hook {
     /// How many there are.
-    pub const COUNT: usize = 4;
+    pub const COUNT: usize = 10;
     /// All of them.
-    pub const ALL: [Self; Self::COUNT] = [Self::Describe, Self::Plan, Self::PlanBatch, Self::Admit];
+    pub const ALL: [Self; Self::COUNT] = [
+        Self::Describe,
+        Self::Plan,
+        Self::PlanBatch,
+        Self::Admit,
+        Self::Revalidate,
+        Self::OnEvent,
+        Self::Keys,
+        Self::Migrate,
+        Self::OnCommand,
+        Self::OnTick,
+    ];
 
     /// The word in logs and metrics: the function of the contract.
     #[must_use]
@@ -112,6 +135,12 @@ impl Hook {
             Self::Plan => "plan",
             Self::PlanBatch => "plan-batch",
             Self::Admit => "admit",
+            Self::Revalidate => "revalidate",
+            Self::OnEvent => "on-event",
+            Self::Keys => "keys",
+            Self::Migrate => "migrate",
+            Self::OnCommand => "on-command",
+            Self::OnTick => "on-tick",
         }
     }
 }
@@ -223,6 +252,8 @@ pub struct DomainMetrics {
     pub policy_time: [Histogram; Hook::COUNT],
     /// Failures of the policy.
     pub policy_faults: [Counter; Fault::COUNT],
+    /// Calls of its workflow that run.
+    pub workflows_running: Gauge,
     /// Instances made.
     pub instances_created: Counter,
     /// What the policy itself counts.

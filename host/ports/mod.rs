@@ -4,9 +4,11 @@
 //! and one suite in `tests/` runs it against every adapter.
 
 pub mod clock;
+pub mod hooks;
 pub mod metrics;
 pub mod policy;
 pub mod registry;
 pub mod series;
 pub mod store;
 pub mod table;
+pub mod workflow;

@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use super::hooks::Hooks;
+
 /// What kind of value a key holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Shape {
@@ -313,13 +315,16 @@ pub enum Fault {
     BadAnswer,
     /// No instance could be had.
     Instance,
+    /// More host calls than one call may make.
+    HostCalls,
 }
 
 impl Fault {
     /// How many there are.
-    pub const COUNT: usize = 5;
+    pub const COUNT: usize = 6;
     /// All of them.
-    pub const ALL: [Self; Self::COUNT] = [Self::Trap, Self::Deadline, Self::Memory, Self::BadAnswer, Self::Instance];
+    pub const ALL: [Self; Self::COUNT] =
+        [Self::Trap, Self::Deadline, Self::Memory, Self::BadAnswer, Self::Instance, Self::HostCalls];
 
     /// The word in logs and metrics.
     #[must_use]
@@ -330,6 +335,7 @@ impl Fault {
             Self::Memory => "memory",
             Self::BadAnswer => "bad-answer",
             Self::Instance => "instance",
+            Self::HostCalls => "host-calls",
         }
     }
 }
@@ -359,8 +365,8 @@ impl fmt::Display for PolicyError {
 
 impl std::error::Error for PolicyError {}
 
-/// The pure hooks of a live policy. Each call is synchronous, bounded in time and memory, and safe from any thread.
-pub trait Policy: Send + Sync {
+/// The rules of a live policy. Each call is synchronous, bounded in time and memory, and safe from any thread.
+pub trait Policy: Hooks {
     /// Where a key is kept. The suffix is as the policy gave it: the engine checks it.
     ///
     /// # Errors

@@ -178,6 +178,13 @@ pub trait Store: Send + Sync {
     /// Removes a string if it begins with these bytes; atomic. Whether it did.
     async fn remove(&self, key: &StoreKey, prefix: Bytes) -> StoreResult<bool>;
 
+    /// Adds to the number under a key, which lives for `ttl_ms` if it is new and for ever if there is none; atomic. The number
+    /// after it.
+    ///
+    /// # Errors
+    /// [`StoreError::Reply`] if it holds no number, or the sum does not fit.
+    async fn increment(&self, key: &StoreKey, delta: i64, ttl_ms: Option<u64>) -> StoreResult<i64>;
+
     /// Removes keys of any type in one round trip: for each, whether it was there.
     async fn delete(&self, keys: &[StoreKey]) -> StoreResult<Vec<bool>>;
 

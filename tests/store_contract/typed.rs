@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use larder::limits::TTL_MS_MAX;
-use larder::ports::store::{Command, Expect, Expire, Held, Reply, Store, StoreKey, Ttl};
+use larder::ports::store::{Command, Expect, Expire, Held, Reply, Store, StoreError, StoreKey, Ttl};
 
 use super::{Bench, key};
 
@@ -319,4 +319,21 @@ pub(super) async fn a_life_beyond_the_limits_is_cut(bench: &Bench) {
         );
     }
     assert!(is_nearly(bench.store.ttl(&k).await.expect("it is told"), TTL_MS_MAX));
+}
+
+pub(super) async fn a_counter_lives_from_its_first_increment(bench: &Bench) {
+    let k = key("k");
+    for (delta, ttl_ms, sum) in [(2, Some(60_000), 2), (-5, Some(90_000), -3), (1 << 60, None, (1 << 60) - 3)] {
+        assert_eq!(bench.store.increment(&k, delta, ttl_ms).await, Ok(sum));
+        assert!(is_nearly(bench.store.ttl(&k).await.expect("it is told"), 60_000), "the first one says how long");
+    }
+    let overflow = bench.store.increment(&k, i64::MAX, None).await.expect_err("the sum does not fit");
+    assert_eq!(overflow, StoreError::Reply("ERR increment or decrement would overflow".to_owned()));
+    let forever = key("forever");
+    assert_eq!(bench.store.increment(&forever, 1, None).await, Ok(1));
+    assert_eq!(bench.store.ttl(&forever).await, Ok(Ttl::Never));
+    let word = key("word");
+    set(bench, &word, "word", Expire::Never).await;
+    let refused = bench.store.increment(&word, 1, Some(5)).await.expect_err("it is no number");
+    assert_eq!(refused, StoreError::Reply("ERR value is not an integer or out of range".to_owned()));
 }

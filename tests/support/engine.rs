@@ -7,6 +7,7 @@ use larder::adapters::memory::{MemorySettings, MemoryStore};
 use larder::engine::key::KeyRules;
 use larder::engine::{Engine, Ports, Settings};
 use larder::ports::clock::VirtualClock;
+use larder::ports::hooks::Hooks;
 use larder::ports::metrics::Metrics;
 use larder::ports::policy::{
     Admission, Candidate, Description, Encoding, KeyScope, Lifetime, Miss, Plan, Policy, PolicyError, Request, Shapes,
@@ -23,6 +24,8 @@ pub struct Rules {
     pub plan: Box<PlanFn>,
     pub admit: Box<AdmitFn>,
 }
+
+impl Hooks for Rules {}
 
 impl Policy for Rules {
     fn plan(&self, request: &Request<'_>) -> Result<Plan, PolicyError> {

@@ -132,6 +132,10 @@ impl Store for GatedStore {
         self.gated("REMOVE", &[key.as_bytes()], self.inner.remove(key, prefix)).await
     }
 
+    async fn increment(&self, key: &StoreKey, delta: i64, ttl_ms: Option<u64>) -> StoreResult<i64> {
+        self.gated("INCRBY", &[key.as_bytes()], self.inner.increment(key, delta, ttl_ms)).await
+    }
+
     async fn delete(&self, keys: &[StoreKey]) -> StoreResult<Vec<bool>> {
         self.gated("DEL", &bytes(keys), self.inner.delete(keys)).await
     }

@@ -193,6 +193,12 @@ impl Store for MemoryStore {
         Ok(expected)
     }
 
+    async fn increment(&self, key: &StoreKey, delta: i64, ttl_ms: Option<u64>) -> StoreResult<i64> {
+        self.space.room(key.as_bytes().len())?;
+        let mut view = self.space.lock(std::iter::once(key.as_bytes()));
+        Ok(commands::increment(&mut view, key.as_bytes(), delta, ttl_ms)?)
+    }
+
     async fn delete(&self, keys: &[StoreKey]) -> StoreResult<Vec<bool>> {
         let mut view = self.lock_all(keys);
         Ok(keys.iter().map(|key| view.remove(key.as_bytes()).is_some()).collect())

@@ -134,8 +134,13 @@ pub(super) fn expiry_word(expire: Expire) -> String {
     match expire {
         Expire::Keep => "keep".to_owned(),
         Expire::Never => "never".to_owned(),
-        Expire::InMs(ms) => life_ms(ms).to_string(),
+        Expire::InMs(ms) => life(ms),
     }
+}
+
+/// A life as text, as Redis takes it.
+pub(super) fn life(ms: u64) -> String {
+    life_ms(ms).to_string()
 }
 
 /// A life that Redis takes: not nothing, not beyond the limits.

@@ -64,6 +64,7 @@ pub struct RedisStore {
     slots: ThreadLocal<Arc<Slot>>,
     replace: Script,
     remove: Script,
+    increment: Script,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
 }
@@ -89,6 +90,7 @@ impl RedisStore {
             slots: ThreadLocal::new(),
             replace: Script::replace(),
             remove: Script::remove(),
+            increment: Script::increment(),
             clock,
             metrics,
         }
@@ -154,8 +156,14 @@ impl RedisStore {
         self.run(|link| async move { link.many(&commands).await }, read).await
     }
 
-    /// Runs a script by its digest, and as a whole on a server that has not seen it. Whether it did something.
-    async fn script(&self, script: &Script, key: &StoreKey, arguments: &[&[u8]]) -> StoreResult<bool> {
+    /// Runs a script by its digest, and as a whole on a server that has not seen it.
+    async fn script<T>(
+        &self,
+        script: &Script,
+        key: &StoreKey,
+        arguments: &[&[u8]],
+        read: fn(&RedisAddress, Value) -> StoreResult<T>,
+    ) -> StoreResult<T> {
         let send = |link: Arc<Link>| async move {
             let answer = link.one(&command::script(script, false, key, arguments)).await?;
             match &answer {
@@ -165,7 +173,7 @@ impl RedisStore {
                 _ => Ok(answer),
             }
         };
-        self.run(send, |address, answer| Ok(value::integer(address, &answer)? == 1)).await
+        self.run(send, read).await
     }
 }
 
@@ -184,6 +192,11 @@ fn held(address: &RedisAddress, bytes: Value, ttl: Option<&Value>) -> StoreResul
         Some(left) => left,
     };
     Ok(Some(Held { bytes, ttl }))
+}
+
+/// Whether a script did something.
+fn did(address: &RedisAddress, answer: Value) -> StoreResult<bool> {
+    Ok(value::integer(address, &answer)? == 1)
 }
 
 fn missing_answer() -> StoreError {
@@ -258,13 +271,18 @@ impl Store for RedisStore {
             }
             Expect::Prefix(prefix) => {
                 let expire = command::expiry_word(expire);
-                self.script(&self.replace, key, &[&prefix, &value, expire.as_bytes()]).await
+                self.script(&self.replace, key, &[&prefix, &value, expire.as_bytes()], did).await
             }
         }
     }
 
     async fn remove(&self, key: &StoreKey, prefix: Bytes) -> StoreResult<bool> {
-        self.script(&self.remove, key, &[&prefix]).await
+        self.script(&self.remove, key, &[&prefix], did).await
+    }
+
+    async fn increment(&self, key: &StoreKey, delta: i64, ttl_ms: Option<u64>) -> StoreResult<i64> {
+        let life = ttl_ms.map(command::life).unwrap_or_default();
+        self.script(&self.increment, key, &[delta.to_string().as_bytes(), life.as_bytes()], value::number).await
     }
 
     async fn delete(&self, keys: &[StoreKey]) -> StoreResult<Vec<bool>> {

@@ -18,6 +18,11 @@ impl Script {
         Self::of(include_str!("remove.lua"))
     }
 
+    /// Adds to a number and gives it a life if it is new.
+    pub(super) fn increment() -> Self {
+        Self::of(include_str!("increment.lua"))
+    }
+
     fn of(text: &'static str) -> Self {
         Self { text, digest: redis::Script::new(text).get_hash().to_owned() }
     }

@@ -65,6 +65,13 @@ pub(super) fn strings(address: &RedisAddress, value: Value) -> StoreResult<Vec<O
     }
 }
 
+/// A number that was sent as text.
+pub(super) fn number(address: &RedisAddress, value: Value) -> StoreResult<i64> {
+    let text = string(address, value)?;
+    let number = text.as_deref().and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
+    number.ok_or_else(|| StoreError::Protocol("a number that is none".to_owned()))
+}
+
 /// A number.
 pub(super) fn integer(address: &RedisAddress, value: &Value) -> StoreResult<i64> {
     match value {

@@ -4,7 +4,8 @@ use super::bindings::types as wit;
 use super::fault::failed;
 use super::imports::one_line;
 use crate::limits;
-use crate::ports::policy::{Admission, Description, Encoding, Fault, KeyScope, Plan, PolicyError, Refusal};
+use crate::ports::hooks::{Abilities, Ability};
+use crate::ports::policy::{Admission, Description, Encoding, Fault, KeyScope, Plan, PolicyError, Refusal, Selector};
 use crate::ports::table::DEFAULT_DOMAIN;
 
 /// A plan or a refusal. The suffix's characters are the engine's to check.
@@ -50,11 +51,56 @@ pub(super) fn admission(answer: wit::Admission, encoding: Encoding) -> Result<Ad
     Ok(answer.into())
 }
 
+/// What an event makes out of date, or why the policy will not have it.
+///
+/// # Errors
+/// An answer that is too large.
+pub(super) fn selectors(
+    answer: Result<Vec<wit::Selector>, String>,
+) -> Result<Result<Vec<Selector>, String>, PolicyError> {
+    let selectors: Vec<Selector> = match answer {
+        Ok(selectors) => selectors.into_iter().map(Selector::from).collect(),
+        Err(text) => return Ok(Err(one_line(text, limits::REFUSAL_BYTES_MAX))),
+    };
+    if selectors.len() > limits::EVENT_SELECTORS_MAX {
+        return Err(bad(format!(
+            "it gave {} selectors for one event; {} are allowed",
+            selectors.len(),
+            limits::EVENT_SELECTORS_MAX
+        )));
+    }
+    let long = |selector: &&Selector| match selector {
+        Selector::Key(text) | Selector::Tag(text) | Selector::Prefix(text) | Selector::Pattern(text) => {
+            text.is_empty() || text.len() > limits::SUFFIX_BYTES_MAX
+        }
+        Selector::Domain => false,
+    };
+    match selectors.iter().find(long) {
+        Some(_) => Err(bad(format!("it gave a selector that is empty or over {} bytes", limits::SUFFIX_BYTES_MAX))),
+        None => Ok(Ok(selectors)),
+    }
+}
+
+/// Keys to load before anybody asks.
+///
+/// # Errors
+/// An answer that is too large.
+pub(super) fn warm_keys(keys: Vec<String>) -> Result<Vec<String>, PolicyError> {
+    if keys.len() > limits::WARM_KEYS_MAX {
+        return Err(bad(format!("it gave {} keys to warm; {} are allowed", keys.len(), limits::WARM_KEYS_MAX)));
+    }
+    Ok(keys)
+}
+
 /// What a policy says of itself, or why it makes no sense.
 ///
 /// # Errors
 /// In words for the policy's author.
-pub(super) fn description(description: wit::Description, domain: &str) -> Result<Description, String> {
+pub(super) fn description(
+    description: wit::Description,
+    domain: &str,
+    abilities: Abilities,
+) -> Result<Description, String> {
     let description: Description = description.into();
     for (what, word) in [("version", &description.version), ("key-version", &description.key_version)] {
         let plain = |c: u8| matches!(c, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-');
@@ -77,9 +123,15 @@ pub(super) fn description(description: wit::Description, domain: &str) -> Result
             "it wants the origin's headers, which raw values cannot keep; use the encoding enveloped".to_owned()
         );
     }
-    if description.tick_ms.is_some() {
-        return Err("it asks for ticks, but exports no workflow that would get them".to_owned());
-    }
+    match description.tick_ms {
+        Some(_) if !abilities.contains(Ability::Workflow) => {
+            Err("it asks for ticks, but exports no workflow that would get them".to_owned())
+        }
+        Some(ms) if ms < limits::TICK_PERIOD_MS_MIN => {
+            Err(format!("it asks for a tick every {ms} ms; every {} ms is the most often", limits::TICK_PERIOD_MS_MIN))
+        }
+        _ => Ok(()),
+    }?;
     Ok(description)
 }
 
@@ -125,7 +177,7 @@ mod tests {
             tick_ms: None,
         };
         change(&mut it);
-        description(it, "profile")
+        description(it, "profile", Abilities::default())
     }
 
     #[test]

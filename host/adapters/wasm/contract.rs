@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use wasmparser::{ComponentExportSectionReader, ComponentImportSectionReader, Parser, Payload};
 
 use super::refused::{Reason, Refused};
+use crate::ports::hooks::{Abilities, Ability};
 
 /// The contract's package.
 const PACKAGE: &str = "larder:policy/";
@@ -22,8 +23,8 @@ const RULES: &str = "rules";
 const FREE: [&str; 6] = ["types", "host-errors", "log", "settings", "clock", "metrics"];
 /// Interfaces that must be granted.
 pub(super) const GRANTABLE: [&str; 3] = ["redis", "lock", "breaker"];
-/// Interfaces that a policy may export beside the rules, by contract.
-const OPTIONAL: [&str; 6] = ["revalidation", "loading", "events", "warming", "migration", "workflow"];
+/// What a policy may export by contract, and this host does not serve yet.
+const NOT_SERVED: [Ability; 1] = [Ability::Loading];
 
 /// The names that a component imports and exports at its outermost level.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -64,6 +65,12 @@ impl Surface {
             return Err(self.without_rules());
         }
         self.imports.iter().try_for_each(|name| check_import(name, domain, grants))
+    }
+
+    /// What the policy can do beside its rules.
+    pub(super) fn abilities(&self) -> Abilities {
+        let interfaces = self.exports.iter().filter_map(|name| split(name));
+        interfaces.filter_map(|(interface, _)| ability(interface)).collect()
     }
 
     fn without_rules(&self) -> Refused {
@@ -153,6 +160,10 @@ fn split(name: &str) -> Option<(&str, &str)> {
     Some(name.split_once('@').unwrap_or((name, "")))
 }
 
+fn ability(interface: &str) -> Option<Ability> {
+    Ability::ALL.into_iter().find(|ability| ability.as_str() == interface)
+}
+
 fn is_served_track(version: &str) -> bool {
     version.strip_prefix(TRACK).is_some_and(|patch| patch.starts_with('.'))
 }
@@ -171,13 +182,14 @@ fn check_export(name: &str) -> Result<(), Refused> {
     if interface == RULES {
         return Ok(());
     }
-    if OPTIONAL.contains(&interface) {
-        return Err(Refused::new(
+    match ability(interface) {
+        Some(ability) if NOT_SERVED.contains(&ability) => Err(Refused::new(
             Reason::NotServed,
             format!("exports {name}, which this version of the host does not serve yet; build the policy without it"),
-        ));
+        )),
+        Some(_) => Ok(()),
+        None => Err(Refused::new(Reason::Contract, format!("exports {name}, which the contract does not know"))),
     }
-    Err(Refused::new(Reason::Contract, format!("exports {name}, which the contract does not know")))
 }
 
 fn check_import(name: &str, domain: &str, grants: &[String]) -> Result<(), Refused> {
@@ -264,8 +276,10 @@ mod tests {
     #[test]
     fn a_surface_within_the_grants_passes() {
         let imports = ["larder:policy/types@0.1.0", "larder:policy/log@0.1.3", "larder:policy/redis@0.1.0"];
-        let exports = ["larder:policy/rules@0.1.0", "init"];
-        surface(&imports, &exports).check("profile", &["redis".to_owned()]).expect("all of it is granted");
+        let exports = ["larder:policy/rules@0.1.0", "larder:policy/events@0.1.0", "init"];
+        let surface = surface(&imports, &exports);
+        surface.check("profile", &["redis".to_owned()]).expect("all of it is granted");
+        assert_eq!(surface.abilities().iter().collect::<Vec<_>>(), [Ability::Events]);
     }
 
     #[test]
@@ -273,7 +287,7 @@ mod tests {
         let rules = "larder:policy/rules@0.1.0";
         refuses(&surface(&[], &[]), Reason::Contract, "exports nothing");
         refuses(&surface(&[], &["larder:policy/rules@0.2.0"]), Reason::Contract, "serves larder:policy/rules@0.1.0");
-        refuses(&surface(&[], &[rules, "larder:policy/events@0.1.0"]), Reason::NotServed, "does not serve yet");
+        refuses(&surface(&[], &[rules, "larder:policy/loading@0.1.0"]), Reason::NotServed, "does not serve yet");
         refuses(&surface(&[], &[rules, "larder:policy/magic@0.1.0"]), Reason::Contract, "does not know");
         refuses(&surface(&["wasi:cli/stdout@0.2.0"], &[rules]), Reason::Import, "no WASI");
         refuses(&surface(&["acme:db/sql"], &[rules]), Reason::Import, "does not have");

@@ -2,10 +2,12 @@
 //!
 //! What goes to a policy is borrowed; what comes back is moved. Nothing is judged here.
 
+use super::bindings::guest;
 use super::bindings::types as wit;
+use crate::ports::hooks::{EntryState, EntryStatus, Event, Revalidation};
 use crate::ports::policy::{
     Absence, Admission, Candidate, Cause, Compression, Description, Encoding, KeyScope, Lifetime, Miss, Operation,
-    Plan, Refusal, Request, Shape, Shapes,
+    Plan, Refusal, Request, Selector, Shape, Shapes,
 };
 
 /// A request, borrowed.
@@ -27,6 +29,52 @@ pub(super) const fn candidate<'a>(
         origin_headers: headers,
         load_ms: candidate.load_ms,
         bytes: if show_bytes { Some(candidate.bytes) } else { None },
+    }
+}
+
+/// What the host knows of an entry that is no longer fresh.
+pub(super) const fn entry_state<'a>(entry: &EntryState<'a>) -> guest::revalidation::EntryState<'a> {
+    let status = match entry.status {
+        EntryStatus::Stale => guest::revalidation::EntryStatus::Stale,
+        EntryStatus::StaleIfError => guest::revalidation::EntryStatus::StaleIfError,
+        EntryStatus::Invalidated => guest::revalidation::EntryStatus::Invalidated,
+    };
+    guest::revalidation::EntryState {
+        request: request(&entry.request),
+        status,
+        age_ms: entry.age_ms,
+        size_bytes: entry.size_bytes,
+        load_ms: entry.load_ms,
+        origin_healthy: entry.origin_healthy,
+    }
+}
+
+/// An event, borrowed.
+pub(super) const fn event<'a>(event: &Event<'a>) -> guest::events::Event<'a> {
+    guest::events::Event { kind: event.kind, payload: event.payload }
+}
+
+impl From<guest::revalidation::Verdict> for Revalidation {
+    fn from(verdict: guest::revalidation::Verdict) -> Self {
+        match verdict {
+            guest::revalidation::Verdict::AsStamped => Self::AsStamped,
+            guest::revalidation::Verdict::ServeAndRefresh => Self::ServeAndRefresh,
+            guest::revalidation::Verdict::Extend(ms) => Self::Extend(ms),
+            guest::revalidation::Verdict::LoadFirst => Self::LoadFirst,
+            guest::revalidation::Verdict::Drop => Self::Drop,
+        }
+    }
+}
+
+impl From<wit::Selector> for Selector {
+    fn from(selector: wit::Selector) -> Self {
+        match selector {
+            wit::Selector::Key(key) => Self::Key(key),
+            wit::Selector::Tag(tag) => Self::Tag(tag),
+            wit::Selector::Prefix(prefix) => Self::Prefix(prefix),
+            wit::Selector::Pattern(pattern) => Self::Pattern(pattern),
+            wit::Selector::Domain => Self::Domain,
+        }
     }
 }
 

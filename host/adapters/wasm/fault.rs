@@ -4,8 +4,9 @@ use wasmtime::{PoolConcurrencyLimitError, Trap};
 
 use super::imports::one_line;
 use super::manifest::PolicyLimits;
-use super::state::HostState;
+use super::state::{Context, HostState};
 use crate::limits;
+use crate::ports::metrics::Hook;
 use crate::ports::policy::{Fault, PolicyError};
 
 /// The fault behind an error of a call. A deadline outranks memory: it says for certain why the call ended, while a guest may
@@ -53,6 +54,22 @@ pub(super) fn of_instance(
         Fault::Instance,
         format!("it does not fit the contract larder:policy@0.1.0; was it built against another `wit/`? {error:#}"),
     )
+}
+
+/// Counts a failure and tells the log, within the domain's bounds. A refusal is none.
+#[cold]
+pub(super) fn report(context: &Context, hook: Hook, error: &PolicyError) {
+    let PolicyError::Failed { fault, message } = error else { return };
+    context.metrics.policy_faults[*fault as usize].increment();
+    if context.log.take(context.clock.monotonic_ns() / 1_000_000_000) {
+        tracing::warn!(
+            target: "larder::policy",
+            domain = &*context.domain,
+            hook = hook.as_str(),
+            fault = fault.as_str(),
+            "the policy failed: {message}"
+        );
+    }
 }
 
 /// A failure of the policy.

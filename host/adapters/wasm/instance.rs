@@ -8,13 +8,15 @@ use std::sync::Arc;
 use wasmtime::Store;
 use wasmtime::component::InstancePre;
 
-use super::bindings::{Rules, RulesHostPre, types as wit};
+use super::bindings::types as wit;
+use super::exports::{Exports, Guests};
 use super::imports::one_line;
 use super::manifest::PolicyLimits;
 use super::state::{Context, HostState};
 use super::ticker::Running;
 use super::{deadline, fault};
 use crate::limits;
+use crate::ports::hooks::Abilities;
 use crate::ports::metrics::Hook;
 use crate::ports::policy::PolicyError;
 
@@ -23,7 +25,8 @@ pub(super) type Described = Result<wit::Description, String>;
 
 /// Everything that instances of one policy are made from.
 pub(super) struct Program {
-    pre: RulesHostPre<HostState>,
+    pre: InstancePre<HostState>,
+    exports: Exports,
     context: Arc<Context>,
     bounds: PolicyLimits,
 }
@@ -31,7 +34,7 @@ pub(super) struct Program {
 /// One instance; used by one thread at a time.
 pub(super) struct Instance {
     store: Store<HostState>,
-    rules: Rules,
+    guests: Guests,
     bounds: PolicyLimits,
     calls_left: u64,
     memory_bytes_max: usize,
@@ -41,13 +44,15 @@ impl Program {
     /// From a component whose imports are resolved.
     ///
     /// # Errors
-    /// It does not export the rules.
+    /// It does not export the rules, or what its abilities say.
     pub(super) fn new(
         pre: InstancePre<HostState>,
+        abilities: Abilities,
         context: Arc<Context>,
         bounds: PolicyLimits,
     ) -> wasmtime::Result<Self> {
-        Ok(Self { pre: RulesHostPre::new(pre)?, context, bounds })
+        let exports = Exports::find(&pre, abilities)?;
+        Ok(Self { pre, exports, context, bounds })
     }
 
     /// What all instances share.
@@ -66,15 +71,14 @@ impl Program {
         store.set_hostcall_fuel(limits::HOSTCALL_BYTES_MAX);
         store.epoch_deadline_callback(|mut store| Ok(store.data_mut().deadline.expired(deadline::thread_ns())));
         let running = begin_call(&mut store, limits::DESCRIBE_MS_MAX);
-        let made = self.pre.instantiate(&mut store);
+        let made = self.pre.instantiate(&mut store).and_then(|instance| self.exports.load(&mut store, &instance));
         drop(running);
-        let host =
+        let guests =
             made.map_err(|error| fault::of_instance(&error, store.data_mut(), self.bounds, limits::DESCRIBE_MS_MAX))?;
         self.context.metrics.instances_created.increment();
         // Half to all of the calls, so that the instances of a policy are not all replaced at once.
         let calls_left = limits::INSTANCE_CALLS_MAX - self.context.clock.random() % (limits::INSTANCE_CALLS_MAX / 2);
-        let rules = host.larder_policy_rules().clone();
-        let mut instance = Instance { store, rules, bounds: self.bounds, calls_left, memory_bytes_max: usize::MAX };
+        let mut instance = Instance { store, guests, bounds: self.bounds, calls_left, memory_bytes_max: usize::MAX };
         let description = instance.describe()?;
         let first_size = instance.store.data().limiter.memory_bytes();
         let growth = usize::try_from(limits::INSTANCE_GROWTH_BYTES_MAX).unwrap_or(usize::MAX);
@@ -88,7 +92,7 @@ impl Instance {
         let context = Arc::clone(&self.store.data().context);
         let settings: Vec<_> = context.settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         context.metrics.policy_calls[Hook::Describe as usize].increment();
-        let said = self.call(limits::DESCRIBE_MS_MAX, |rules, store| rules.call_describe(store, &settings))?;
+        let said = self.call(limits::DESCRIBE_MS_MAX, |guests, store| guests.rules.call_describe(store, &settings))?;
         Ok(said.map_err(|text| one_line(text, limits::LOG_LINE_BYTES_MAX)))
     }
 
@@ -97,7 +101,7 @@ impl Instance {
     /// # Errors
     /// The policy's fault; the instance is of no more use.
     pub(super) fn plan(&mut self, request: wit::Request<'_>) -> Result<Result<wit::Plan, wit::Refusal>, PolicyError> {
-        self.call(self.bounds.hook_ms, |rules, store| rules.call_plan(store, request))
+        self.call(self.bounds.hook_ms, |guests, store| guests.rules.call_plan(store, request))
     }
 
     /// The same for many keys.
@@ -108,7 +112,7 @@ impl Instance {
         &mut self,
         requests: &[wit::Request<'_>],
     ) -> Result<Vec<Result<wit::Plan, wit::Refusal>>, PolicyError> {
-        self.call(self.bounds.hook_ms, |rules, store| rules.call_plan_batch(store, requests))
+        self.call(self.bounds.hook_ms, |guests, store| guests.rules.call_plan_batch(store, requests))
     }
 
     /// Whether a value is stored.
@@ -120,7 +124,19 @@ impl Instance {
         request: wit::Request<'_>,
         candidate: wit::Candidate<'_>,
     ) -> Result<wit::Admission, PolicyError> {
-        self.call(self.bounds.hook_ms, |rules, store| rules.call_admit(store, request, candidate))
+        self.call(self.bounds.hook_ms, |guests, store| guests.rules.call_admit(store, request, candidate))
+    }
+
+    /// Calls an optional hook.
+    ///
+    /// # Errors
+    /// The policy's fault; the instance is of no more use. It does not export the interface.
+    pub(super) fn optional<T>(
+        &mut self,
+        hook: impl FnOnce(&Guests, &mut Store<HostState>) -> Option<wasmtime::Result<T>>,
+    ) -> Result<T, PolicyError> {
+        let absent = || Err(wasmtime::Error::msg("the interface is not exported"));
+        self.call(self.bounds.hook_ms, |guests, store| hook(guests, store).unwrap_or_else(absent))
     }
 
     /// Whether it has served enough calls, or grown too far: a linear memory never shrinks.
@@ -131,11 +147,11 @@ impl Instance {
     fn call<T>(
         &mut self,
         deadline_ms: u64,
-        hook: impl FnOnce(&Rules, &mut Store<HostState>) -> wasmtime::Result<T>,
+        hook: impl FnOnce(&Guests, &mut Store<HostState>) -> wasmtime::Result<T>,
     ) -> Result<T, PolicyError> {
         self.calls_left = self.calls_left.saturating_sub(1);
         let running = begin_call(&mut self.store, deadline_ms);
-        let answer = hook(&self.rules, &mut self.store);
+        let answer = hook(&self.guests, &mut self.store);
         drop(running);
         answer.map_err(|error| fault::of_call(&error, self.store.data_mut(), self.bounds, deadline_ms))
     }

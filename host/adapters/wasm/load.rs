@@ -7,17 +7,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
-use wasmtime::component::Linker;
+use wasmtime::component::{Component, Linker};
 
 use super::compile::Compiler;
 use super::instance::Program;
-use super::manifest::Manifest;
+use super::manifest::{Manifest, PolicyLimits};
 use super::policy::WasmPolicy;
 use super::refused::{Reason, Refused};
 use super::source::{Source, digest_hex};
 use super::state::{Context, HostState, LogBudget};
+use super::workflow::{self, CallState, WorkflowProgram};
 use super::{answer, contract, imports};
 use crate::ports::clock::Clock;
+use crate::ports::hooks::{Abilities, Ability};
 use crate::ports::metrics::Metrics;
 use crate::ports::policy::{Description, Fault, PolicyError};
 
@@ -27,6 +29,8 @@ pub type Overrides = BTreeMap<String, BTreeMap<String, String>>;
 /// A policy that passed its trial. Kept for rollback it holds no instance, only its code.
 pub(super) struct Loaded {
     program: Arc<Program>,
+    workflow: Option<Arc<WorkflowProgram>>,
+    abilities: Abilities,
     /// What it says of itself.
     pub(super) description: Description,
     /// SHA-256 of the component, in hex.
@@ -44,8 +48,8 @@ pub(super) struct Loaded {
 impl Loaded {
     /// Makes it serve, with no instance yet.
     pub(super) fn policy(&self) -> Arc<WasmPolicy> {
-        let Description { encoding, wants_bytes, .. } = self.description;
-        Arc::new(WasmPolicy::new(Arc::clone(&self.program), encoding, wants_bytes))
+        let (program, workflow) = (Arc::clone(&self.program), self.workflow.clone());
+        Arc::new(WasmPolicy::new(program, workflow, &self.description, self.abilities))
     }
 }
 
@@ -53,6 +57,7 @@ impl Loaded {
 pub(super) struct Loader {
     compiler: Compiler,
     linker: Linker<HostState>,
+    workflow_linker: Linker<CallState>,
     overrides: Overrides,
     metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
@@ -70,7 +75,8 @@ impl Loader {
         clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
         let linker = imports::linker(compiler.engine()).map_err(|error| anyhow::anyhow!("{error:#}"))?;
-        Ok(Self { compiler, linker, overrides, metrics, clock })
+        let workflow_linker = workflow::linker(compiler.engine()).map_err(|error| anyhow::anyhow!("{error:#}"))?;
+        Ok(Self { compiler, linker, workflow_linker, overrides, metrics, clock })
     }
 
     /// Takes a policy up to where it could go live.
@@ -89,6 +95,7 @@ impl Loader {
                 ),
             ));
         }
+        let abilities = surface.abilities();
         let digest = digest_hex(&source.wasm);
         let rules_id = rules_id(&digest, &manifest);
         let began = self.clock.monotonic_ns();
@@ -105,11 +112,14 @@ impl Loader {
         let program = self
             .linker
             .instantiate_pre(&component)
-            .and_then(|pre| Program::new(pre, context, manifest.limits))
+            .and_then(|pre| Program::new(pre, abilities, Arc::clone(&context), manifest.limits))
             .map_err(|error| does_not_fit(&error))?;
-        let description = try_out(&program, domain)?;
+        let description = try_out(&program, domain, abilities)?;
+        let workflow = self.workflow(&component, abilities, context, manifest.limits)?;
         Ok(Loaded {
             program: Arc::new(program),
+            workflow,
+            abilities,
             description,
             digest: digest.into(),
             source_digest: source.digest(),
@@ -117,6 +127,21 @@ impl Loader {
             size_bytes: source.wasm.len() as u64,
             load_ms,
         })
+    }
+
+    fn workflow(
+        &self,
+        component: &Component,
+        abilities: Abilities,
+        context: Arc<Context>,
+        bounds: PolicyLimits,
+    ) -> Result<Option<Arc<WorkflowProgram>>, Refused> {
+        if !abilities.contains(Ability::Workflow) {
+            return Ok(None);
+        }
+        let pre = self.workflow_linker.instantiate_pre(component);
+        let workflow = pre.and_then(|pre| WorkflowProgram::new(pre, context, bounds));
+        workflow.map(|workflow| Some(Arc::new(workflow))).map_err(|error| does_not_fit(&error))
     }
 
     fn manifest(&self, domain: &str, source: &Source) -> Result<Manifest, Refused> {
@@ -130,14 +155,14 @@ impl Loader {
 }
 
 /// Makes the first instance, under its deadline, and lets it describe itself.
-fn try_out(program: &Program, domain: &str) -> Result<Description, Refused> {
+fn try_out(program: &Program, domain: &str, abilities: Abilities) -> Result<Description, Refused> {
     let (_, described) = program.instantiate().map_err(|error| match error {
         PolicyError::Failed { fault: Fault::Instance, message } => Refused::new(Reason::Contract, message),
         other => Refused::new(Reason::Trial, format!("failed on trial, in `describe`: {other}")),
     })?;
     let description =
         described.map_err(|text| Refused::new(Reason::Trial, format!("will not serve with these settings: {text}")))?;
-    answer::description(description, domain)
+    answer::description(description, domain, abilities)
         .map_err(|error| Refused::new(Reason::Description, format!("describes itself wrongly: {error}")))
 }
 

@@ -9,6 +9,9 @@
 //! [limits]
 //! hook_ms = 5
 //! memory = "16MiB"
+//! workflow_ms = 1000
+//! tick_ms = 10000
+//! workflow_processor_ms = 50
 //! ```
 //!
 //! Invariants: what is not understood is an error that names its line, and the nearest thing that would be. What the settings
@@ -30,11 +33,23 @@ pub(super) struct PolicyLimits {
     pub(super) hook_ms: u64,
     /// Memory of one instance, in bytes.
     pub(super) memory_bytes: u64,
+    /// Deadline of one command of the workflow on the wall, in milliseconds.
+    pub(super) workflow_ms: u64,
+    /// Deadline of one tick of the workflow on the wall, in milliseconds.
+    pub(super) tick_ms: u64,
+    /// Processor time of one call of the workflow, in milliseconds.
+    pub(super) workflow_processor_ms: u64,
 }
 
 impl Default for PolicyLimits {
     fn default() -> Self {
-        Self { hook_ms: limits::HOOK_MS_DEFAULT, memory_bytes: limits::INSTANCE_MEMORY_BYTES_DEFAULT }
+        Self {
+            hook_ms: limits::HOOK_MS_DEFAULT,
+            memory_bytes: limits::INSTANCE_MEMORY_BYTES_DEFAULT,
+            workflow_ms: limits::WORKFLOW_MS_DEFAULT,
+            tick_ms: limits::TICK_CALL_MS_DEFAULT,
+            workflow_processor_ms: limits::WORKFLOW_PROCESSOR_MS_DEFAULT,
+        }
     }
 }
 
@@ -157,19 +172,26 @@ impl Reader<'_> {
     fn limits(&self, table: &DeTable<'_>) -> Result<PolicyLimits, Refused> {
         let mut limits = PolicyLimits::default();
         for (key, value) in table {
-            match key.get_ref().as_ref() {
-                "hook_ms" => limits.hook_ms = self.hook_ms(value.get_ref(), value.span())?,
+            let name = key.get_ref().as_ref();
+            let milliseconds = |most_ms| self.milliseconds(name, value.get_ref(), value.span(), most_ms);
+            match name {
+                "hook_ms" => limits.hook_ms = milliseconds(limits::HOOK_MS_MAX)?,
                 "memory" => limits.memory_bytes = self.memory(value.get_ref(), value.span())?,
-                unknown => return Err(self.unknown(key.span(), unknown, &["hook_ms", "memory"])),
+                "workflow_ms" => limits.workflow_ms = milliseconds(limits::WORKFLOW_MS_MAX)?,
+                "tick_ms" => limits.tick_ms = milliseconds(limits::WORKFLOW_MS_MAX)?,
+                "workflow_processor_ms" => {
+                    limits.workflow_processor_ms = milliseconds(limits::WORKFLOW_PROCESSOR_MS_MAX)?;
+                }
+                unknown => return Err(self.unknown(key.span(), unknown, &LIMITS)),
             }
         }
         Ok(limits)
     }
 
-    fn hook_ms(&self, value: &DeValue<'_>, at: Range<usize>) -> Result<u64, Refused> {
+    fn milliseconds(&self, name: &str, value: &DeValue<'_>, at: Range<usize>, most_ms: u64) -> Result<u64, Refused> {
         match setting(value).and_then(|text| text.parse().ok()) {
-            Some(ms) if (1..=limits::HOOK_MS_MAX).contains(&ms) => Ok(ms),
-            _ => Err(self.error(at, format_args!("`hook_ms` is from 1 to {} milliseconds", limits::HOOK_MS_MAX))),
+            Some(ms) if (1..=most_ms).contains(&ms) => Ok(ms),
+            _ => Err(self.error(at, format_args!("`{name}` is from 1 to {most_ms} milliseconds"))),
         }
     }
 
@@ -186,6 +208,9 @@ impl Reader<'_> {
         }
     }
 }
+
+/// What `[limits]` may say.
+const LIMITS: [&str; 5] = ["hook_ms", "memory", "workflow_ms", "tick_ms", "workflow_processor_ms"];
 
 /// One page of WebAssembly.
 const MEMORY_BYTES_MIN: u64 = 64 * 1024;
@@ -246,7 +271,7 @@ mod tests {
         assert_eq!(settings, ["a.b.c=1", "f=1.5", "l=1,b", "n=255", "on=true", "ttl=24h"]);
         assert_eq!(manifest.origin.as_deref(), Some("http://a"));
         assert_eq!(manifest.grants, ["lock", "redis"]);
-        assert_eq!(manifest.limits, PolicyLimits { hook_ms: 7, memory_bytes: 1 << 20 });
+        assert_eq!(manifest.limits, PolicyLimits { hook_ms: 7, memory_bytes: 1 << 20, ..PolicyLimits::default() });
     }
 
     #[test]

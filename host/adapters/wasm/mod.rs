@@ -2,7 +2,7 @@
 //!
 //! In the order of a policy's life: `folder` and `watch` find it, `read` takes it up on a thread of its own, `contract`
 //! and `manifest` judge it, `compile` makes code of it, `instance` tries it, `life` makes it live, `policy` calls it
-//! with the host functions of `imports`, `keep` remembers it for the next start.
+//! with the host functions of `imports`, `keep` remembers it for the next start. `workflow` is the part that may wait.
 
 mod answer;
 mod bindings;
@@ -14,6 +14,7 @@ mod deadline;
 mod domain;
 mod engine;
 mod exported;
+mod exports;
 mod fault;
 mod folder;
 mod imports;
@@ -32,6 +33,7 @@ mod state;
 mod stubs;
 mod ticker;
 mod watch;
+mod workflow;
 
 pub use engine::prepare_thread;
 pub use load::Overrides;

@@ -10,10 +10,15 @@ use thread_local::ThreadLocal;
 
 use super::bindings::types as wit;
 use super::instance::{Instance, Program};
+use super::workflow::WorkflowProgram;
 use super::{answer, convert, fault};
 use crate::limits;
+use crate::ports::hooks::{Abilities, EntryState, Event, Hooks, Revalidation};
 use crate::ports::metrics::Hook;
-use crate::ports::policy::{Admission, Candidate, Encoding, Fault, Plan, Policy, PolicyError, Request};
+use crate::ports::policy::{
+    Admission, Candidate, Description, Encoding, Fault, Plan, Policy, PolicyError, Request, Selector,
+};
+use crate::ports::workflow::Workflow;
 
 /// One call in so many is timed: reading the clock twice costs as much as a tenth of a call.
 const TIMED_ONE_IN: u32 = 16;
@@ -23,6 +28,8 @@ pub(super) struct WasmPolicy {
     program: Arc<Program>,
     encoding: Encoding,
     wants_bytes: bool,
+    abilities: Abilities,
+    workflow: Option<Arc<WorkflowProgram>>,
     slots: ThreadLocal<RefCell<Slot>>,
 }
 
@@ -34,9 +41,15 @@ struct Slot {
 }
 
 impl WasmPolicy {
-    /// Serves with instances of `program`.
-    pub(super) fn new(program: Arc<Program>, encoding: Encoding, wants_bytes: bool) -> Self {
-        Self { program, encoding, wants_bytes, slots: ThreadLocal::new() }
+    /// Serves with instances of `program`, and of `workflow` if it has one.
+    pub(super) fn new(
+        program: Arc<Program>,
+        workflow: Option<Arc<WorkflowProgram>>,
+        description: &Description,
+        abilities: Abilities,
+    ) -> Self {
+        let &Description { encoding, wants_bytes, .. } = description;
+        Self { program, encoding, wants_bytes, abilities, workflow, slots: ThreadLocal::new() }
     }
 
     /// Calls a hook on this thread's instance; makes one if there is none, drops it if it failed or is worn.
@@ -51,7 +64,7 @@ impl WasmPolicy {
             Ok(mut slot) => self.call_in(&mut slot, hook, call),
             Err(_) => Err(fault::failed(Fault::Instance, "a policy is called from within itself")),
         };
-        answer.inspect_err(|error| self.failed(hook, error))
+        answer.inspect_err(|error| fault::report(self.program.context(), hook, error))
     }
 
     fn call_in<T>(
@@ -86,25 +99,9 @@ impl WasmPolicy {
         Ok(instance)
     }
 
-    #[cold]
-    fn failed(&self, hook: Hook, error: &PolicyError) {
-        let PolicyError::Failed { fault, message } = error else { return };
-        let context = self.program.context();
-        context.metrics.policy_faults[*fault as usize].increment();
-        if context.log.take(context.clock.monotonic_ns() / 1_000_000_000) {
-            tracing::warn!(
-                target: "larder::policy",
-                domain = &*context.domain,
-                hook = hook.as_str(),
-                fault = fault.as_str(),
-                "the policy failed: {message}"
-            );
-        }
-    }
-
     /// Faults that only show when the answer is looked at; the instance that gave it is still good.
     fn checked<T>(&self, hook: Hook, answer: Result<T, PolicyError>) -> Result<T, PolicyError> {
-        answer.inspect_err(|error| self.failed(hook, error))
+        answer.inspect_err(|error| fault::report(self.program.context(), hook, error))
     }
 }
 
@@ -138,5 +135,49 @@ impl Policy for WasmPolicy {
             instance.admit(convert::request(request), convert::candidate(candidate, &headers, show_bytes))
         })?;
         self.checked(Hook::Admit, answer::admission(said, self.encoding))
+    }
+}
+
+impl Hooks for WasmPolicy {
+    fn abilities(&self) -> Abilities {
+        self.abilities
+    }
+
+    fn revalidate(&self, entry: &EntryState<'_>) -> Result<Revalidation, PolicyError> {
+        let state = convert::entry_state(entry);
+        let call = |instance: &mut Instance| {
+            instance.optional(|guests, store| Some(guests.revalidation.as_ref()?.call_revalidate(store, state)))
+        };
+        self.call(Hook::Revalidate, call).map(Revalidation::from)
+    }
+
+    fn on_event(&self, event: &Event<'_>) -> Result<Result<Vec<Selector>, String>, PolicyError> {
+        let event = convert::event(event);
+        let call = |instance: &mut Instance| {
+            instance.optional(|guests, store| Some(guests.events.as_ref()?.call_on_event(store, event)))
+        };
+        let said = self.call(Hook::OnEvent, call)?;
+        self.checked(Hook::OnEvent, answer::selectors(said))
+    }
+
+    fn warm_keys(&self) -> Result<Vec<String>, PolicyError> {
+        let call = |instance: &mut Instance| {
+            instance.optional(|guests, store| Some(guests.warming.as_ref()?.call_keys(store)))
+        };
+        let keys = self.call(Hook::Keys, call)?;
+        self.checked(Hook::Keys, answer::warm_keys(keys))
+    }
+
+    fn migrate(&self, from_version: &str, key: &str, value: &[u8]) -> Result<Option<Vec<u8>>, PolicyError> {
+        let call = |instance: &mut Instance| {
+            instance.optional(|guests, store| {
+                Some(guests.migration.as_ref()?.call_migrate(store, from_version, key, value))
+            })
+        };
+        self.call(Hook::Migrate, call)
+    }
+
+    fn workflow(&self) -> Option<&dyn Workflow> {
+        self.workflow.as_deref().map(|workflow| workflow as &dyn Workflow)
     }
 }

@@ -65,7 +65,7 @@ pub(super) struct Row {
 
 impl ProblemKind {
     /// All of them.
-    pub(super) const ALL: [Self; 26] = [
+    pub(super) const ALL: [Self; 27] = [
         Self::Error(ErrorKind::InvalidKey),
         Self::Error(ErrorKind::InvalidValue),
         Self::Error(ErrorKind::InvalidArgument),
@@ -77,6 +77,7 @@ impl ProblemKind {
         Self::Error(ErrorKind::StoreTimeout),
         Self::Error(ErrorKind::StoreData),
         Self::Error(ErrorKind::PolicyFailed),
+        Self::Error(ErrorKind::PolicyUnavailable),
         Self::Error(ErrorKind::Overloaded),
         Self::Error(ErrorKind::Internal),
         Self::Absent,
@@ -143,6 +144,7 @@ const fn engine_row(kind: ErrorKind) -> (StatusCode, &'static str) {
         ErrorKind::StoreTimeout => (S::GATEWAY_TIMEOUT, "The store did not answer in time"),
         ErrorKind::StoreData => (S::BAD_GATEWAY, "The stored bytes are not of this host"),
         ErrorKind::PolicyFailed => (S::INTERNAL_SERVER_ERROR, "The policy failed"),
+        ErrorKind::PolicyUnavailable => (S::SERVICE_UNAVAILABLE, "The policy cannot do it now"),
         ErrorKind::Overloaded => (S::SERVICE_UNAVAILABLE, "A bound of the host is reached"),
         ErrorKind::Internal => (S::INTERNAL_SERVER_ERROR, "A defect of the host"),
     }
@@ -269,6 +271,7 @@ mod tests {
             store-timeout 504 store retry
             store-data 502 store
             policy-failed 500 policy
+            policy-unavailable 503 policy retry
             overloaded 503 host retry
             internal 500 host
             absent 404 caller

@@ -14,6 +14,8 @@ mod string;
 
 use bytes::Bytes;
 
+pub(super) use self::number::increment;
+
 use self::args::Arguments;
 use super::keyspace::{Keyspace, View};
 use super::refusal::Refusal;

@@ -8,6 +8,7 @@ use crate::adapters::memory::keyspace::View;
 use crate::adapters::memory::refusal::Refusal;
 use crate::adapters::memory::shard::NEVER;
 use crate::adapters::memory::value::Value;
+use crate::limits::TTL_MS_MAX;
 use crate::ports::store::Reply;
 
 pub(super) fn incr(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
@@ -33,6 +34,24 @@ fn add(view: &mut View<'_>, key: &[u8], delta: i64) -> Outcome {
     let after = before.checked_add(delta).ok_or(Refusal::OVERFLOW)?;
     store(view, key, itoa::Buffer::new().format(after).as_bytes());
     Ok(Reply::Integer(after))
+}
+
+/// Adds to a number, which lives for `ttl_ms` if it is new. The number after it.
+///
+/// # Errors
+/// It is no number, or the sum does not fit.
+pub(in crate::adapters::memory) fn increment(
+    view: &mut View<'_>,
+    key: &[u8],
+    delta: i64,
+    ttl_ms: Option<u64>,
+) -> Result<i64, Refusal> {
+    let before = read(view, key)?.map_or(Ok(0), |text| integer(&text))?;
+    let after = before.checked_add(delta).ok_or(Refusal::OVERFLOW)?;
+    let new_ms = ttl_ms.map_or(NEVER, |ms| view.now_ms.saturating_add(ms.clamp(1, TTL_MS_MAX)));
+    let expires_ms = view.get(key).map_or(new_ms, |entry| entry.expires_ms);
+    view.put(key, Value::string(itoa::Buffer::new().format(after).as_bytes()), expires_ms);
+    Ok(after)
 }
 
 pub(super) fn incrbyfloat(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {

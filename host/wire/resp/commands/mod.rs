@@ -15,6 +15,7 @@ mod set;
 mod spec;
 mod strings;
 mod table;
+mod workflow;
 
 use std::future::Future;
 

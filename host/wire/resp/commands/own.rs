@@ -14,6 +14,8 @@ use crate::wire::resp::session::{Output, Session};
 
 const HELP: &[&str] = &[
     "Larder's own commands. Every other command is Redis'; see COMMAND DOCS.",
+    "LARDER.CALL domain command [argument …]",
+    "    Has the policy of a domain carry out one of its own commands.",
     "LARDER.EXPLAIN key",
     "    Why the key is answered as it is: its domain and policy, where it is stored, its state and what is left of its life.",
     "LARDER.POLICY LIST",

@@ -3,7 +3,7 @@
 //! Finding costs one hash over the name and nearly always one comparison; the places are computed when the host is compiled.
 
 use super::spec::{ALL_KEYS, Group, NO_KEYS, ONE_KEY, PAIRS, Spec};
-use super::{client, config, counters, expiry, handshake, help, info, introspect, keys, own, set, strings};
+use super::{client, config, counters, expiry, handshake, help, info, introspect, keys, own, set, strings, workflow};
 
 const OWN: &str = "0.1.0";
 
@@ -58,6 +58,11 @@ pub const COMMANDS: &[Spec] = &[
     Spec::write("incr", 2, ONE_KEY, counters::incr).fast().doc(Group::String, "1.0.0", "Adds 1 to a number."),
     Spec::write("incrby", 3, ONE_KEY, counters::incr_by).fast().doc(Group::String, "1.0.0", "Adds to a number."),
     Spec::session("info", -1, info::info).doc(Group::Server, "1.0.0", "How the server is doing."),
+    Spec::write("larder.call", -3, NO_KEYS, workflow::call).doc(
+        Group::Larder,
+        OWN,
+        "Has the policy of a domain carry out one of its commands.",
+    ),
     Spec::read("larder.explain", 2, ONE_KEY, own::explain).doc(Group::Larder, OWN, "Why a key is answered as it is."),
     Spec::session("larder.help", 1, own::help).doc(Group::Larder, OWN, "Larder's own commands."),
     Spec::container("larder.policy", POLICY).admin().doc(Group::Larder, OWN, "The policies."),

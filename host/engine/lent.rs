@@ -1,0 +1,156 @@
+//! What the engine lends the workflow of one domain: the domain's own keys, and nothing else.
+//!
+//! Invariants: a name becomes a storage key through `key.rs` alone, so no workflow leaves its domain; a command that may change a
+//! key is noted in L1 as any other write is, from before the store is asked until after it has answered.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use super::core::Engine;
+use crate::limits::{OWN_KEYS_MAX, SCAN_COUNT_MAX, TTL_MS_MAX};
+use crate::ports::store::{Command, Reply, StoreError, StoreKey};
+use crate::ports::table::Live;
+use crate::ports::workflow::{CallPermit, CircuitState, HeldLock, HostError, OwnCommand, WorkflowHost};
+
+/// The engine, bound to one domain.
+pub(super) struct Lent {
+    engine: Arc<Engine>,
+    live: Arc<Live>,
+}
+
+impl Lent {
+    /// Lends `live` what is its own.
+    pub(super) const fn new(engine: Arc<Engine>, live: Arc<Live>) -> Self {
+        Self { engine, live }
+    }
+
+    fn own_key(&self, name: &str) -> Result<(StoreKey, Bytes), HostError> {
+        let table = self.engine.policies.table();
+        self.engine.keys.own_key(&table, &self.live, name).map_err(HostError::NotAllowed)
+    }
+}
+
+/// The store's failure as a workflow is told.
+fn failed(error: StoreError) -> HostError {
+    match error {
+        StoreError::Timeout(_) | StoreError::Broken(_) => HostError::TimedOut,
+        StoreError::Unavailable(text) => HostError::Unavailable(text),
+        StoreError::Reply(line) if line.starts_with("WRONGTYPE") => HostError::WrongType,
+        StoreError::Reply(line) => HostError::Other(line),
+        StoreError::Protocol(text) => HostError::Other(text),
+    }
+}
+
+fn check_life(ttl_ms: Option<u64>) -> Result<(), HostError> {
+    match ttl_ms {
+        Some(ms) if ms > TTL_MS_MAX => Err(HostError::Invalid(format!("a life of more than {TTL_MS_MAX} ms"))),
+        _ => Ok(()),
+    }
+}
+
+/// A text as a glob that means itself.
+fn literal(text: &[u8]) -> Vec<u8> {
+    let special = |byte: &u8| matches!(byte, b'*' | b'?' | b'[' | b']' | b'\\' | b'^' | b'-');
+    text.iter().flat_map(|byte| special(byte).then_some(b'\\').into_iter().chain([*byte])).collect()
+}
+
+#[async_trait]
+impl WorkflowHost for Lent {
+    async fn keys(&self, command: OwnCommand) -> Result<Reply, HostError> {
+        if command.keys.len() > OWN_KEYS_MAX {
+            return Err(HostError::Invalid(format!(
+                "{} keys in one call; {OWN_KEYS_MAX} are allowed",
+                command.keys.len()
+            )));
+        }
+        let keys = command.keys.iter().map(|name| self.own_key(name)).collect::<Result<Vec<_>, _>>()?;
+        let mut sent = Command::new(command.name);
+        sent.args.extend(keys.iter().map(|(key, _)| key.0.clone()).chain(command.arguments));
+        let writings: Vec<_> = match command.writes {
+            true => keys.iter().map(|(_, name)| self.engine.l1.writing(name)).collect(),
+            false => Vec::new(),
+        };
+        let reply = self.engine.store.call(sent).await.map_err(failed)?;
+        writings.into_iter().for_each(|writing| writing.done(None));
+        Ok(reply)
+    }
+
+    async fn increment(&self, name: String, delta: i64, ttl_ms: Option<u64>) -> Result<i64, HostError> {
+        check_life(ttl_ms)?;
+        let (key, name) = self.own_key(&name)?;
+        let writing = self.engine.l1.writing(&name);
+        let sum = self.engine.store.increment(&key, delta, ttl_ms).await.map_err(failed)?;
+        writing.done(None);
+        Ok(sum)
+    }
+
+    async fn scan(&self, prefix: String, cursor: u64, count: u32) -> Result<(u64, Vec<String>), HostError> {
+        if !prefix.is_empty() {
+            self.own_key(&prefix)?;
+        }
+        let all = self.engine.keys.in_domain(&self.live, "");
+        let mut pattern = literal(all.as_bytes());
+        pattern.extend(literal(prefix.as_bytes()));
+        pattern.push(b'*');
+        let command = Command::new("SCAN")
+            .arg(cursor.to_string())
+            .arg("MATCH")
+            .arg(pattern)
+            .arg("COUNT")
+            .arg(count.clamp(1, SCAN_COUNT_MAX).to_string());
+        let reply = self.engine.store.call(command).await.map_err(failed)?;
+        portion(&reply, all.as_bytes())
+    }
+
+    async fn lock(&self, _name: String, _ttl_ms: u32, _wait_ms: u32) -> Result<Option<Box<dyn HeldLock>>, HostError> {
+        Err(HostError::NotAllowed("this host has no locks".to_owned()))
+    }
+
+    fn circuit(&self, _name: &str) -> Result<CircuitState, HostError> {
+        Err(HostError::NotAllowed("this host has no breakers".to_owned()))
+    }
+
+    fn permit(&self, _name: &str) -> Result<Option<Box<dyn CallPermit>>, HostError> {
+        Err(HostError::NotAllowed("this host has no breakers".to_owned()))
+    }
+}
+
+/// A portion of a scan: the next cursor, and the names without what all of them begin with.
+fn portion(reply: &Reply, all: &[u8]) -> Result<(u64, Vec<String>), HostError> {
+    let odd = || HostError::Other("the store gave an answer to SCAN that makes no sense".to_owned());
+    let Reply::Array(parts) = reply else {
+        return match reply {
+            Reply::Error(line) => Err(HostError::Other(line.clone())),
+            _ => Err(odd()),
+        };
+    };
+    let [Reply::Bulk(cursor), Reply::Array(keys)] = parts.as_slice() else { return Err(odd()) };
+    let cursor = std::str::from_utf8(cursor).ok().and_then(|cursor| cursor.parse().ok()).ok_or_else(odd)?;
+    let name = |key: &Reply| match key {
+        // Names that are not UTF-8 were not made by any policy.
+        Reply::Bulk(key) => String::from_utf8(key.strip_prefix(all)?.to_vec()).ok(),
+        _ => None,
+    };
+    Ok((cursor, keys.iter().filter_map(name).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_means_itself() {
+        assert_eq!(literal(b"a*b[c]\\?"), b"a\\*b\\[c\\]\\\\\\?");
+    }
+
+    #[test]
+    fn a_portion_tells_the_domains_names() {
+        let bulk = |text: &'static str| Reply::Bulk(text.into());
+        let reply = Reply::Array(vec![bulk("7"), Reply::Array(vec![bulk("p:v1:d:a:b"), bulk("p:v1:other:c")])]);
+        assert_eq!(portion(&reply, b"p:v1:d:"), Ok((7, vec!["a:b".to_owned()])));
+        assert_eq!(portion(&Reply::Error("ERR no".into()), b""), Err(HostError::Other("ERR no".to_owned())));
+        assert!(portion(&Reply::Nil, b"").is_err());
+    }
+}
