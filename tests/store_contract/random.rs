@@ -23,7 +23,7 @@ use super::text;
 use crate::support::redis::RedisServer;
 
 const CASES: u32 = 400;
-const COMMANDS_MAX: usize = 60;
+const COMMANDS_MAX: usize = 120;
 
 fn one_of(words: &'static [&'static str]) -> impl Strategy<Value = String> {
     proptest::sample::select(words).prop_map(str::to_owned)

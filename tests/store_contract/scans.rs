@@ -130,8 +130,8 @@ pub(super) async fn a_scan_finds_by_pattern_and_type(bench: &Bench) {
         }
         assert_eq!(seen, (0..300).map(|n| format!("{prefix}{n}")).collect());
     }
-    assert_eq!(call(bench, "SCAN 0 MATCH none COUNT 100000").await, Reply::Array(vec![
-        Reply::Bulk("0".into()),
-        Reply::Array(Vec::new())
-    ]));
+    assert_eq!(
+        call(bench, "SCAN 0 MATCH none COUNT 100000").await,
+        Reply::Array(vec![Reply::Bulk("0".into()), Reply::Array(Vec::new())])
+    );
 }

@@ -13,27 +13,28 @@ async fn one_of_each(bench: &Bench) {
 }
 
 pub(super) async fn a_wrong_type_is_refused(bench: &Bench) {
-    let strings = "GET K; GETEX K; GETDEL K; GETSET K v; SET K v GET; SET K v NX GET; STRLEN K; APPEND K v; SETRANGE K 0 v; \
-        SETRANGE K 1 \"\"; GETRANGE K 0 1; SUBSTR K 0 1; INCR K; DECR K; INCRBY K 1; DECRBY K 1; INCRBYFLOAT K 1";
-    let hashes = "HSET K f v; HMSET K f v; HSETNX K f v; HGET K f; HMGET K f; HGETALL K; HDEL K f; HEXISTS K f; \
-        HINCRBY K f 1; HINCRBYFLOAT K f 1; HKEYS K; HVALS K; HLEN K; HSTRLEN K f; HSCAN K 0; HSCAN K 0 word; \
-        HRANDFIELD K; HRANDFIELD K 0; HRANDFIELD K -5; HRANDFIELD K 5 WITHVALUES";
-    let lists = "LPUSH K v; RPUSH K v; LPUSHX K v; RPUSHX K v; LPOP K; RPOP K; LPOP K 0; RPOP K 2; LRANGE K 0 1; LLEN K; \
-        LTRIM K 0 1; LREM K 0 v; LINDEX K 0; LINDEX K word; LSET K 0 v; LSET K word v; LINSERT K BEFORE a b; LPOS K v; \
-        LMOVE K none LEFT LEFT; LMOVE list K LEFT LEFT; LMOVE K K LEFT LEFT; RPOPLPUSH K none; RPOPLPUSH list K";
-    let sets = "SADD K v; SREM K v; SMEMBERS K; SISMEMBER K v; SMISMEMBER K v; SCARD K; SPOP K; SPOP K 0; SPOP K 5; \
-        SRANDMEMBER K; SRANDMEMBER K 0; SRANDMEMBER K -5; SSCAN K 0; SINTER K; SINTER set K; SINTER none K; SUNION K set; \
-        SDIFF set K; SINTERSTORE none K; SUNIONSTORE none set K; SDIFFSTORE none K set; SMOVE K none 1; SMOVE set K 1; \
-        SMOVE K K 1; SINTERCARD 2 set K";
+    let strings = "GET %; GETEX %; GETDEL %; GETSET % v; SET % v GET; SET % v NX GET; STRLEN %; APPEND % v; SETRANGE % 0 v; \
+        SETRANGE % 1 \"\"; GETRANGE % 0 1; SUBSTR % 0 1; INCR %; DECR %; INCRBY % 1; DECRBY % 1; INCRBYFLOAT % 1";
+    let hashes = "HSET % f v; HMSET % f v; HSETNX % f v; HGET % f; HMGET % f; HGETALL %; HDEL % f; HEXISTS % f; \
+        HINCRBY % f 1; HINCRBYFLOAT % f 1; HKEYS %; HVALS %; HLEN %; HSTRLEN % f; HSCAN % 0; HSCAN % 0 word; \
+        HRANDFIELD %; HRANDFIELD % 0; HRANDFIELD % -5; HRANDFIELD % 5 WITHVALUES";
+    let lists = "LPUSH % v; RPUSH % v; LPUSHX % v; RPUSHX % v; LPOP %; RPOP %; LPOP % 0; RPOP % 2; LRANGE % 0 1; LLEN %; \
+        LTRIM % 0 1; LREM % 0 v; LINDEX % 0; LINDEX % word; LSET % 0 v; LSET % word v; LINSERT % BEFORE a b; LPOS % v; \
+        LMOVE % none LEFT LEFT; LMOVE list % LEFT LEFT; LMOVE % % LEFT LEFT; RPOPLPUSH % none; RPOPLPUSH list %";
+    let sets = "SADD % v; SREM % v; SMEMBERS %; SISMEMBER % v; SMISMEMBER % v; SCARD %; SPOP %; SPOP % 0; SPOP % 5; \
+        SRANDMEMBER %; SRANDMEMBER % 0; SRANDMEMBER % -5; SSCAN % 0; SINTER %; SINTER set %; SINTER none %; SUNION % set; \
+        SDIFF set %; SINTERSTORE none %; SUNIONSTORE none set %; SDIFFSTORE none % set; SMOVE % none 1; SMOVE set % 1; \
+        SMOVE % % 1; SINTERCARD 2 set %";
     for (own, commands) in [("string", strings), ("hash", hashes), ("list", lists), ("set", sets)] {
         for other in ["string", "hash", "list", "set"].into_iter().filter(|other| *other != own) {
             one_of_each(bench).await;
             for command in commands.split(';').map(str::trim) {
-                let command = command.replace('K', other);
+                let command = command.replace('%', other);
                 check(bench, &format!("{command} => !{WRONG_TYPE}")).await;
             }
             check(bench, "EXISTS none => 0\n MGET string hash list set => [\"5\" nil nil nil]").await;
-            check(bench, "HGETALL hash => {\"f\": \"1\"}\n LRANGE list 0 -1 => [\"1\"]\n SMEMBERS set => ~[\"1\"]").await;
+            check(bench, "HGETALL hash => {\"f\": \"1\"}\n LRANGE list 0 -1 => [\"1\"]\n SMEMBERS set => ~[\"1\"]")
+                .await;
             check(bench, "FLUSHALL => OK").await;
         }
     }

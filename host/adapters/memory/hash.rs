@@ -97,3 +97,23 @@ impl Hash {
         self.heap_bytes + self.fields.heap_bytes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_hash_costs_is_what_its_fields_cost() {
+        let (mut hash, mut rng) = (Hash::default(), fastrand::Rng::with_seed(17));
+        for _ in 0..20_000 {
+            let name = vec![rng.u8(b'a'..=b'd'); rng.usize(..40)];
+            if rng.u8(..3) < 2 {
+                hash.set(&name, &vec![0; rng.usize(..200)]);
+            } else {
+                hash.remove(&name);
+            }
+            let cost = |field: &Field| block_bytes(field.name.len()) + block_bytes(field.value.len());
+            assert_eq!(hash.heap_bytes, hash.fields().iter().map(cost).sum::<usize>());
+        }
+    }
+}

@@ -59,7 +59,14 @@ impl Keyspace {
         let hasher = RandomState::default();
         let used = Arc::new(AtomicUsize::new(0));
         let shard = |_| Locked(Mutex::new(Shard::new(hasher.clone(), Arc::clone(&used))));
-        Self { shards: (0..SHARDS).map(shard).collect(), hasher, used, bytes_max, cursor: Mutex::new(Cursor::START), clock }
+        Self {
+            shards: (0..SHARDS).map(shard).collect(),
+            hasher,
+            used,
+            bytes_max,
+            cursor: Mutex::new(Cursor::START),
+            clock,
+        }
     }
 
     /// What the entries and their tables take, in bytes.

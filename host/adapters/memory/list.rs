@@ -119,3 +119,41 @@ impl List {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_list_costs_is_what_its_elements_cost() {
+        let (mut list, mut rng) = (List::default(), fastrand::Rng::with_seed(17));
+        for _ in 0..20_000 {
+            let end = if rng.bool() { End::Left } else { End::Right };
+            let element = vec![rng.u8(b'a'..=b'd'); rng.usize(..40)];
+            let at = rng.usize(..=list.len());
+            match rng.u8(..24) {
+                0..14 => list.push(end, &element),
+                14..17 => drop(list.pop(end)),
+                17..19 => list.insert(at, &element),
+                19..21 => drop(list.set(at, &element)),
+                21..23 => drop(list.remove(&element, end, rng.usize(..5))),
+                _ => list.trim(at / 2..at),
+            }
+            let expect: usize = list.elements.iter().map(|element| block_bytes(element.len())).sum();
+            assert_eq!(list.heap_bytes, expect);
+        }
+    }
+
+    #[test]
+    fn the_first_ones_from_an_end_are_removed() {
+        let elements = |list: &List| list.range(0..list.len()).map(|element| element[0]).collect::<Vec<u8>>();
+        for (end, most, left) in
+            [(End::Left, 2, "bcab"), (End::Right, 2, "abcb"), (End::Left, 9, "bcb"), (End::Right, 0, "abacba")]
+        {
+            let mut list = List::default();
+            b"abacba".iter().for_each(|element| list.push(End::Right, &[*element]));
+            assert_eq!(list.remove(b"a", end, most), 6 - left.len());
+            assert_eq!(elements(&list), left.as_bytes());
+        }
+    }
+}

@@ -97,3 +97,26 @@ impl Set {
 fn is_integer(member: &[u8]) -> bool {
     super::integer::parse(member).is_some()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_set_costs_is_what_its_members_cost() {
+        let (mut set, mut rng) = (Set::default(), fastrand::Rng::with_seed(17));
+        for _ in 0..20_000 {
+            let member = vec![rng.u8(b'a'..=b'd'); rng.usize(..40)];
+            match rng.u8(..6) {
+                0..3 => drop(set.add(&member)),
+                3..5 => drop(set.remove(&member)),
+                _ if set.len() > 0 => drop(set.remove_at(rng.usize(..set.len()))),
+                _ => {}
+            }
+            assert_eq!(
+                set.heap_bytes,
+                set.members().iter().map(|Member(member)| block_bytes(member.len())).sum::<usize>()
+            );
+        }
+    }
+}

@@ -65,7 +65,11 @@ impl<'a> View<'a> {
     }
 
     /// Changes what a key holds, if there is one, by its type.
-    pub(super) fn edit<K: Kind, R>(&mut self, key: &[u8], edit: impl FnOnce(&mut K) -> R) -> Result<Option<R>, Refusal> {
+    pub(super) fn edit<K: Kind, R>(
+        &mut self,
+        key: &[u8],
+        edit: impl FnOnce(&mut K) -> R,
+    ) -> Result<Option<R>, Refusal> {
         let mut is_empty = false;
         let edited = self.change(key, |entry| {
             let kind = K::of_mut(&mut entry.value)?;

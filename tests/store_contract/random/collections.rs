@@ -56,7 +56,8 @@ fn count() -> impl Strategy<Value = String> {
 
 fn scan(command: &'static str, key: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
     // A count that shows all in one step: what two steps show depends on how tables are made.
-    let options = one_of(&["", "MATCH *", "MATCH 1*", "MATCH [x-z]", "MATCH ?", "MATCH nothing", "COUNT 9999", "word", "MATCH"]);
+    let options =
+        one_of(&["", "MATCH *", "MATCH 1*", "MATCH [x-z]", "MATCH ?", "MATCH nothing", "COUNT 9999", "word", "MATCH"]);
     let cursor = one_of(&["0", "0", "0", "0", "word"]);
     (key, cursor, options).prop_map(move |(k, c, o)| format!("{command} {k} {c} COUNT 1000 {o}"))
 }
@@ -94,8 +95,25 @@ pub(super) fn lists() -> impl Strategy<Value = String> {
     let pushes = || one_of(&["LPUSH", "RPUSH", "LPUSHX", "RPUSHX"]);
     let end = || one_of(&["LEFT", "RIGHT", "left", "Right", "LEFT", "RIGHT", "up"]);
     let options = one_of(&[
-        "", "COUNT 0", "COUNT 1", "COUNT 2", "RANK 1", "RANK -1", "RANK 2", "RANK -2", "RANK 0", "COUNT 0 RANK -2", "MAXLEN 3",
-        "MAXLEN 0", "COUNT 2 MAXLEN 5", "RANK -1 MAXLEN 2", "COUNT -1", "MAXLEN -1", "RANK word", "COUNT", "word 1",
+        "",
+        "COUNT 0",
+        "COUNT 1",
+        "COUNT 2",
+        "RANK 1",
+        "RANK -1",
+        "RANK 2",
+        "RANK -2",
+        "RANK 0",
+        "COUNT 0 RANK -2",
+        "MAXLEN 3",
+        "MAXLEN 0",
+        "COUNT 2 MAXLEN 5",
+        "RANK -1 MAXLEN 2",
+        "COUNT -1",
+        "MAXLEN -1",
+        "RANK word",
+        "COUNT",
+        "word 1",
     ]);
     prop_oneof![
         4 => (pushes(), list(), words(element(), 5)).prop_map(|(c, k, w)| format!("{c} {k} {w}")),
@@ -135,11 +153,29 @@ pub(super) fn sets() -> impl Strategy<Value = String> {
 pub(super) fn any_type() -> impl Strategy<Value = String> {
     let any = || one_of(&["a", "b", "h", "i", "l", "m", "s", "t", "u"]);
     let names = &["TYPE", "TTL", "EXISTS", "PERSIST", "DEL", "UNLINK", "TOUCH", "EXPIRETIME", "GET", "STRLEN"];
-    let objects = &["OBJECT ENCODING", "OBJECT ENCODING", "OBJECT REFCOUNT", "OBJECT IDLETIME", "OBJECT FREQ", "OBJECT word"];
-    let expiry = one_of(&["EXPIRE K 10000000", "EXPIRE K 20000000 NX", "PEXPIRE K 10000000000 XX", "EXPIRE K 0", "PEXPIRE K -1",
-        "EXPIREAT K 4000000000 LT", "EXPIREAT K 4000000001 GT", "EXPIREAT K 4000000000"]);
+    let objects =
+        &["OBJECT ENCODING", "OBJECT ENCODING", "OBJECT REFCOUNT", "OBJECT IDLETIME", "OBJECT FREQ", "OBJECT word"];
+    let expiry = one_of(&[
+        "EXPIRE K 10000000",
+        "EXPIRE K 20000000 NX",
+        "PEXPIRE K 10000000000 XX",
+        "EXPIRE K 0",
+        "PEXPIRE K -1",
+        "EXPIREAT K 4000000000 LT",
+        "EXPIREAT K 4000000001 GT",
+        "EXPIREAT K 4000000000",
+    ]);
     let pattern = one_of(&["*", "[a-l]", "?", "[^a]", "h*", "none", "\\x5ca", "[", "**", "\"\""]);
-    let options = one_of(&["", "TYPE hash", "TYPE string", "TYPE LIST", "TYPE set", "MATCH [h-s]", "MATCH * TYPE set", "TYPE word"]);
+    let options = one_of(&[
+        "",
+        "TYPE hash",
+        "TYPE string",
+        "TYPE LIST",
+        "TYPE set",
+        "MATCH [h-s]",
+        "MATCH * TYPE set",
+        "TYPE word",
+    ]);
     prop_oneof![
         3 => bare(names, any()),
         2 => bare(objects, any()),

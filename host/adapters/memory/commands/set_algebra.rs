@@ -103,7 +103,8 @@ fn difference<'a>(sets: &[Option<&'a Set>]) -> Vec<&'a [u8]> {
 }
 
 pub(super) fn sintercard(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
-    let keys = natural(arguments.at(1), Refusal::NUMKEYS).and_then(|n| if n > 0 { Ok(n) } else { Err(Refusal::NUMKEYS) })?;
+    let keys =
+        natural(arguments.at(1), Refusal::NUMKEYS).and_then(|n| if n > 0 { Ok(n) } else { Err(Refusal::NUMKEYS) })?;
     let rest = arguments.from(2);
     if keys > rest.len() {
         return Err(Refusal::TOO_FEW_KEYS);
