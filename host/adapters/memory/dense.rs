@@ -221,7 +221,7 @@ mod tests {
                 for _ in 0..rng.u32(..20) {
                     let n = rng.u32(..200);
                     match names.place(n.to_string().as_bytes()) {
-                        Some(_) if n % 2 == 0 => remove(&mut names, n),
+                        Some(_) if n.is_multiple_of(2) => remove(&mut names, n),
                         None => add(&mut names, n),
                         Some(_) => {}
                     }

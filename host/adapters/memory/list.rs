@@ -133,10 +133,16 @@ mod tests {
             let at = rng.usize(..=list.len());
             match rng.u8(..24) {
                 0..14 => list.push(end, &element),
-                14..17 => drop(list.pop(end)),
+                14..17 => {
+                    list.pop(end);
+                }
                 17..19 => list.insert(at, &element),
-                19..21 => drop(list.set(at, &element)),
-                21..23 => drop(list.remove(&element, end, rng.usize(..5))),
+                19..21 => {
+                    list.set(at, &element);
+                }
+                21..23 => {
+                    list.remove(&element, end, rng.usize(..5));
+                }
                 _ => list.trim(at / 2..at),
             }
             let expect: usize = list.elements.iter().map(|element| block_bytes(element.len())).sum();

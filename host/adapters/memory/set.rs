@@ -108,9 +108,15 @@ mod tests {
         for _ in 0..20_000 {
             let member = vec![rng.u8(b'a'..=b'd'); rng.usize(..40)];
             match rng.u8(..6) {
-                0..3 => drop(set.add(&member)),
-                3..5 => drop(set.remove(&member)),
-                _ if set.len() > 0 => drop(set.remove_at(rng.usize(..set.len()))),
+                0..3 => {
+                    set.add(&member);
+                }
+                3..5 => {
+                    set.remove(&member);
+                }
+                _ if set.len() > 0 => {
+                    set.remove_at(rng.usize(..set.len()));
+                }
                 _ => {}
             }
             assert_eq!(

@@ -1,7 +1,8 @@
 //! Walks: `SCAN`, `HSCAN`, `SSCAN` step by step, `KEYS` in one go.
 //!
 //! Invariant: what is there from a scan's first step to its last is shown at least once, whatever others add and remove in
-//! between; how that is done says `dense.rs`. A step looks at [`SCAN_COUNT_MAX`] elements at most.
+//! between; how that is done says `dense.rs`. A step looks at [`SCAN_COUNT_MAX`] elements at most. `KEYS` is one moment, as in
+//! Redis: it holds every lock until it is through.
 
 use bytes::Bytes;
 
