@@ -22,7 +22,7 @@ use self::alike::{Chance, alike};
 use super::text;
 use crate::support::redis::RedisServer;
 
-const CASES: u32 = 400;
+const CASES: u32 = 250;
 const COMMANDS_MAX: usize = 120;
 
 fn one_of(words: &'static [&'static str]) -> impl Strategy<Value = String> {

@@ -154,7 +154,7 @@ mod tests {
     fn the_first_ones_from_an_end_are_removed() {
         let elements = |list: &List| list.range(0..list.len()).map(|element| element[0]).collect::<Vec<u8>>();
         for (end, most, left) in
-            [(End::Left, 2, "bcab"), (End::Right, 2, "abcb"), (End::Left, 9, "bcb"), (End::Right, 0, "abacba")]
+            [(End::Left, 2, "bcba"), (End::Right, 2, "abcb"), (End::Left, 9, "bcb"), (End::Right, 0, "abacba")]
         {
             let mut list = List::default();
             b"abacba".iter().for_each(|element| list.push(End::Right, &[*element]));

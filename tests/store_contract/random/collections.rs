@@ -150,6 +150,7 @@ pub(super) fn sets() -> impl Strategy<Value = String> {
     ]
 }
 
+/// No `DBSIZE`: Redis counts a key that is past its expiry until it happens to come across it.
 pub(super) fn any_type() -> impl Strategy<Value = String> {
     let any = || one_of(&["a", "b", "h", "i", "l", "m", "s", "t", "u"]);
     let names = &["TYPE", "TTL", "EXISTS", "PERSIST", "DEL", "UNLINK", "TOUCH", "EXPIRETIME", "GET", "STRLEN"];
@@ -186,7 +187,7 @@ pub(super) fn any_type() -> impl Strategy<Value = String> {
         2 => (any(), expiry).prop_map(|(k, e)| e.replace('K', &k)),
         1 => pattern.prop_map(|pattern| format!("KEYS {pattern}")),
         2 => options.prop_map(|options| format!("SCAN 0 COUNT 1000 {options}")),
-        1 => one_of(&["DBSIZE", "RANDOMKEY", "RANDOMKEY", "MGET a h l s b"]),
+        1 => one_of(&["RANDOMKEY", "RANDOMKEY", "MGET a h l s b"]),
         1 => words(any(), 4).prop_map(|keys| format!("DEL {keys}")),
     ]
 }
