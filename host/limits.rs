@@ -135,7 +135,7 @@ pub const EVENT_PAYLOAD_BYTES_MAX: usize = 256 * 1024;
 /// Keys that a policy may name for warming.
 pub const WARM_KEYS_MAX: usize = 100_000;
 /// Keys that one portion of a policy's scan may look at.
-pub const SCAN_COUNT_MAX: u32 = 1_000;
+pub const OWN_SCAN_COUNT_MAX: u32 = 1_000;
 /// Keys of one command of a workflow.
 pub const OWN_KEYS_MAX: usize = 1_000;
 /// Stack of one instance, in bytes.
@@ -204,8 +204,14 @@ pub const STORE_SILENCE_MS_MAX: u64 = 1_000;
 pub const STORE_WRITE_QUEUE_MAX: usize = 1_024;
 /// What the embedded memory store may hold by default, in bytes.
 pub const MEMORY_BYTES_DEFAULT: u64 = 1024 * 1024 * 1024;
-/// Slots that one step of the memory store's sweep may look at under one lock.
+/// The most that it may hold, in bytes: far fewer entries fit than its tables can number, which is 2^32 in each.
+pub const MEMORY_BYTES_MAX: u64 = 128 * 1024 * 1024 * 1024;
+/// Entries that one step of the memory store's sweep, or of a scan, may look at under one lock.
 pub const SWEEP_SLOTS_PER_LOCK: usize = 4_096;
+/// Entries that one step of a scan looks at, whatever `COUNT` asks for.
+pub const SCAN_COUNT_MAX: usize = 100_000;
+/// Elements that a command draws at random with repetitions: a count that has no bound in what there is.
+pub const RANDOM_COUNT_MAX: usize = 1_000_000;
 /// Keys of one batch command.
 pub const BATCH_KEYS_MAX: usize = 100_000;
 /// Attempts of a read-judge-write on one entry before it is given up as contended.

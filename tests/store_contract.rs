@@ -1,13 +1,20 @@
 //! One suite for every store: what the port promises, run on the memory store and on a real Redis.
 //!
-//! `typed` checks the port's own methods; `scripts` holds Redis commands with the replies that both must give; `random` lets
-//! both carry out the same random commands and compares reply by reply.
+//! `typed` checks the port's own methods; `random` lets both carry out the same random commands and compares reply by reply;
+//! the others hold Redis commands with the replies that both must give.
 
+mod hashes;
+mod lists;
 mod numbers;
 mod random;
+mod scans;
+mod script;
 mod scripts;
+mod sets;
+mod space;
 mod text;
 mod typed;
+mod types;
 
 use std::sync::Arc;
 
@@ -105,4 +112,31 @@ on_both_stores! {
     scripts::keys_of_any_type,
     scripts::many_keys,
     scripts::wrong_arguments,
+    hashes::fields,
+    hashes::the_last_field_takes_the_hash_with_it,
+    hashes::numbers_in_fields,
+    hashes::random_fields,
+    lists::ends,
+    lists::places,
+    lists::elements_by_value,
+    lists::moves,
+    sets::members,
+    sets::set_moves,
+    sets::combinations,
+    sets::the_size_of_an_intersection,
+    sets::random_members,
+    types::a_wrong_type_is_refused,
+    types::the_ports_own_methods_know_the_types,
+    types::a_set_replaces_every_type,
+    types::keys_of_every_type_are_handled_alike,
+    types::a_copy_stands_alone,
+    types::what_expires_is_gone_whatever_it_was,
+    space::steps_of_a_scan,
+    space::keys_by_pattern,
+    space::the_space_as_a_whole,
+    space::what_is_told_of_an_object,
+    space::arguments_of_the_new_types,
+    scans::a_scan_shows_all,
+    scans::a_scan_under_writes_misses_nothing_that_stays,
+    scans::a_scan_finds_by_pattern_and_type,
 }

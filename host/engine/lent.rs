@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::core::Engine;
-use crate::limits::{OWN_KEYS_MAX, SCAN_COUNT_MAX, TTL_MS_MAX};
+use crate::limits::{OWN_KEYS_MAX, OWN_SCAN_COUNT_MAX, TTL_MS_MAX};
 use crate::ports::store::{Command, Reply, StoreError, StoreKey};
 use crate::ports::table::Live;
 use crate::ports::workflow::{CallPermit, CircuitState, HeldLock, HostError, OwnCommand, WorkflowHost};
@@ -99,7 +99,7 @@ impl WorkflowHost for Lent {
             .arg("MATCH")
             .arg(pattern)
             .arg("COUNT")
-            .arg(count.clamp(1, SCAN_COUNT_MAX).to_string());
+            .arg(count.clamp(1, OWN_SCAN_COUNT_MAX).to_string());
         let reply = self.engine.store.call(command).await.map_err(failed)?;
         portion(&reply, all.as_bytes())
     }

@@ -1,6 +1,6 @@
 //! Commands on strings that are numbers, with the replies that both stores must give.
 
-use super::scripts::check;
+use super::script::check;
 use super::{Bench, text};
 
 pub(super) async fn integers(bench: &Bench) {

@@ -1,26 +1,7 @@
-//! Redis commands with the replies that both stores must give, word for word: Redis 7.0 is the reference.
-//!
-//! `=> ~100` is a number from 60 to 100: a busy machine may let a minute's fraction pass.
+//! Redis commands on strings and on keys of any type, with the replies that both stores must give.
 
-use larder::ports::store::Reply;
-
-use super::{Bench, text};
-
-/// Carries out each line and compares the reply.
-pub(super) async fn check(bench: &Bench, script: &str) {
-    for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        let (words, expect) = line.split_once(" => ").expect("a line is `command => reply`");
-        let reply = bench.store.call(text::command(words)).await.expect("it is answered");
-        let fits = match expect.strip_prefix('~') {
-            None => text::reply(&reply) == expect,
-            Some(most) => {
-                let most: i64 = most.parse().expect("a number follows ~");
-                matches!(reply, Reply::Integer(n) if n <= most && n >= most * 6 / 10)
-            }
-        };
-        assert!(fits, "{words}\n  expected {expect}\n  answered {}", text::reply(&reply));
-    }
-}
+use super::Bench;
+use super::script::check;
 
 pub(super) async fn strings(bench: &Bench) {
     let script = r#"

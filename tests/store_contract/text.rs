@@ -22,7 +22,7 @@ fn word(word: &str) -> Bytes {
     bytes.into()
 }
 
-/// A reply: `nil`, `OK`, `7`, `"bytes"`, `[…]`, `!ERR …`.
+/// A reply: `nil`, `OK`, `7`, `"bytes"`, `[…]`, `~[…]`, `{…}`, `!ERR …`. What has no order is put in order.
 pub(super) fn reply(reply: &Reply) -> String {
     let all = |replies: &[Reply]| replies.iter().map(self::reply).collect::<Vec<_>>().join(" ");
     match reply {
@@ -31,10 +31,16 @@ pub(super) fn reply(reply: &Reply) -> String {
         Reply::Integer(n) => n.to_string(),
         Reply::Bulk(bytes) => format!("\"{}\"", bytes.escape_ascii()),
         Reply::Array(replies) => format!("[{}]", all(replies)),
-        Reply::Set(replies) => format!("~[{}]", all(replies)),
+        Reply::Set(replies) => {
+            let mut members: Vec<String> = replies.iter().map(self::reply).collect();
+            members.sort();
+            format!("~[{}]", members.join(" "))
+        }
         Reply::Map(pairs) => {
             let pair = |(name, value): &(Reply, Reply)| format!("{}: {}", self::reply(name), self::reply(value));
-            format!("{{{}}}", pairs.iter().map(pair).collect::<Vec<_>>().join(", "))
+            let mut pairs: Vec<String> = pairs.iter().map(pair).collect();
+            pairs.sort();
+            format!("{{{}}}", pairs.join(", "))
         }
         Reply::Double(n) => format!("{n:?}"),
         Reply::Boolean(yes) => yes.to_string(),

@@ -12,7 +12,8 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::refusal::Refusal;
 use super::shard::{Entry, Shard};
-use super::value::{Value, block_bytes};
+use super::value::block_bytes;
+use super::view::View;
 use crate::limits::SWEEP_SLOTS_PER_LOCK;
 use crate::ports::clock::Clock;
 
@@ -33,17 +34,21 @@ pub(super) struct Keyspace {
     clock: Arc<dyn Clock>,
 }
 
-/// Where the sweep goes on.
-#[derive(Clone, Copy, Debug, Default)]
+/// Where a walk over all entries goes on: in each shard from the last place to the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Cursor {
     shard: usize,
-    slot: usize,
+    below: usize,
+}
+
+impl Cursor {
+    const START: Self = Self { shard: 0, below: usize::MAX };
 }
 
 /// What a sweep did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
-    /// Places of the tables that were looked at, taken or free.
+    /// Entries that were looked at.
     pub examined: usize,
     /// Entries that were past their expiry and are gone now.
     pub removed: usize,
@@ -54,7 +59,14 @@ impl Keyspace {
         let hasher = RandomState::default();
         let used = Arc::new(AtomicUsize::new(0));
         let shard = |_| Locked(Mutex::new(Shard::new(hasher.clone(), Arc::clone(&used))));
-        Self { shards: (0..SHARDS).map(shard).collect(), hasher, used, bytes_max, cursor: Mutex::default(), clock }
+        Self {
+            shards: (0..SHARDS).map(shard).collect(),
+            hasher,
+            used,
+            bytes_max,
+            cursor: Mutex::new(Cursor::START),
+            clock,
+        }
     }
 
     /// What the entries and their tables take, in bytes.
@@ -64,7 +76,7 @@ impl Keyspace {
 
     /// Entries, those past their expiry that nobody has come across included.
     pub(super) fn len(&self) -> usize {
-        self.shards.iter().map(|shard| shard.0.lock().len()).sum()
+        self.shards.iter().map(|shard| shard.0.lock().entries().len()).sum()
     }
 
     /// Wall time in milliseconds since the Unix epoch.
@@ -72,12 +84,25 @@ impl Keyspace {
         self.clock.wall_ms()
     }
 
+    /// A random number, not for secrets.
+    pub(super) fn random(&self) -> u64 {
+        self.clock.random()
+    }
+
     /// Locks the shards of these keys.
     pub(super) fn lock<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) -> View<'_> {
-        let mask = keys.fold(0_u64, |mask, key| mask | 1 << shard_of(self.hash(key)));
+        self.lock_shards(keys.fold(0_u64, |mask, key| mask | 1 << shard_of(self.hash(key))))
+    }
+
+    /// Locks every key.
+    pub(super) fn lock_all(&self) -> View<'_> {
+        self.lock_shards(u64::MAX)
+    }
+
+    fn lock_shards(&self, mask: u64) -> View<'_> {
         let mut guards = Vec::with_capacity(mask.count_ones() as usize);
         guards.extend((0..SHARDS).filter(|shard| mask >> shard & 1 == 1).map(|shard| self.shards[shard].0.lock()));
-        View { space: self, mask, guards, now_ms: self.now_ms() }
+        View::new(self, mask, guards)
     }
 
     /// Locks the shard of one key; also the key's hash.
@@ -87,14 +112,14 @@ impl Keyspace {
     }
 
     /// Whether so many bytes more fit; asked before what stores, as Redis does. The bound may be passed by what threads that ask
-    /// at the same time store, and by the growth of one shard's table.
+    /// at the same time store, and by the growth of one table, be it a shard's or a value's.
     pub(super) fn room(&self, bytes: usize) -> Result<(), Refusal> {
         let needed = self.used_bytes().saturating_add(block_bytes(bytes));
         if needed > self.bytes_max { Err(Refusal::OUT_OF_MEMORY) } else { Ok(()) }
     }
 
-    /// Removes expired entries, looking at `limit` slots at most, and goes on where it stopped. Each lock is held for
-    /// [`SWEEP_SLOTS_PER_LOCK`] slots at most.
+    /// Removes expired entries, looking at `limit` entries at most, and goes on where it stopped. Each lock is held for
+    /// [`SWEEP_SLOTS_PER_LOCK`] entries at most.
     pub(super) fn sweep(&self, limit: usize) -> Swept {
         let mut swept = Swept::default();
         // Whoever finds a sweep under way has nothing to do.
@@ -102,82 +127,68 @@ impl Keyspace {
         let now_ms = self.now_ms();
         let mut ends_left = SHARDS;
         while swept.examined < limit && ends_left > 0 {
-            let slots = SWEEP_SLOTS_PER_LOCK.min(limit - swept.examined);
-            let step = self.shards[cursor.shard].0.lock().sweep(cursor.slot, slots, now_ms);
+            let places = SWEEP_SLOTS_PER_LOCK.min(limit - swept.examined);
+            let step = self.shards[cursor.shard].0.lock().sweep(cursor.below, places, now_ms);
             swept.examined += step.examined;
             swept.removed += step.removed;
-            if let Some(slot) = step.next {
-                cursor.slot = slot;
+            if step.below > 0 {
+                cursor.below = step.below;
             } else {
                 ends_left -= 1;
-                *cursor = Cursor { shard: (cursor.shard + 1) % SHARDS, slot: 0 };
+                *cursor = Cursor { shard: (cursor.shard + 1) % SHARDS, below: usize::MAX };
             }
         }
         swept
     }
 
-    fn hash(&self, key: &[u8]) -> u64 {
+    /// A step of a scan over all keys: shows `look` so many entries at most, those past their expiry left out, and says where
+    /// the next step goes on. Scans begin and end with 0; a number that no scan gave is as good as any. A key that is there
+    /// from a scan's beginning to its end is shown at least once, whatever happens to others. Each lock is held for
+    /// [`SWEEP_SLOTS_PER_LOCK`] entries at most.
+    pub(super) fn scan(&self, cursor: u64, limit: usize, mut look: impl FnMut(&Entry)) -> u64 {
+        let mut cursor = Cursor::from(cursor);
+        let now_ms = self.now_ms();
+        let mut left = limit;
+        while left > 0 && cursor.shard < SHARDS {
+            let shard = self.shards[cursor.shard].0.lock();
+            let (entries, next) = shard.entries().step(cursor.below, left.min(SWEEP_SLOTS_PER_LOCK));
+            entries.iter().filter(|entry| !entry.is_gone(now_ms)).for_each(&mut look);
+            left -= entries.len();
+            cursor = if next > 0 {
+                Cursor { below: next, ..cursor }
+            } else {
+                Cursor { shard: cursor.shard + 1, below: usize::MAX }
+            };
+        }
+        cursor.into()
+    }
+
+    pub(super) fn hash(&self, key: &[u8]) -> u64 {
         self.hasher.hash_one(key)
     }
 }
 
+/// The lowest bits are the shard; above them is the place, 0 for the end of the shard.
+impl From<u64> for Cursor {
+    fn from(number: u64) -> Self {
+        let shards = SHARDS as u64;
+        let below = usize::try_from(number / shards).unwrap_or(usize::MAX);
+        Self { shard: (number % shards) as usize, below: if below == 0 { usize::MAX } else { below } }
+    }
+}
+
+impl From<Cursor> for u64 {
+    fn from(cursor: Cursor) -> Self {
+        let shards = SHARDS as Self;
+        match cursor {
+            Cursor { shard: SHARDS.., .. } => 0,
+            Cursor { shard, below: usize::MAX } => shard as Self,
+            Cursor { shard, below } => below as Self * shards + shard as Self,
+        }
+    }
+}
+
 /// The shard of a hash: bits that the tables use neither for the place (the lowest) nor for the tag (the highest seven).
-const fn shard_of(hash: u64) -> usize {
+pub(super) const fn shard_of(hash: u64) -> usize {
     (hash >> 50) as usize % SHARDS
-}
-
-/// Some keys, locked: what one command sees, at one moment.
-pub(super) struct View<'a> {
-    space: &'a Keyspace,
-    mask: u64,
-    guards: Vec<MutexGuard<'a, Shard>>,
-    /// Wall time of the command, in milliseconds since the Unix epoch.
-    pub(super) now_ms: u64,
-}
-
-impl View<'_> {
-    /// The entry of a key, if there is one.
-    pub(super) fn get(&mut self, key: &[u8]) -> Option<&Entry> {
-        let (shard, hash) = self.place(key);
-        let now_ms = self.now_ms;
-        self.guards[shard].get(hash, key, now_ms)
-    }
-
-    /// Whether there is such a key.
-    pub(super) fn has(&mut self, key: &[u8]) -> bool {
-        self.get(key).is_some()
-    }
-
-    /// Changes the entry of a key, if there is one.
-    pub(super) fn change<R>(&mut self, key: &[u8], change: impl FnOnce(&mut Entry) -> R) -> Option<R> {
-        let (shard, hash) = self.place(key);
-        let now_ms = self.now_ms;
-        self.guards[shard].change(hash, key, now_ms, change)
-    }
-
-    /// Stores a value, whatever was there.
-    pub(super) fn put(&mut self, key: &[u8], value: Value, expires_ms: u64) {
-        let (shard, hash) = self.place(key);
-        self.guards[shard].put(hash, key, value, expires_ms);
-    }
-
-    /// Removes a key; its entry if there was one.
-    pub(super) fn remove(&mut self, key: &[u8]) -> Option<Entry> {
-        let (shard, hash) = self.place(key);
-        let now_ms = self.now_ms;
-        self.guards[shard].remove(hash, key, now_ms)
-    }
-
-    /// As [`Keyspace::room`].
-    pub(super) fn room(&self, bytes: usize) -> Result<(), Refusal> {
-        self.space.room(bytes)
-    }
-
-    /// Which of the guards has a key's shard (as many as there are locked shards below it), and the key's hash.
-    fn place(&self, key: &[u8]) -> (usize, u64) {
-        let hash = self.space.hash(key);
-        let shard = shard_of(hash);
-        assert!(self.mask >> shard & 1 == 1, "a command touched a key that it did not lock");
-        ((self.mask & ((1 << shard) - 1)).count_ones() as usize, hash)
-    }
 }

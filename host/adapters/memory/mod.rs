@@ -1,20 +1,28 @@
-//! The embedded memory store: Redis' strings in this process, with Redis' commands, replies and error texts. The default store.
+//! The embedded memory store: Redis' strings, hashes, lists and sets in this process, with Redis' commands, replies and error
+//! texts. The default store.
 //!
 //! Invariants: every command is atomic (it holds the locks of all its keys); nothing here awaits, spawns or needs a runtime;
 //! memory is bounded as Redis' `maxmemory` with `noeviction` is. An entry past its expiry is never seen; it is removed by
 //! whoever comes across it, and by [`MemoryStore::sweep`].
 //!
-//! Deliberately absent: eviction (a store keeps what it was given; L1 is the cache), persistence, and for now every type but
-//! strings: a type is one variant of `Value` and one file in `commands/`.
+//! Deliberately absent: eviction (a store keeps what it was given; L1 is the cache), persistence, and for now sorted sets,
+//! streams and scripts: a type is one variant of `Boxed` with a file beside it, and its files in `commands/`.
 
 mod commands;
+mod dense;
 mod extended;
+mod hash;
+mod integer;
 mod keyspace;
+mod list;
 mod natural;
+mod pattern;
 mod refusal;
+mod set;
 mod shard;
 mod string;
 mod value;
+mod view;
 
 use std::sync::Arc;
 
@@ -23,11 +31,12 @@ use bytes::Bytes;
 
 pub use self::keyspace::Swept;
 
-use self::keyspace::{Keyspace, View};
+use self::keyspace::Keyspace;
 use self::refusal::Refusal;
 use self::shard::{Entry, NEVER};
 use self::value::Value;
-use crate::limits::{MEMORY_BYTES_DEFAULT, TTL_MS_MAX};
+use self::view::View;
+use crate::limits::{MEMORY_BYTES_DEFAULT, MEMORY_BYTES_MAX, TTL_MS_MAX};
 use crate::ports::clock::Clock;
 use crate::ports::store::{
     Command, Expect, Expire, Held, Reply, Sharing, Store, StoreError, StoreKey, StoreResult, Ttl,
@@ -36,7 +45,8 @@ use crate::ports::store::{
 /// What an operator may set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemorySettings {
-    /// What keys, values and their tables may take together, in bytes. Above it writes are refused with Redis' `OOM …`.
+    /// What keys, values and their tables may take together, in bytes; [`MEMORY_BYTES_MAX`] at most. Above it writes are refused
+    /// with Redis' `OOM …`.
     pub memory_bytes_max: u64,
 }
 
@@ -55,11 +65,11 @@ impl MemoryStore {
     /// An empty store.
     #[must_use]
     pub fn new(settings: MemorySettings, clock: Arc<dyn Clock>) -> Self {
-        let bytes_max = usize::try_from(settings.memory_bytes_max).unwrap_or(usize::MAX);
+        let bytes_max = usize::try_from(settings.memory_bytes_max.min(MEMORY_BYTES_MAX)).unwrap_or(usize::MAX);
         Self { space: Keyspace::new(clock, bytes_max) }
     }
 
-    /// Removes entries past their expiry that nobody asks for any more. Looks at `limit` places at most and goes on there the
+    /// Removes entries past their expiry that nobody asks for any more. Looks at `limit` entries at most and goes on there the
     /// next time; blocks for microseconds. To be called now and then, from any thread.
     pub fn sweep(&self, limit: usize) -> Swept {
         self.space.sweep(limit)
@@ -92,7 +102,10 @@ impl MemoryStore {
             Expire::Keep => shard.get(hash, key, now_ms).map(|entry| entry.expires_ms),
             Expire::Never | Expire::InMs(_) => None,
         };
-        shard.put(hash, key, Value::string(value), expires_ms(expire, kept_ms, now_ms));
+        let before = shard.put(hash, key, Value::string(value), expires_ms(expire, kept_ms, now_ms), now_ms);
+        // What was there may be a long list: it is freed when the lock has been given back.
+        drop(shard);
+        drop(before);
         Ok(())
     }
 
@@ -177,7 +190,7 @@ impl Store for MemoryStore {
         };
         if expected {
             let kept_ms = there.map(|entry| entry.expires_ms);
-            shard.put(hash, key, Value::string(&value), expires_ms(expire, kept_ms, now_ms));
+            shard.put(hash, key, Value::string(&value), expires_ms(expire, kept_ms, now_ms), now_ms);
         }
         Ok(expected)
     }
@@ -201,14 +214,14 @@ impl Store for MemoryStore {
 
     async fn delete(&self, keys: &[StoreKey]) -> StoreResult<Vec<bool>> {
         let mut view = self.lock_all(keys);
-        Ok(keys.iter().map(|key| view.remove(key.as_bytes()).is_some()).collect())
+        Ok(keys.iter().map(|key| view.discard(key.as_bytes())).collect())
     }
 
     async fn ttl(&self, key: &StoreKey) -> StoreResult<Ttl> {
         let key = key.as_bytes();
-        let (mut shard, hash) = self.space.lock_one(key);
+        let (shard, hash) = self.space.lock_one(key);
         let now_ms = self.space.now_ms();
-        Ok(shard.get(hash, key, now_ms).map_or(Ttl::Missing, |entry| ttl(entry, now_ms)))
+        Ok(shard.peek(hash, key, now_ms).map_or(Ttl::Missing, |entry| ttl(entry, now_ms)))
     }
 
     async fn expire(&self, key: &StoreKey, expire: Expire) -> StoreResult<bool> {

@@ -1,4 +1,4 @@
-//! Redis' string as the memory store keeps it.
+//! Redis' string as the memory store keeps it: what readers and writers see of it, whichever form it has.
 //!
 //! Short ones are a bare block and are copied out: that takes a few nanoseconds more than to count readers, and a count would
 //! cost a value of 100 bytes more than half its size. Long ones are shared with their readers, never copied out.
@@ -10,36 +10,21 @@ use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
-use super::value::block_bytes;
+use super::value::{Boxed, Value};
 
 /// Longest string that is copied out.
 const SHORT_BYTES_MAX: usize = 512;
-/// What a shared string has beside its bytes: a handle of four words, and the count of its readers.
-const SHARED_BYTES: usize = 64;
 
-/// A string.
-#[derive(Clone, Debug)]
-pub(super) enum Text {
+/// A string, to be read.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Text<'a> {
     /// At most [`SHORT_BYTES_MAX`].
-    Short(Box<[u8]>),
-    /// Boxed, so that no entry pays for a handle that few have.
-    Long(Box<Bytes>),
+    Short(&'a [u8]),
+    /// Shared with its readers.
+    Long(&'a Bytes),
 }
 
-// Two words: a slot of the table holds one for every key.
-const _: () = assert!(size_of::<Text>() == 16);
-
-impl From<&[u8]> for Text {
-    fn from(bytes: &[u8]) -> Self {
-        if bytes.len() <= SHORT_BYTES_MAX {
-            Self::Short(bytes.into())
-        } else {
-            Self::Long(Box::new(Bytes::copy_from_slice(bytes)))
-        }
-    }
-}
-
-impl Text {
+impl Text<'_> {
     pub(super) fn as_slice(&self) -> &[u8] {
         match self {
             Self::Short(bytes) => bytes,
@@ -63,29 +48,42 @@ impl Text {
             Self::Long(bytes) => bytes.slice(range),
         }
     }
+}
 
-    /// What it costs beside its handle.
-    pub(super) fn heap_bytes(&self) -> usize {
-        match self {
-            Self::Short(bytes) => block_bytes(bytes.len()),
-            Self::Long(bytes) => block_bytes(bytes.len()) + SHARED_BYTES,
-        }
+/// A value that is this string.
+pub(super) fn value_of(bytes: &[u8]) -> Value {
+    if bytes.len() <= SHORT_BYTES_MAX {
+        Value::Short(bytes.into())
+    } else {
+        Value::Boxed(Box::new(Boxed::Long(Bytes::copy_from_slice(bytes))))
     }
+}
 
-    /// Changes it after making room for `more` bytes at its end: in place if it is long and nobody reads it. One that grows
-    /// again and again gets an eighth in reserve, which [`block_bytes`] has counted.
-    pub(super) fn edit(&mut self, more: usize, edit: impl FnOnce(&mut BytesMut)) {
-        let length = self.len() + more;
-        let mut own = match self {
-            Self::Short(bytes) => copy(bytes, length),
-            Self::Long(bytes) => match std::mem::take(&mut **bytes).try_into_mut() {
-                Ok(own) if own.capacity() >= length => own,
-                Ok(own) => copy(&own, length),
-                Err(shared) => copy(&shared, length),
-            },
-        };
-        edit(&mut own);
-        *self = if own.len() <= SHORT_BYTES_MAX { Self::from(&own[..]) } else { Self::Long(Box::new(own.freeze())) };
+/// A string that is being changed, with room for `more` bytes at its end: the same block if it is long and nobody reads it. One
+/// that grows again and again gets an eighth in reserve, which [`super::value::block_bytes`] has counted.
+pub(super) fn own(value: &mut Value, more: usize) -> Option<BytesMut> {
+    match value {
+        Value::Short(bytes) => Some(copy(bytes, bytes.len() + more)),
+        Value::Boxed(boxed) => match &mut **boxed {
+            Boxed::Long(bytes) => {
+                let length = bytes.len() + more;
+                Some(match std::mem::take(bytes).try_into_mut() {
+                    Ok(own) if own.capacity() >= length => own,
+                    Ok(own) => copy(&own, length),
+                    Err(shared) => copy(&shared, length),
+                })
+            }
+            Boxed::Hash(_) | Boxed::List(_) | Boxed::Set(_) => None,
+        },
+    }
+}
+
+/// Puts a string that has been changed back in its place.
+pub(super) fn restore(value: &mut Value, own: BytesMut) {
+    match value {
+        Value::Boxed(boxed) if own.len() > SHORT_BYTES_MAX => **boxed = Boxed::Long(own.freeze()),
+        _ if own.len() > SHORT_BYTES_MAX => *value = Value::Boxed(Box::new(Boxed::Long(own.freeze()))),
+        _ => *value = value_of(&own),
     }
 }
 

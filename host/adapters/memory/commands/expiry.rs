@@ -6,9 +6,9 @@ use bytes::Bytes;
 
 use super::Outcome;
 use super::args::{Arguments, integer, is_word};
-use crate::adapters::memory::keyspace::View;
 use crate::adapters::memory::refusal::Refusal;
 use crate::adapters::memory::shard::NEVER;
+use crate::adapters::memory::view::View;
 use crate::ports::store::Reply;
 
 /// Answered for a key that is absent, and for one that does not expire.
@@ -37,8 +37,8 @@ const fn seconds(ms: u64) -> u64 {
     ms.saturating_add(500) / 1000
 }
 
-fn tell(view: &mut View<'_>, key: &[u8], say: impl FnOnce(u64) -> u64) -> Reply {
-    match view.get(key) {
+fn tell(view: &View<'_>, key: &[u8], say: impl FnOnce(u64) -> u64) -> Reply {
+    match view.peek(key) {
         None => MISSING,
         Some(entry) if entry.expires_ms == NEVER => ENDLESS,
         Some(entry) => Reply::Integer(i64::try_from(say(entry.expires_ms)).unwrap_or(i64::MAX)),
@@ -128,7 +128,7 @@ fn set_expiry(view: &mut View<'_>, arguments: Arguments<'_>, form: &Form) -> Out
             view.change(key, |entry| entry.expires_ms = at_ms);
         }
         _ => {
-            view.remove(key);
+            view.discard(key);
         }
     }
     Ok(Reply::Integer(1))

@@ -4,13 +4,10 @@ use bytes::Bytes;
 
 use super::Outcome;
 use super::args::{Arguments, integer, is_word};
-use crate::adapters::memory::keyspace::View;
+use super::replies::count;
 use crate::adapters::memory::refusal::Refusal;
+use crate::adapters::memory::view::View;
 use crate::ports::store::Reply;
-
-fn count(n: usize) -> Reply {
-    Reply::Integer(i64::try_from(n).unwrap_or(i64::MAX))
-}
 
 pub(super) fn ping(_view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
     match arguments.from(1) {
@@ -21,21 +18,26 @@ pub(super) fn ping(_view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
 }
 
 pub(super) fn del(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
-    Ok(count(arguments.from(1).iter().filter(|key| view.remove(key).is_some()).count()))
+    Ok(count(arguments.from(1).iter().filter(|key| view.discard(key)).count()))
 }
 
 pub(super) fn exists(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
     Ok(count(arguments.from(1).iter().filter(|key| view.has(key)).count()))
 }
 
+pub(super) fn touch(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
+    Ok(count(arguments.from(1).iter().filter(|key| view.get(key).is_some()).count()))
+}
+
 pub(super) fn kind(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
-    let kind = view.get(arguments.at(1)).map_or("none", |entry| entry.value.kind());
+    let kind = view.peek(arguments.at(1)).map_or("none", |entry| entry.value.kind());
     Ok(Reply::Status(Bytes::from_static(kind.as_bytes())))
 }
 
 pub(super) fn rename(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
     let entry = view.remove(arguments.at(1)).ok_or(Refusal::NO_SUCH_KEY)?;
     view.put(arguments.at(2), entry.value, entry.expires_ms);
+    view.set_form(arguments.at(2), entry.form);
     Ok(Reply::ok())
 }
 
@@ -56,13 +58,14 @@ pub(super) fn copy(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
     if from == to {
         return Err(Refusal::SAME_OBJECT);
     }
-    let Some(entry) = view.get(from) else { return Ok(Reply::Integer(0)) };
-    let (value, expires_ms) = (entry.value.clone(), entry.expires_ms);
+    let Some(entry) = view.peek(from) else { return Ok(Reply::Integer(0)) };
     if view.has(to) && !replace {
         return Ok(Reply::Integer(0));
     }
-    view.room(value.heap_bytes())?;
+    view.room(entry.value.heap_bytes())?;
+    let (value, expires_ms, form) = (entry.value.clone(), entry.expires_ms, entry.form);
     view.put(to, value, expires_ms);
+    view.set_form(to, form);
     Ok(Reply::Integer(1))
 }
 

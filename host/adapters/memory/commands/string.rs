@@ -5,10 +5,10 @@ use bytes::Bytes;
 use super::Outcome;
 use super::args::Arguments;
 use super::options::{Lifetime, Options, Unit, Whose, expires_ms};
-use crate::adapters::memory::keyspace::View;
 use crate::adapters::memory::refusal::Refusal;
 use crate::adapters::memory::shard::NEVER;
 use crate::adapters::memory::value::Value;
+use crate::adapters::memory::view::View;
 use crate::ports::store::Reply;
 
 /// The string under a key, if there is one.
