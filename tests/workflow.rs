@@ -60,14 +60,18 @@ impl Bench {
         }
     }
 
-    /// Each line gets its answer; one that begins with `…` is what the answer has to hold.
+    /// Each line gets its answer; one that begins with `…` is what the answer has to hold, one with `~` what it is nearly.
     #[track_caller]
     fn check(&self, script: &[(&str, &str)]) {
         for (line, expected) in script {
             let answer = self.line(line);
-            match expected.strip_prefix('…') {
-                Some(words) => assert!(answer.contains(words), "{line}: {answer}"),
-                None => assert_eq!(answer, *expected, "{line}"),
+            if let Some(words) = expected.strip_prefix('…') {
+                assert!(answer.contains(words), "{line}: {answer}");
+            } else if let Some(about) = expected.strip_prefix('~') {
+                let (about, answer): (i64, i64) = (about.parse().unwrap(), answer.parse().unwrap());
+                assert!((about - 20_000..=about).contains(&answer), "{line}: {answer}");
+            } else {
+                assert_eq!(answer, *expected, "{line}");
             }
         }
     }
