@@ -40,6 +40,9 @@ pub(crate) enum Command {
         #[command(flatten)]
         host: HostArgs,
     },
+    /// List, show and free distributed locks of a running host
+    #[command(subcommand)]
+    Locks(LocksCommand),
 }
 
 /// Settings of `serve`; all others come from `larder.toml`, the environment or `--set`.
@@ -95,6 +98,31 @@ pub(crate) enum PolicyCommand {
     Remove {
         /// The domain
         domain: String,
+        #[command(flatten)]
+        host: HostArgs,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LocksCommand {
+    /// List the held locks
+    List {
+        /// Only those whose names begin so
+        prefix: Option<String>,
+        #[command(flatten)]
+        host: HostArgs,
+    },
+    /// Show who holds a lock
+    Info {
+        /// The lock's name; a policy's is @DOMAIN/NAME
+        name: String,
+        #[command(flatten)]
+        host: HostArgs,
+    },
+    /// Free a lock, whoever holds it
+    Release {
+        /// The lock's name; a policy's is @DOMAIN/NAME
+        name: String,
         #[command(flatten)]
         host: HostArgs,
     },

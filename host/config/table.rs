@@ -58,6 +58,24 @@ pub const SETTINGS: &[Setting] = &[
     setting("l1.size", &["LARDER_L1"], "256MiB", "The node's own memory for entries; 0: none"),
     setting("l1.trust", &[], "1s", "How long a copy in L1 is believed where others share the store"),
     setting(
+        "lock.ttl",
+        &["CACHE_LOCK_DEFAULT_TTL"],
+        "30s",
+        "How long a lock lives where nobody says; a plain number is in seconds",
+    ),
+    setting(
+        "lock.retry_delay",
+        &["CACHE_LOCK_RETRY_DELAY"],
+        "100ms",
+        "First pause between two tries of who waits for a lock of another host; the next ones grow",
+    ),
+    setting(
+        "lock.retries_max",
+        &["CACHE_LOCK_MAX_RETRIES"],
+        "3",
+        "How many such delays one waits for a lock who does not say how long",
+    ),
+    setting(
         "log.level",
         &["LOG_LEVEL"],
         "info",
@@ -86,9 +104,6 @@ pub const RESERVED_VARIABLES: &[&str] = &[
     "CACHE_BATCH_SIZE",
     "CACHE_WARMUP_ENABLED",
     "CACHE_METRICS_ENABLED",
-    "CACHE_LOCK_DEFAULT_TTL",
-    "CACHE_LOCK_RETRY_DELAY",
-    "CACHE_LOCK_MAX_RETRIES",
 ];
 
 /// The setting of this name.

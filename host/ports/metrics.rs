@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 
+use super::lock::LockOutcome;
 use super::policy::{Fault, Operation};
 use super::series::PolicySeries;
 
@@ -318,6 +319,10 @@ pub struct Metrics {
     pub store_latency: Histogram,
     /// Requests for a domain that no policy serves.
     pub unknown_domain: Counter,
+    /// Locks that were taken through this host and live.
+    pub active_locks: Gauge,
+    /// What became of operations on locks.
+    pub lock_outcomes: [Counter; LockOutcome::COUNT],
 }
 
 impl Metrics {
@@ -327,6 +332,11 @@ impl Metrics {
             return Arc::clone(found);
         }
         Arc::clone(self.domains.write().entry(domain.into()).or_default())
+    }
+
+    /// Counts what became of an operation on a lock.
+    pub fn lock(&self, outcome: LockOutcome) {
+        self.lock_outcomes[outcome as usize].increment();
     }
 
     /// All domains, in order of their names.

@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod hooks;
+pub mod lock;
 pub mod metrics;
 pub mod policy;
 pub mod registry;

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use larder::adapters::memory::{MemorySettings, MemoryStore};
+use larder::adapters::memory::{MemoryLocks, MemorySettings, MemoryStore};
 use larder::engine::key::KeyRules;
+use larder::engine::locks::{LockKeeper, LockSettings};
 use larder::engine::{Engine, Ports, Settings};
 use larder::ports::clock::VirtualClock;
 use larder::ports::hooks::Hooks;
@@ -98,12 +99,20 @@ impl World {
             trust_ms: 1_000,
             value_bytes_max: 1 << 20,
         };
+        let locks = LockKeeper::new(
+            LockSettings { ttl_ms: 30_000, retry_ms: 100, retries_max: 3, node: "test".into() },
+            settings.keys.clone(),
+            Arc::new(MemoryLocks::new(clock.clone())),
+            clock.clone(),
+            metrics.clone(),
+        );
         let ports = Ports {
             policies: policies.clone(),
             registry: Arc::new(NoRegistry),
             store: store.clone(),
             clock: clock.clone(),
             metrics: metrics.clone(),
+            locks: Arc::new(locks),
         };
         let engine = Engine::new(settings, ports);
         Self { engine, clock, policies, store, metrics, generation: 0.into() }

@@ -10,6 +10,7 @@
 mod commands;
 mod extended;
 mod keyspace;
+mod locks;
 mod natural;
 mod refusal;
 mod shard;
@@ -22,6 +23,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 pub use self::keyspace::Swept;
+pub use self::locks::MemoryLocks;
 
 use self::keyspace::{Keyspace, View};
 use self::refusal::Refusal;

@@ -2,7 +2,7 @@
 //!
 //! Everything is read at the scrape; nothing is counted twice. A series appears with its first event, so that a page names
 //! what happens and not what could; its names and labels are a promise to dashboards. The policies' own metrics come from
-//! [`Source`]s. Deliberately absent: names of what does not exist yet (breakers, locks).
+//! [`Source`]s. Deliberately absent: names of what does not exist yet (breakers).
 
 mod domains;
 mod family;

@@ -14,6 +14,25 @@ pub(super) fn all() -> Value {
         "PolicyList": object(&[("policies", json!({ "type": "array", "items": { "$ref": "#/components/schemas/PolicyStatus" } }))]),
         "PolicyStatus": policy_status(),
         "Explanation": explanation(),
+        "LockAsk": optional(&[
+            ("ttl_ms", maybe("integer", "how long it lives if nobody extends it; as the settings say if left out")),
+            ("wait_ms", maybe("integer", "how long to wait for it; as the settings say if left out; 0: not at all")),
+            ("owner", maybe("string", "a label that listings show; this host if left out")),
+        ]),
+        "LockExtension": object(&[("token", text("the token")), ("ttl_ms", maybe("integer", "its new life"))]),
+        "LockRelease": optional(&[
+            ("token", text("the token")),
+            ("force", flag("instead of a token: whoever holds it")),
+        ]),
+        "LockForceRelease": optional(&[
+            ("prefix", text("locks whose names begin so")),
+            ("owner", text("or: locks of holders with this label")),
+        ]),
+        "LockGrant": lock_grant(),
+        "LockExtended": lock_extended(),
+        "LockInfo": lock_info(),
+        "LockList": lock_list(),
+        "LocksFreed": locks_freed(),
     })
 }
 
@@ -86,6 +105,46 @@ fn explanation() -> Value {
     ])
 }
 
+fn lock_grant() -> Value {
+    object(&[
+        ("name", text("the lock's name")),
+        ("token", text("what extends and releases it; shown to nobody else")),
+        ("fence", number("grows with every holder of this lock")),
+        ("ttl_ms", number("its life")),
+    ])
+}
+
+fn lock_extended() -> Value {
+    object(&[("name", text("the lock's name")), ("ttl_ms", number("its life from now"))])
+}
+
+fn lock_info() -> Value {
+    object(&[
+        ("name", text("the lock's name")),
+        ("fence", number("its holder's fence")),
+        ("ttl_ms", number("what is left of its life")),
+        ("owner", text("its holder's label")),
+    ])
+}
+
+fn lock_list() -> Value {
+    object(&[
+        ("locks", json!({ "type": "array", "items": { "$ref": "#/components/schemas/LockInfo" } })),
+        ("complete", flag("whether these are all; false if a bound ended the search")),
+    ])
+}
+
+fn locks_freed() -> Value {
+    object(&[("released", number("how many")), ("complete", flag("whether it saw all; false: ask again"))])
+}
+
+/// An object none of whose members has to be there.
+fn optional(properties: &[(&str, Value)]) -> Value {
+    let mut schema = object(properties);
+    schema["required"] = json!([]);
+    schema
+}
+
 fn object(properties: &[(&str, Value)]) -> Value {
     let required: Vec<&str> = properties.iter().map(|(name, _)| *name).collect();
     let properties: Map<String, Value> =
@@ -116,8 +175,10 @@ mod tests {
 
     use super::*;
     use crate::engine::api::Explanation;
+    use crate::ports::lock::{Freed, LockInfo, LockList};
     use crate::ports::registry::{PolicyEvent, PolicyStatus};
     use crate::wire::http::errors::Problem;
+    use crate::wire::http::locks::{Extended, Granted};
 
     /// The value has the schema's members, each of a type that the schema allows, and no other.
     #[track_caller]
@@ -197,6 +258,18 @@ mod tests {
         explanation.fresh_left_ms = Some(-1);
         explanation.rules_stored = Some(String::new());
         check(&super::explanation(), &serde_json::to_value(&explanation).unwrap());
+    }
+
+    #[test]
+    fn locks_are_as_described() {
+        let info = LockInfo { name: String::new(), fence: 1, ttl_ms: 1, owner: String::new() };
+        let granted = Granted { name: "n", token: "t", fence: 1, ttl_ms: 1 };
+        check(&lock_grant(), &serde_json::to_value(granted).unwrap());
+        check(&lock_extended(), &serde_json::to_value(Extended { name: "n", ttl_ms: 1 }).unwrap());
+        check(&lock_info(), &serde_json::to_value(&info).unwrap());
+        let list = LockList { locks: vec![info], complete: true };
+        check(&lock_list(), &serde_json::to_value(list).unwrap());
+        check(&locks_freed(), &serde_json::to_value(Freed { released: 1, complete: true }).unwrap());
     }
 
     #[tokio::test]

@@ -10,6 +10,7 @@ mod handshake;
 mod info;
 mod introspect;
 mod keys;
+mod lock;
 mod own;
 mod set;
 mod spec;
