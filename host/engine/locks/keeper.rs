@@ -134,7 +134,7 @@ impl Inner {
             None => self.settings.retry_ms.saturating_mul(self.settings.retries_max).min(LOCK_WAIT_MS_MAX),
         };
         let owner = match ask.owner {
-            Some(owner) => lock_owner(owner.as_bytes()).map(|_| owner)?,
+            Some(owner) => lock_owner(owner.as_bytes())?.to_owned(),
             None => self.settings.node.clone(),
         };
         Ok(Checked { ttl_ms, wait_ms, owner })
