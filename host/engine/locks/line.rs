@@ -113,7 +113,8 @@ mod tests {
         drop(third_turn.await.unwrap());
         drop((first, second, third));
         assert!(!lines.is_waited_for(&name));
-        assert_eq!((lines.lines.lock().by_name.len(), lines.lines.lock().all), (0, 0));
+        let waiting = lines.lines.lock();
+        assert_eq!((waiting.by_name.len(), waiting.all), (0, 0));
     }
 
     #[test]
