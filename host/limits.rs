@@ -245,6 +245,22 @@ pub const LOCK_RELEASE_TRIES_MAX: u32 = 5;
 /// A guard renews its lock when this part of its life is gone: a third leaves room for two tries more.
 pub const LOCK_RENEWALS_PER_TTL: u64 = 3;
 
+/// Name of a policy's breaker, without its domain, in bytes.
+pub const BREAKER_NAME_BYTES_MAX: usize = 64;
+/// Breakers of one policy.
+pub const BREAKERS_PER_DOMAIN_MAX: usize = 16;
+/// Breakers of the host.
+pub const BREAKERS_MAX: usize = 1_024;
+/// The longest time that a breaker stays open after trials that failed, in milliseconds; a longer `CACHE_CB_RECOVERY_TIMEOUT`
+/// is its own cap.
+pub const BREAKER_OPEN_MS_MAX: u64 = 10 * 60 * 1000;
+/// How long the calls on trial of a half-open breaker may take, in milliseconds.
+pub const BREAKER_HALF_OPEN_MS_MAX: u64 = 30_000;
+/// Steps in a breaker's history.
+pub const BREAKER_HISTORY_MAX: usize = 50;
+/// From which part of its deadline on an answer of the store is slow, in percent.
+pub const STORE_SLOW_PERCENT: u64 = 80;
+
 /// Step of the snapshots from which windowed metrics are computed, in milliseconds.
 pub const METRICS_STEP_MS: u64 = 5_000;
 

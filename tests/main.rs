@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod bindings;
+mod breaker;
 mod engine;
 mod http;
 mod locks;

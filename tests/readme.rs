@@ -96,6 +96,7 @@ fn metrics() {
     count_everything(&counted.domain("d"));
     counted.store_latency.observe_ns(1);
     counted.lock(LockOutcome::Acquired);
+    counted.breaker("b").not_permitted.increment();
     let mut families: BTreeMap<String, [String; 3]> = BTreeMap::new();
     for line in exporter.page().lines() {
         if let Some((name, help)) = line.strip_prefix("# HELP ").and_then(|rest| rest.split_once(' ')) {

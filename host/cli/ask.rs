@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 use redis::Value;
 
-use super::{HostArgs, LocksCommand, PolicyCommand};
+use super::{BreakersCommand, HostArgs, LocksCommand, PolicyCommand};
 
 /// `larder policy list|rollback|remove`.
 pub(crate) fn policy(command: &PolicyCommand) -> Result<()> {
@@ -38,6 +38,17 @@ pub(crate) fn locks(command: &LocksCommand) -> Result<()> {
             _ => println!("released {name}"),
         },
     }
+    Ok(())
+}
+
+/// `larder breakers [history|force]`.
+pub(crate) fn breakers(command: Option<&BreakersCommand>, host: &HostArgs) -> Result<()> {
+    let reply = match command {
+        None => send(host, &["LARDER.BREAKER", "LIST"]),
+        Some(BreakersCommand::History { name, host }) => send(host, &["LARDER.BREAKER", "HISTORY", name]),
+        Some(BreakersCommand::Force { name, mode, host }) => send(host, &["LARDER.BREAKER", "FORCE", name, mode]),
+    }?;
+    print_reply(&reply);
     Ok(())
 }
 

@@ -43,6 +43,13 @@ pub(crate) enum Command {
     /// List, show and free distributed locks of a running host
     #[command(subcommand)]
     Locks(LocksCommand),
+    /// Tell where the circuit breakers of a running host stand; force them
+    Breakers {
+        #[command(subcommand)]
+        command: Option<BreakersCommand>,
+        #[command(flatten)]
+        host: HostArgs,
+    },
 }
 
 /// Settings of `serve`; all others come from `larder.toml`, the environment or `--set`.
@@ -123,6 +130,26 @@ pub(crate) enum LocksCommand {
     Release {
         /// The lock's name; a policy's is @DOMAIN/NAME
         name: String,
+        #[command(flatten)]
+        host: HostArgs,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BreakersCommand {
+    /// Show the last steps of a breaker
+    History {
+        /// `store`, or DOMAIN/NAME
+        name: String,
+        #[command(flatten)]
+        host: HostArgs,
+    },
+    /// Force a breaker, until it is left to itself again with `auto`
+    Force {
+        /// `store`, or DOMAIN/NAME
+        name: String,
+        /// open, closed, metrics-only or auto
+        mode: String,
         #[command(flatten)]
         host: HostArgs,
     },

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use larder::adapters::breaker::{BreakerBoard, BreakerStore};
 use larder::adapters::clock::SystemClock;
 use larder::adapters::logging::{self, Format};
 use larder::adapters::memory::{MemoryLocks, MemorySettings, MemoryStore};
@@ -17,7 +18,8 @@ use larder::config::{Config, StoreChoice};
 use larder::engine::key::KeyRules;
 use larder::engine::locks::{LockKeeper, LockSettings};
 use larder::engine::{Engine, Ports, Settings};
-use larder::limits::{DRAIN_MS_MAX, MEMORY_SWEEP_KEYS, MEMORY_SWEEP_MS, STORE_INFLIGHT_MAX};
+use larder::limits::{DRAIN_MS_MAX, MEMORY_SWEEP_KEYS, MEMORY_SWEEP_MS, STORE_INFLIGHT_MAX, STORE_SLOW_PERCENT};
+use larder::ports::breaker::BreakerSettings;
 use larder::ports::clock::Clock;
 use larder::ports::lock::LockStore;
 use larder::ports::metrics::Metrics;
@@ -83,7 +85,8 @@ async fn serve(config: Config) -> Result<()> {
         overrides: config.policy_overrides.clone(),
     };
     let registry = WasmRegistry::start(registry_config, policies.clone(), metrics.clone(), clock.clone())?;
-    let (store, lock_store) = stores(&config, &clock, &metrics)?;
+    let breakers = Arc::new(BreakerBoard::new(breaker_settings(&config), clock.clone(), metrics.clone()));
+    let (store, lock_store) = stores(&config, &breakers, &clock, &metrics)?;
     let locks = LockKeeper::new(lock_settings(&config), key_rules(&config), lock_store, clock.clone(), metrics.clone());
     let ports = Ports {
         policies: policies.clone(),
@@ -92,6 +95,7 @@ async fn serve(config: Config) -> Result<()> {
         clock: clock.clone(),
         metrics: metrics.clone(),
         locks: Arc::new(locks),
+        breakers,
     };
     let engine = Arc::new(Engine::new(engine_settings(&config), ports));
     let exporter = Arc::new(Exporter::new(&metrics, clock.clone(), vec![registry.metrics_source()])?);
@@ -140,6 +144,16 @@ fn lock_settings(config: &Config) -> LockSettings {
     }
 }
 
+fn breaker_settings(config: &Config) -> BreakerSettings {
+    BreakerSettings {
+        failure_threshold: config.breaker_failure_threshold,
+        recovery_ms: config.breaker_recovery_ms,
+        monitoring_ms: config.breaker_monitoring_ms,
+        half_open_calls_max: config.breaker_half_open_calls_max,
+        slow_ms: None,
+    }
+}
+
 fn engine_settings(config: &Config) -> Settings {
     Settings {
         keys: key_rules(config),
@@ -152,7 +166,7 @@ fn engine_settings(config: &Config) -> Settings {
 /// Where entries and locks live.
 type Stores = (Arc<dyn Store>, Arc<dyn LockStore>);
 
-fn stores(config: &Config, clock: &Arc<dyn Clock>, metrics: &Arc<Metrics>) -> Result<Stores> {
+fn stores(config: &Config, breakers: &BreakerBoard, clock: &Arc<dyn Clock>, metrics: &Arc<Metrics>) -> Result<Stores> {
     match &config.store {
         StoreChoice::Memory => {
             let settings = MemorySettings { memory_bytes_max: config.store_memory_bytes_max };
@@ -165,7 +179,9 @@ fn stores(config: &Config, clock: &Arc<dyn Clock>, metrics: &Arc<Metrics>) -> Re
             let settings =
                 RedisSettings { address, store_ms: config.store_timeout_ms, inflight_max: STORE_INFLIGHT_MAX };
             let store = Arc::new(RedisStore::new(settings, clock.clone(), metrics.clone()));
-            Ok((store.clone(), store))
+            let breaker = breakers.store(config.store_timeout_ms * STORE_SLOW_PERCENT / 100);
+            let guarded = Arc::new(BreakerStore::new(store, breaker));
+            Ok((guarded.clone(), guarded))
         }
     }
 }

@@ -14,6 +14,9 @@ use self::layers::{Layers, Source};
 use self::table::{POLICY_VARIABLES, RESERVED_VARIABLES};
 use crate::limits::{KEY_BYTES_MAX, LOCK_TTL_MS_MAX, LOCK_WAIT_MS_MAX, VALUE_BYTES_MAX};
 
+/// The longest duration of a breaker.
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
 /// What is wrong with a setting, and where it was set.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -77,6 +80,14 @@ pub struct Config {
     pub lock_retry_ms: u64,
     /// How many such pauses one waits who does not say how long.
     pub lock_retries_max: usize,
+    /// Failures that open a breaker.
+    pub breaker_failure_threshold: u32,
+    /// How long a breaker stays open, in milliseconds.
+    pub breaker_recovery_ms: u64,
+    /// How long a failure counts, in milliseconds.
+    pub breaker_monitoring_ms: u64,
+    /// Calls on trial of a half-open breaker.
+    pub breaker_half_open_calls_max: u32,
     /// Directives for the log.
     pub log_level: String,
     /// `auto`, `text` or `json`.
@@ -115,6 +126,10 @@ impl Config {
             lock_ttl_ms: read("lock.ttl").duration_of(1_000, 1, LOCK_TTL_MS_MAX)?,
             lock_retry_ms: read("lock.retry_delay").duration_ms(1, LOCK_WAIT_MS_MAX)?,
             lock_retries_max: read("lock.retries_max").number(0, 1_000)?,
+            breaker_failure_threshold: read("breaker.failure_threshold").count(1, 100)?,
+            breaker_recovery_ms: read("breaker.recovery_timeout").duration_ms(1, DAY_MS)?,
+            breaker_monitoring_ms: read("breaker.monitoring_period").duration_ms(10, DAY_MS)?,
+            breaker_half_open_calls_max: read("breaker.half_open_max_calls").count(1, 1_000)?,
             log_level: read("log.level").text().to_owned(),
             log_format: read("log.format").one_of(&["auto", "text", "json"])?,
             policy_overrides: policy_overrides(&environment),
@@ -192,6 +207,11 @@ impl Reader<'_> {
     fn number(&self, min: u64, max: usize) -> Result<usize, ConfigError> {
         let number = value::number(self.text(), min, max as u64).map_err(|what| self.fail(&what))?;
         usize::try_from(number).map_err(|_| self.fail("too large for this machine"))
+    }
+
+    fn count(&self, min: u32, max: u32) -> Result<u32, ConfigError> {
+        let number = value::number(self.text(), min.into(), max.into()).map_err(|what| self.fail(&what))?;
+        u32::try_from(number).map_err(|_| self.fail("too large"))
     }
 
     fn duration_ms(&self, min: u64, max: u64) -> Result<u64, ConfigError> {

@@ -11,6 +11,7 @@ use super::l1::L1;
 use super::pool::TermsPool;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{L1_COPY_BYTES_MAX, SLIDING_STEP_MS_MAX, TTL_MS_MAX};
+use crate::ports::breaker::Breakers;
 use crate::ports::clock::Clock;
 use crate::ports::lock::Locks;
 use crate::ports::metrics::{DomainMetrics, Gauge, Metrics, State};
@@ -47,6 +48,8 @@ pub struct Ports {
     pub metrics: Arc<Metrics>,
     /// Locks of applications and policies.
     pub locks: Arc<dyn Locks>,
+    /// The host's breakers.
+    pub breakers: Arc<dyn Breakers>,
 }
 
 /// The cache. One per host, shared by all front ends.
@@ -57,6 +60,7 @@ pub struct Engine {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) metrics: Arc<Metrics>,
     locks: Arc<dyn Locks>,
+    breakers: Arc<dyn Breakers>,
     pub(super) l1: L1,
     pub(super) keys: KeyRules,
     terms: TermsPool,
@@ -78,6 +82,7 @@ impl Engine {
             clock: ports.clock,
             metrics: ports.metrics,
             locks: ports.locks,
+            breakers: ports.breakers,
             keys: settings.keys,
             terms: TermsPool::default(),
             trust_ms: settings.trust_ms,
@@ -135,6 +140,12 @@ impl Engine {
     #[must_use]
     pub fn locks(&self) -> &Arc<dyn Locks> {
         &self.locks
+    }
+
+    /// Operators' view of the breakers.
+    #[must_use]
+    pub fn breakers(&self) -> &Arc<dyn Breakers> {
+        &self.breakers
     }
 
     /// The separator between a domain and the rest of a key.
@@ -270,6 +281,7 @@ pub(super) fn store_error(error: StoreError) -> Error {
         // Whether the work was done is unknown in both cases, which is what the kind says.
         StoreError::Timeout(_) | StoreError::Broken(_) => ErrorKind::StoreTimeout,
         StoreError::Reply(_) => ErrorKind::StoreReply,
+        StoreError::Busy(_) => ErrorKind::Overloaded,
         StoreError::Protocol(_) => ErrorKind::StoreData,
     };
     Error::new(kind, error.to_string())

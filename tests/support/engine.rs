@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use larder::adapters::breaker::BreakerBoard;
 use larder::adapters::memory::{MemoryLocks, MemorySettings, MemoryStore};
 use larder::engine::key::KeyRules;
 use larder::engine::locks::{LockKeeper, LockSettings};
 use larder::engine::{Engine, Ports, Settings};
+use larder::ports::breaker::BreakerSettings;
 use larder::ports::clock::VirtualClock;
 use larder::ports::hooks::Hooks;
 use larder::ports::metrics::Metrics;
@@ -78,6 +80,7 @@ pub struct World {
     pub policies: Arc<Policies>,
     pub store: Arc<dyn Store>,
     pub metrics: Arc<Metrics>,
+    pub breakers: Arc<BreakerBoard>,
     generation: std::cell::Cell<u64>,
 }
 
@@ -106,6 +109,7 @@ impl World {
             clock.clone(),
             metrics.clone(),
         );
+        let breakers = Arc::new(BreakerBoard::new(BREAKERS, clock.clone(), metrics.clone()));
         let ports = Ports {
             policies: policies.clone(),
             registry: Arc::new(NoRegistry),
@@ -113,9 +117,10 @@ impl World {
             clock: clock.clone(),
             metrics: metrics.clone(),
             locks: Arc::new(locks),
+            breakers: breakers.clone(),
         };
         let engine = Engine::new(settings, ports);
-        Self { engine, clock, policies, store, metrics, generation: 0.into() }
+        Self { engine, clock, policies, store, metrics, breakers, generation: 0.into() }
     }
 
     /// Makes a policy live, with rules that no policy before had.
@@ -150,6 +155,15 @@ impl World {
         self.go_live("default", description, lives(Lifetime::fresh(None)));
     }
 }
+
+/// The defaults of the settings.
+pub const BREAKERS: BreakerSettings = BreakerSettings {
+    failure_threshold: 5,
+    recovery_ms: 60_000,
+    monitoring_ms: 300_000,
+    half_open_calls_max: 3,
+    slow_ms: None,
+};
 
 struct NoRegistry;
 

@@ -11,7 +11,9 @@ use bytes::Bytes;
 
 use super::CircuitBreaker;
 use crate::ports::breaker::Outcome;
-use crate::ports::store::{Command, Expect, Expire, Held, Reply, Sharing, Store, StoreError, StoreKey, StoreResult, Ttl};
+use crate::ports::store::{
+    Command, Expect, Expire, Held, Reply, Sharing, Store, StoreError, StoreKey, StoreResult, Ttl,
+};
 
 /// Another store behind a breaker.
 #[derive(Debug)]
@@ -27,6 +29,14 @@ impl<S> BreakerStore<S> {
         Self { inner, breaker }
     }
 
+    /// The same for what takes many calls of its own: how long it takes says nothing.
+    pub(super) async fn guard_untimed<T>(&self, call: impl Future<Output = StoreResult<T>>) -> StoreResult<T> {
+        let permit = self.breaker.acquire().map_err(|rejection| StoreError::Unavailable(rejection.to_string()))?;
+        let answer = call.await;
+        permit.report_untimed(outcome(&answer));
+        answer
+    }
+
     /// Carries out one call, if it may be made.
     pub(super) async fn guard<T>(&self, call: impl Future<Output = StoreResult<T>>) -> StoreResult<T> {
         let permit = self.breaker.acquire().map_err(|rejection| StoreError::Unavailable(rejection.to_string()))?;
@@ -40,9 +50,9 @@ fn outcome<T>(answer: &StoreResult<T>) -> Outcome {
     match answer {
         Ok(_) | Err(StoreError::Reply(_)) => Outcome::Success,
         Err(StoreError::Busy(_)) => Outcome::Ignored,
-        Err(
-            StoreError::Unavailable(_) | StoreError::Broken(_) | StoreError::Timeout(_) | StoreError::Protocol(_),
-        ) => Outcome::Failure,
+        Err(StoreError::Unavailable(_) | StoreError::Broken(_) | StoreError::Timeout(_) | StoreError::Protocol(_)) => {
+            Outcome::Failure
+        }
     }
 }
 

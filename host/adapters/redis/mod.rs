@@ -106,8 +106,7 @@ impl RedisStore {
         if before < self.inflight_max {
             return Ok(permit);
         }
-        let cause = format!("too many calls wait for its answers ({})", self.inflight_max);
-        Err(error::unavailable(&self.address, &cause))
+        Err(StoreError::Busy(format!("{} at the same time are allowed", self.inflight_max)))
     }
 
     /// Carries out a call within its deadline and reads its answer.

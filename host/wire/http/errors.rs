@@ -48,6 +48,8 @@ pub(super) enum ProblemKind {
     NotHeld,
     /// Nobody holds the lock.
     NotLocked,
+    /// There is no breaker of this name.
+    UnknownBreaker,
     /// The host cannot serve yet, or not any more.
     NotReady,
     /// The host is going down.
@@ -100,6 +102,7 @@ impl ProblemKind {
         Self::Locked,
         Self::NotHeld,
         Self::NotLocked,
+        Self::UnknownBreaker,
         Self::NotReady,
         Self::ShuttingDown,
     ];
@@ -133,6 +136,7 @@ impl ProblemKind {
             Self::NothingToRollBack => ("nothing-to-roll-back", S::CONFLICT, "There is no earlier policy"),
             Self::FileExists => ("file-exists", S::CONFLICT, "The policy's file is still in the folder"),
             Self::NotHeld => ("not-held", S::CONFLICT, "The token does not hold the lock"),
+            Self::UnknownBreaker => ("unknown-breaker", S::NOT_FOUND, "There is no such breaker"),
             Self::NotLocked => ("not-locked", S::NOT_FOUND, "Nobody holds the lock"),
         };
         Row { slug, status, title, blame: Blame::Caller, retry: false }
@@ -303,6 +307,7 @@ mod tests {
             locked 409 caller retry
             not-held 409 caller
             not-locked 404 caller
+            unknown-breaker 404 caller
             not-ready 503 host retry
             shutting-down 503 host retry
         "#]]

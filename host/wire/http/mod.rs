@@ -9,6 +9,7 @@
 mod app;
 mod asked;
 mod body;
+mod breakers;
 mod cache_status;
 mod connection;
 mod entry;

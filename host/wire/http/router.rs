@@ -9,7 +9,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use super::app::Shared;
 use super::errors::{Problem, ProblemKind};
 use super::routes::{Action, ROUTES, Route, Verb};
-use super::{entry, locks, operator};
+use super::{breakers, entry, locks, operator};
 
 /// A router of these routes, each with what `handler` gives for it. `HEAD` comes with `GET`.
 pub(super) fn build<S: Clone + Send + Sync + 'static>(
@@ -48,6 +48,9 @@ pub(super) fn handler(action: Action, method: MethodFilter) -> MethodRouter<Arc<
         Action::ExtendLock => on(method, locks::extend),
         Action::ReleaseLock => on(method, locks::release),
         Action::ShowLock => on(method, locks::info),
+        Action::ListBreakers => on(method, breakers::list),
+        Action::ShowBreaker => on(method, breakers::show),
+        Action::ForceBreaker => on(method, breakers::force),
         Action::Metrics => on(method, operator::metrics),
         Action::Health => on(method, operator::health),
         Action::Ready => on(method, operator::ready),

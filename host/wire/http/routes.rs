@@ -45,6 +45,9 @@ pub(super) enum Action {
     ExtendLock,
     ReleaseLock,
     ShowLock,
+    ListBreakers,
+    ShowBreaker,
+    ForceBreaker,
     Metrics,
     Health,
     Ready,
@@ -61,6 +64,7 @@ impl Action {
             Self::ExtendLock => Content::Schema("LockExtension"),
             Self::ReleaseLock => Content::Schema("LockRelease"),
             Self::ForceReleaseLocks => Content::Schema("LockForceRelease"),
+            Self::ForceBreaker => Content::Schema("BreakerForce"),
             _ => Content::None,
         }
     }
@@ -158,6 +162,17 @@ const LOCK: Route = Route {
     ],
 };
 
+const BREAKER: Route = Route {
+    verb: Verb::Get,
+    path: "/v1/breakers/{*name}",
+    action: Action::ShowBreaker,
+    summary: "show where a breaker stands and what it did",
+    description: "",
+    headers: &[],
+    replies: &[reply(200, Content::Schema("Breaker"), "where it stands, and its last steps"), NO_BREAKER],
+};
+
+const NO_BREAKER: Reply = reply(404, PROBLEM, "there is no such breaker");
 const NOT_HELD: Reply = reply(409, PROBLEM, "the token does not hold it any more");
 const NOT_LOCKED: Reply = reply(404, PROBLEM, "nobody holds it");
 
@@ -281,6 +296,24 @@ pub(super) const ROUTES: &[Route] = &[
         description: "The holder's label, its fence and what is left of the lock's life; never its token.",
         replies: &[reply(200, Content::Schema("LockInfo"), "it is held"), NOT_LOCKED],
         ..LOCK
+    },
+    Route {
+        verb: Verb::Get,
+        path: "/v1/breakers",
+        action: Action::ListBreakers,
+        summary: "list the circuit breakers",
+        description: "`store` stands before Redis; `{domain}/{name}` are those of policies.",
+        headers: &[],
+        replies: &[reply(200, Content::Schema("BreakerList"), "the breakers")],
+    },
+    BREAKER,
+    Route {
+        verb: Verb::Post,
+        action: Action::ForceBreaker,
+        summary: "force a breaker open or closed, or leave it to itself",
+        description: "It stays so until the next call or the end of the host. With `auto` it begins closed, with nothing counted.",
+        replies: &[reply(200, Content::Schema("BreakerStatus"), "where it stands now"), NO_BREAKER],
+        ..BREAKER
     },
     page("/metrics", Action::Metrics, "metrics for Prometheus", TEXT),
     page("/healthz", Action::Health, "whether the process is up", TEXT),

@@ -2,6 +2,7 @@
 //!
 //! A function checks its arguments in Redis' words and calls the engine once; what the call means is the engine's to say.
 
+mod breaker;
 mod client;
 mod config;
 mod counters;

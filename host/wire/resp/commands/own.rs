@@ -1,4 +1,4 @@
-//! Larder's own commands: why a key is answered as it is, and the policies. Locks have a file of their own.
+//! Larder's own commands: why a key is answered as it is, and the policies. Locks and breakers have files of their own.
 
 use std::sync::Arc;
 
@@ -14,6 +14,8 @@ use crate::wire::resp::session::{Output, Session};
 
 const HELP: &[&str] = &[
     "Larder's own commands. Every other command is Redis'; see COMMAND DOCS.",
+    "LARDER.BREAKER [LIST] | HISTORY name | FORCE name OPEN|CLOSED|METRICS-ONLY|AUTO",
+    "    Where the circuit breakers stand, what they did, and what they are to do.",
     "LARDER.CALL domain command [argument …]",
     "    Has the policy of a domain carry out one of its own commands.",
     "LARDER.EXPLAIN key",

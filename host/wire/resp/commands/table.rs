@@ -3,7 +3,9 @@
 //! Finding costs one hash over the name and nearly always one comparison; the places are computed when the host is compiled.
 
 use super::spec::{ALL_KEYS, Group, NO_KEYS, ONE_KEY, PAIRS, Spec};
-use super::{client, config, counters, expiry, handshake, help, info, introspect, keys, lock, own, set, strings, workflow};
+use super::{
+    breaker, client, config, counters, expiry, handshake, help, info, introspect, keys, lock, own, set, strings, workflow,
+};
 
 const OWN: &str = "0.1.0";
 
@@ -58,6 +60,11 @@ pub const COMMANDS: &[Spec] = &[
     Spec::write("incr", 2, ONE_KEY, counters::incr).fast().doc(Group::String, "1.0.0", "Adds 1 to a number."),
     Spec::write("incrby", 3, ONE_KEY, counters::incr_by).fast().doc(Group::String, "1.0.0", "Adds to a number."),
     Spec::session("info", -1, info::info).doc(Group::Server, "1.0.0", "How the server is doing."),
+    Spec::session("larder.breaker", -1, breaker::list).admin().with(BREAKER).doc(
+        Group::Larder,
+        OWN,
+        "Where the breakers stand.",
+    ),
     Spec::write("larder.call", -3, NO_KEYS, workflow::call).doc(
         Group::Larder,
         OWN,
@@ -187,6 +194,21 @@ const CONFIG: &[Spec] = &[
     Spec::session("config|set", -4, config::set).admin().doc(Group::Server, "2.0.0", "Not supported."),
 ];
 
+const BREAKER: &[Spec] = &[
+    Spec::session("larder.breaker|force", 4, breaker::force).admin().doc(
+        Group::Larder,
+        OWN,
+        "(name OPEN|CLOSED|METRICS-ONLY|AUTO) Lets a breaker do this from now on.",
+    ),
+    Spec::session("larder.breaker|help", 2, help).doc(Group::Larder, OWN, "This list."),
+    Spec::session("larder.breaker|history", 3, breaker::history).admin().doc(
+        Group::Larder,
+        OWN,
+        "(name) The last steps of a breaker, the newest first.",
+    ),
+    Spec::session("larder.breaker|list", 2, breaker::list).admin().doc(Group::Larder, OWN, "Where the breakers stand."),
+];
+
 const LOCK: &[Spec] = &[
     Spec::write("larder.lock|acquire", -3, NO_KEYS, lock::acquire).doc(
         Group::Larder,
@@ -307,7 +329,10 @@ mod tests {
         for spec in COMMANDS {
             assert_eq!(
                 spec.subcommands.is_empty(),
-                !matches!(spec.name, "client" | "command" | "config" | "larder.lock" | "larder.policy")
+                !matches!(
+                    spec.name,
+                    "client" | "command" | "config" | "larder.breaker" | "larder.lock" | "larder.policy"
+                )
             );
             assert!(spec.subcommands.is_sorted_by_key(|spec| spec.name));
             for spec in std::iter::once(spec).chain(spec.subcommands) {
