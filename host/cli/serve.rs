@@ -79,15 +79,15 @@ async fn serve(config: Config) -> Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let metrics = Arc::new(Metrics::default());
     let policies = Arc::new(Policies::default());
+    let breakers = Arc::new(BreakerBoard::new(breaker_settings(&config), clock.clone(), metrics.clone()));
+    let (store, lock_store) = stores(&config, &breakers, &clock, &metrics)?;
+    let locks = LockKeeper::new(lock_settings(&config), key_rules(&config), lock_store, clock.clone(), metrics.clone());
     let registry_config = RegistryConfig {
         policies_dir: config.policies_folder.clone(),
         state_dir: config.state_folder.clone(),
         overrides: config.policy_overrides.clone(),
     };
     let registry = WasmRegistry::start(registry_config, policies.clone(), metrics.clone(), clock.clone())?;
-    let breakers = Arc::new(BreakerBoard::new(breaker_settings(&config), clock.clone(), metrics.clone()));
-    let (store, lock_store) = stores(&config, &breakers, &clock, &metrics)?;
-    let locks = LockKeeper::new(lock_settings(&config), key_rules(&config), lock_store, clock.clone(), metrics.clone());
     let ports = Ports {
         policies: policies.clone(),
         registry: registry.clone(),

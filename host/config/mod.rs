@@ -126,7 +126,7 @@ impl Config {
             lock_ttl_ms: read("lock.ttl").duration_of(1_000, 1, LOCK_TTL_MS_MAX)?,
             lock_retry_ms: read("lock.retry_delay").duration_ms(1, LOCK_WAIT_MS_MAX)?,
             lock_retries_max: read("lock.retries_max").number(0, 1_000)?,
-            breaker_failure_threshold: read("breaker.failure_threshold").count(1, 100)?,
+            breaker_failure_threshold: read("breaker.failure_threshold").count(1, 1_000_000)?,
             breaker_recovery_ms: read("breaker.recovery_timeout").duration_ms(1, DAY_MS)?,
             breaker_monitoring_ms: read("breaker.monitoring_period").duration_ms(10, DAY_MS)?,
             breaker_half_open_calls_max: read("breaker.half_open_max_calls").count(1, 1_000)?,

@@ -133,8 +133,8 @@ fn a_trial_that_fails_opens_it_again_and_what_comes_late_changes_nothing() {
             ("give ok give fail", "open"),
             ("wait 1000 take", "half-open"),
             ("give fail", "half-open"),
-            ("take give fail", "half-open"),
-            ("give fail", "open"),
+            ("take give fail", "open"),
+            ("give ok", "open"),
         ],
     );
 }
@@ -154,11 +154,8 @@ fn half_open_is_bounded_in_time() {
             ("ok", "closed"),
         ],
     );
-    // Nobody called: the trial begins anew.
-    check(
-        SETTINGS,
-        &[("fail fail fail wait 1000 ok", "half-open"), (&limit, "half-open"), ("ok", "half-open"), ("ok", "closed")],
-    );
+    // Nothing hangs, there are just few callers: the trial goes on.
+    check(SETTINGS, &[("fail fail fail wait 1000 ok", "half-open"), (&limit, "half-open"), ("ok", "closed")]);
 }
 
 #[test]

@@ -116,13 +116,12 @@ impl Machine {
     fn pass(&mut self, now: Now) {
         match self.phase {
             Phase::Open { until_ns } if now.ns >= until_ns => self.try_again(now),
-            Phase::HalfOpen { until_ns, under_way, .. } if now.ns >= until_ns => {
+            Phase::HalfOpen { until_ns, under_way, succeeded } if now.ns >= until_ns => {
                 if under_way > 0 {
                     self.open("calls on trial did not end in time", now);
                 } else {
-                    // Nobody called for long: what was tried then says little of now.
-                    self.epoch += 1;
-                    self.phase = half_open(now);
+                    // Nothing hangs, there are just few callers: the trial goes on.
+                    self.phase = half_open(now, succeeded);
                 }
             }
             Phase::Closed | Phase::Open { .. } | Phase::HalfOpen { .. } => {}
@@ -190,7 +189,7 @@ impl Machine {
 
     fn try_again(&mut self, now: Now) {
         let from = shown(self.mode, self.state());
-        self.phase = half_open(now);
+        self.phase = half_open(now, 0);
         self.step(from, "its time is over", now);
     }
 
@@ -212,7 +211,7 @@ impl Machine {
     }
 }
 
-const fn half_open(now: Now) -> Phase {
+const fn half_open(now: Now, succeeded: u32) -> Phase {
     let until_ns = now.ns.saturating_add(BREAKER_HALF_OPEN_MS_MAX * NS_PER_MS);
-    Phase::HalfOpen { until_ns, under_way: 0, succeeded: 0 }
+    Phase::HalfOpen { until_ns, under_way: 0, succeeded }
 }
