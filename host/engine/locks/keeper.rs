@@ -249,7 +249,7 @@ impl Inner {
             match self.release(&name, &token).await {
                 Ok(_) => return,
                 Err(error) => {
-                    tracing::debug!(lock = name.as_str(), %error, tries, "a lock could not be given back yet")
+                    tracing::debug!(lock = name.as_str(), %error, tries, "a lock could not be given back yet");
                 }
             }
             sleep(Duration::from_millis(self.settings.retry_ms.max(1) * u64::from(tries))).await;
