@@ -29,6 +29,8 @@ fn dispatch(cli: &Cli) -> Result<()> {
         Command::Policy(PolicyCommand::Build(args)) => cli::build::run(args),
         Command::Policy(PolicyCommand::Measure { policies }) => cli::decision::run(policies),
         Command::Policy(command) => cli::ask::policy(command),
+        Command::Locks(command) => cli::ask::locks(command),
+        Command::Breakers { command, host } => cli::ask::breakers(command.as_ref(), host),
         Command::Explain { key, host } => cli::ask::explain(key, host),
     }
 }

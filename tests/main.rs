@@ -5,8 +5,10 @@
 
 mod bad_input;
 mod bindings;
+mod breaker;
 mod engine;
 mod http;
+mod locks;
 mod newcomer;
 mod policy_life;
 mod policy_runtime;

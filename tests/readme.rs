@@ -11,6 +11,7 @@ use std::sync::Arc;
 use larder::adapters::prometheus::Exporter;
 use larder::config::table::{POLICY_VARIABLES, RESERVED_VARIABLES, SETTINGS};
 use larder::ports::clock::VirtualClock;
+use larder::ports::lock::LockOutcome;
 use larder::ports::metrics::{DomainMetrics, Hook, Metrics, State};
 use larder::ports::policy::{Fault, Operation};
 use larder::wire::http;
@@ -94,6 +95,8 @@ fn metrics() {
     let exporter = Exporter::new(&counted, Arc::new(VirtualClock::new(0, 1)), Vec::new()).expect("an exporter");
     count_everything(&counted.domain("d"));
     counted.store_latency.observe_ns(1);
+    counted.lock(LockOutcome::Acquired);
+    counted.breaker("b").not_permitted.increment();
     let mut families: BTreeMap<String, [String; 3]> = BTreeMap::new();
     for line in exporter.page().lines() {
         if let Some((name, help)) = line.strip_prefix("# HELP ").and_then(|rest| rest.split_once(' ')) {

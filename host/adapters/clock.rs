@@ -33,4 +33,10 @@ impl Clock for SystemClock {
     fn random(&self) -> u64 {
         fastrand::u64(..)
     }
+
+    fn secret(&self) -> Option<[u8; 16]> {
+        let mut secret = [0; 16];
+        getrandom::fill(&mut secret).ok()?;
+        Some(secret)
+    }
 }

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 use redis::Value;
 
-use super::{HostArgs, PolicyCommand};
+use super::{BreakersCommand, HostArgs, LocksCommand, PolicyCommand};
 
 /// `larder policy list|rollback|remove`.
 pub(crate) fn policy(command: &PolicyCommand) -> Result<()> {
@@ -19,6 +19,36 @@ pub(crate) fn policy(command: &PolicyCommand) -> Result<()> {
 /// `larder explain`.
 pub(crate) fn explain(key: &str, host: &HostArgs) -> Result<()> {
     print_reply(&send(host, &["LARDER.EXPLAIN", key])?);
+    Ok(())
+}
+
+/// `larder locks list|info|release`.
+pub(crate) fn locks(command: &LocksCommand) -> Result<()> {
+    match command {
+        LocksCommand::List { prefix, host } => {
+            let prefix = prefix.as_deref().unwrap_or_default();
+            print_reply(&send(host, &["LARDER.LOCK", "LIST", prefix])?);
+        }
+        LocksCommand::Info { name, host } => match send(host, &["LARDER.LOCK", "INFO", name])? {
+            Value::Nil => bail!("nobody holds the lock {name}"),
+            info => print_reply(&info),
+        },
+        LocksCommand::Release { name, host } => match send(host, &["LARDER.LOCK", "FORCE-RELEASE", name])? {
+            Value::Int(0) => bail!("nobody holds the lock {name}"),
+            _ => println!("released {name}"),
+        },
+    }
+    Ok(())
+}
+
+/// `larder breakers [history|force]`.
+pub(crate) fn breakers(command: Option<&BreakersCommand>, host: &HostArgs) -> Result<()> {
+    let reply = match command {
+        None => send(host, &["LARDER.BREAKER", "LIST"]),
+        Some(BreakersCommand::History { name, host }) => send(host, &["LARDER.BREAKER", "HISTORY", name]),
+        Some(BreakersCommand::Force { name, mode, host }) => send(host, &["LARDER.BREAKER", "FORCE", name, mode]),
+    }?;
+    print_reply(&reply);
     Ok(())
 }
 

@@ -40,6 +40,16 @@ pub(crate) enum Command {
         #[command(flatten)]
         host: HostArgs,
     },
+    /// List, show and free distributed locks of a running host
+    #[command(subcommand)]
+    Locks(LocksCommand),
+    /// Tell where the circuit breakers of a running host stand; force them
+    Breakers {
+        #[command(subcommand)]
+        command: Option<BreakersCommand>,
+        #[command(flatten)]
+        host: HostArgs,
+    },
 }
 
 /// Settings of `serve`; all others come from `larder.toml`, the environment or `--set`.
@@ -95,6 +105,51 @@ pub(crate) enum PolicyCommand {
     Remove {
         /// The domain
         domain: String,
+        #[command(flatten)]
+        host: HostArgs,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LocksCommand {
+    /// List the held locks
+    List {
+        /// Only those whose names begin so
+        prefix: Option<String>,
+        #[command(flatten)]
+        host: HostArgs,
+    },
+    /// Show who holds a lock
+    Info {
+        /// The lock's name; a policy's is @DOMAIN/NAME
+        name: String,
+        #[command(flatten)]
+        host: HostArgs,
+    },
+    /// Free a lock, whoever holds it
+    Release {
+        /// The lock's name; a policy's is @DOMAIN/NAME
+        name: String,
+        #[command(flatten)]
+        host: HostArgs,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BreakersCommand {
+    /// Show the last steps of a breaker
+    History {
+        /// `store`, or DOMAIN/NAME
+        name: String,
+        #[command(flatten)]
+        host: HostArgs,
+    },
+    /// Force a breaker, until it is left to itself again with `auto`
+    Force {
+        /// `store`, or DOMAIN/NAME
+        name: String,
+        /// open, closed, metrics-only or auto
+        mode: String,
         #[command(flatten)]
         host: HostArgs,
     },

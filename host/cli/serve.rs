@@ -6,18 +6,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use larder::adapters::breaker::{BreakerBoard, BreakerStore};
 use larder::adapters::clock::SystemClock;
 use larder::adapters::logging::{self, Format};
-use larder::adapters::memory::{MemorySettings, MemoryStore};
+use larder::adapters::memory::{MemoryLocks, MemorySettings, MemoryStore};
 use larder::adapters::prometheus::Exporter;
 use larder::adapters::redis::{RedisAddress, RedisSettings, RedisStore};
 use larder::adapters::wasm::{RegistryConfig, WasmRegistry, prepare_thread};
 use larder::config::layers::Layers;
 use larder::config::{Config, StoreChoice};
 use larder::engine::key::KeyRules;
+use larder::engine::locks::{LockKeeper, LockSettings};
 use larder::engine::{Engine, Ports, Settings};
-use larder::limits::{DRAIN_MS_MAX, MEMORY_SWEEP_KEYS, MEMORY_SWEEP_MS, STORE_INFLIGHT_MAX};
+use larder::limits::{DRAIN_MS_MAX, MEMORY_SWEEP_KEYS, MEMORY_SWEEP_MS, STORE_INFLIGHT_MAX, STORE_SLOW_PERCENT};
+use larder::ports::breaker::BreakerSettings;
 use larder::ports::clock::Clock;
+use larder::ports::lock::LockStore;
 use larder::ports::metrics::Metrics;
 use larder::ports::store::Store;
 use larder::ports::table::Policies;
@@ -75,19 +79,23 @@ async fn serve(config: Config) -> Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let metrics = Arc::new(Metrics::default());
     let policies = Arc::new(Policies::default());
+    let breakers = Arc::new(BreakerBoard::new(breaker_settings(&config), clock.clone(), metrics.clone()));
+    let (store, lock_store) = stores(&config, &breakers, &clock, &metrics)?;
+    let locks = LockKeeper::new(lock_settings(&config), key_rules(&config), lock_store, clock.clone(), metrics.clone());
     let registry_config = RegistryConfig {
         policies_dir: config.policies_folder.clone(),
         state_dir: config.state_folder.clone(),
         overrides: config.policy_overrides.clone(),
     };
     let registry = WasmRegistry::start(registry_config, policies.clone(), metrics.clone(), clock.clone())?;
-    let store = store(&config, &clock, &metrics)?;
     let ports = Ports {
         policies: policies.clone(),
         registry: registry.clone(),
         store,
         clock: clock.clone(),
         metrics: metrics.clone(),
+        locks: Arc::new(locks),
+        breakers,
     };
     let engine = Arc::new(Engine::new(engine_settings(&config), ports));
     let exporter = Arc::new(Exporter::new(&metrics, clock.clone(), vec![registry.metrics_source()])?);
@@ -121,32 +129,59 @@ async fn serve(config: Config) -> Result<()> {
     Ok(())
 }
 
+fn key_rules(config: &Config) -> KeyRules {
+    KeyRules { prefix: config.key_prefix.clone(), separator: config.key_separator, key_bytes_max: config.key_bytes_max }
+}
+
+fn lock_settings(config: &Config) -> LockSettings {
+    // The name by which the machine knows itself; where there is none, the process alone has to do.
+    let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    LockSettings {
+        ttl_ms: config.lock_ttl_ms,
+        retry_ms: config.lock_retry_ms,
+        retries_max: config.lock_retries_max as u64,
+        node: format!("larder {} {}", machine.trim(), std::process::id()),
+    }
+}
+
+fn breaker_settings(config: &Config) -> BreakerSettings {
+    BreakerSettings {
+        failure_threshold: config.breaker_failure_threshold,
+        recovery_ms: config.breaker_recovery_ms,
+        monitoring_ms: config.breaker_monitoring_ms,
+        half_open_calls_max: config.breaker_half_open_calls_max,
+        slow_ms: None,
+    }
+}
+
 fn engine_settings(config: &Config) -> Settings {
     Settings {
-        keys: KeyRules {
-            prefix: config.key_prefix.clone(),
-            separator: config.key_separator,
-            key_bytes_max: config.key_bytes_max,
-        },
+        keys: key_rules(config),
         l1_bytes_max: config.l1_bytes_max,
         trust_ms: config.l1_trust_ms,
         value_bytes_max: config.value_bytes_max,
     }
 }
 
-fn store(config: &Config, clock: &Arc<dyn Clock>, metrics: &Arc<Metrics>) -> Result<Arc<dyn Store>> {
+/// Where entries and locks live.
+type Stores = (Arc<dyn Store>, Arc<dyn LockStore>);
+
+fn stores(config: &Config, breakers: &BreakerBoard, clock: &Arc<dyn Clock>, metrics: &Arc<Metrics>) -> Result<Stores> {
     match &config.store {
         StoreChoice::Memory => {
             let settings = MemorySettings { memory_bytes_max: config.store_memory_bytes_max };
             let store = Arc::new(MemoryStore::new(settings, clock.clone()));
             tokio::spawn(sweep(store.clone()));
-            Ok(store)
+            Ok((store, Arc::new(MemoryLocks::new(clock.clone()))))
         }
         StoreChoice::Redis(url) => {
             let address = RedisAddress::parse(url)?;
             let settings =
                 RedisSettings { address, store_ms: config.store_timeout_ms, inflight_max: STORE_INFLIGHT_MAX };
-            Ok(Arc::new(RedisStore::new(settings, clock.clone(), metrics.clone())))
+            let store = Arc::new(RedisStore::new(settings, clock.clone(), metrics.clone()));
+            let breaker = breakers.store(config.store_timeout_ms * STORE_SLOW_PERCENT / 100);
+            let guarded = Arc::new(BreakerStore::new(store, breaker));
+            Ok((guarded.clone(), guarded))
         }
     }
 }

@@ -12,7 +12,10 @@ use std::path::PathBuf;
 
 use self::layers::{Layers, Source};
 use self::table::{POLICY_VARIABLES, RESERVED_VARIABLES};
-use crate::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
+use crate::limits::{KEY_BYTES_MAX, LOCK_TTL_MS_MAX, LOCK_WAIT_MS_MAX, VALUE_BYTES_MAX};
+
+/// The longest duration of a breaker.
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// What is wrong with a setting, and where it was set.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -71,6 +74,20 @@ pub struct Config {
     pub l1_bytes_max: u64,
     /// The bound *B*, in milliseconds.
     pub l1_trust_ms: u64,
+    /// How long a lock lives where nobody says, in milliseconds.
+    pub lock_ttl_ms: u64,
+    /// First pause between two tries of who waits for a lock, in milliseconds.
+    pub lock_retry_ms: u64,
+    /// How many such pauses one waits who does not say how long.
+    pub lock_retries_max: usize,
+    /// Failures that open a breaker.
+    pub breaker_failure_threshold: u32,
+    /// How long a breaker stays open, in milliseconds.
+    pub breaker_recovery_ms: u64,
+    /// How long a failure counts, in milliseconds.
+    pub breaker_monitoring_ms: u64,
+    /// Calls on trial of a half-open breaker.
+    pub breaker_half_open_calls_max: u32,
     /// Directives for the log.
     pub log_level: String,
     /// `auto`, `text` or `json`.
@@ -106,6 +123,13 @@ impl Config {
             value_bytes_max: read("value.size_max").size(1, VALUE_BYTES_MAX)?,
             l1_bytes_max: read("l1.size").size_bytes(0, u64::MAX)?,
             l1_trust_ms: read("l1.trust").duration_ms(0, 3_600_000)?,
+            lock_ttl_ms: read("lock.ttl").duration_of(1_000, 1, LOCK_TTL_MS_MAX)?,
+            lock_retry_ms: read("lock.retry_delay").duration_ms(1, LOCK_WAIT_MS_MAX)?,
+            lock_retries_max: read("lock.retries_max").number(0, 1_000)?,
+            breaker_failure_threshold: read("breaker.failure_threshold").count(1, 1_000_000)?,
+            breaker_recovery_ms: read("breaker.recovery_timeout").duration_ms(1, DAY_MS)?,
+            breaker_monitoring_ms: read("breaker.monitoring_period").duration_ms(10, DAY_MS)?,
+            breaker_half_open_calls_max: read("breaker.half_open_max_calls").count(1, 1_000)?,
             log_level: read("log.level").text().to_owned(),
             log_format: read("log.format").one_of(&["auto", "text", "json"])?,
             policy_overrides: policy_overrides(&environment),
@@ -185,8 +209,18 @@ impl Reader<'_> {
         usize::try_from(number).map_err(|_| self.fail("too large for this machine"))
     }
 
+    fn count(&self, min: u32, max: u32) -> Result<u32, ConfigError> {
+        let number = value::number(self.text(), min.into(), max.into()).map_err(|what| self.fail(&what))?;
+        u32::try_from(number).map_err(|_| self.fail("too large"))
+    }
+
     fn duration_ms(&self, min: u64, max: u64) -> Result<u64, ConfigError> {
-        let ms = value::duration_ms(self.text(), 1).map_err(|what| self.fail(&what))?;
+        self.duration_of(1, min, max)
+    }
+
+    /// A duration in milliseconds, in which a plain number counts in `plain_ms`.
+    fn duration_of(&self, plain_ms: u64, min: u64, max: u64) -> Result<u64, ConfigError> {
+        let ms = value::duration_ms(self.text(), plain_ms).map_err(|what| self.fail(&what))?;
         if (min..=max).contains(&ms) {
             Ok(ms)
         } else {

@@ -58,6 +58,43 @@ pub const SETTINGS: &[Setting] = &[
     setting("l1.size", &["LARDER_L1"], "256MiB", "The node's own memory for entries; 0: none"),
     setting("l1.trust", &[], "1s", "How long a copy in L1 is believed where others share the store"),
     setting(
+        "lock.ttl",
+        &["CACHE_LOCK_DEFAULT_TTL"],
+        "30s",
+        "How long a lock lives where nobody says; a plain number is in seconds",
+    ),
+    setting(
+        "lock.retry_delay",
+        &["CACHE_LOCK_RETRY_DELAY"],
+        "100ms",
+        "First pause between two tries of who waits for a lock of another host; the next ones grow",
+    ),
+    setting(
+        "lock.retries_max",
+        &["CACHE_LOCK_MAX_RETRIES"],
+        "3",
+        "How many such delays one waits for a lock who does not say how long",
+    ),
+    setting(
+        "breaker.failure_threshold",
+        &["CACHE_CB_FAILURE_THRESHOLD"],
+        "5",
+        "Failed and slow calls within the monitoring period that open a breaker, where they are the latest in a row or half of the latest",
+    ),
+    setting(
+        "breaker.recovery_timeout",
+        &["CACHE_CB_RECOVERY_TIMEOUT"],
+        "60s",
+        "How long a breaker stays open before it tries again; doubles, up to 10 minutes, while that fails",
+    ),
+    setting("breaker.monitoring_period", &["CACHE_CB_MONITORING_PERIOD"], "5m", "How long a failure counts"),
+    setting(
+        "breaker.half_open_max_calls",
+        &["CACHE_CB_HALF_OPEN_MAX_CALLS"],
+        "3",
+        "Calls on trial of a half-open breaker; it closes when all of them succeed",
+    ),
+    setting(
         "log.level",
         &["LOG_LEVEL"],
         "info",
@@ -77,19 +114,8 @@ pub const POLICY_VARIABLES: &[(&str, &str, &str)] = &[
 ];
 
 /// Variables of the first user whose feature this version does not have yet: said in the log, not an error.
-pub const RESERVED_VARIABLES: &[&str] = &[
-    "CACHE_KEY_VERSION",
-    "CACHE_CB_FAILURE_THRESHOLD",
-    "CACHE_CB_RECOVERY_TIMEOUT",
-    "CACHE_CB_MONITORING_PERIOD",
-    "CACHE_CB_HALF_OPEN_MAX_CALLS",
-    "CACHE_BATCH_SIZE",
-    "CACHE_WARMUP_ENABLED",
-    "CACHE_METRICS_ENABLED",
-    "CACHE_LOCK_DEFAULT_TTL",
-    "CACHE_LOCK_RETRY_DELAY",
-    "CACHE_LOCK_MAX_RETRIES",
-];
+pub const RESERVED_VARIABLES: &[&str] =
+    &["CACHE_KEY_VERSION", "CACHE_BATCH_SIZE", "CACHE_WARMUP_ENABLED", "CACHE_METRICS_ENABLED"];
 
 /// The setting of this name.
 #[must_use]

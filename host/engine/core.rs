@@ -11,7 +11,9 @@ use super::l1::L1;
 use super::pool::TermsPool;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{L1_COPY_BYTES_MAX, SLIDING_STEP_MS_MAX, TTL_MS_MAX};
+use crate::ports::breaker::Breakers;
 use crate::ports::clock::Clock;
+use crate::ports::lock::Locks;
 use crate::ports::metrics::{DomainMetrics, Gauge, Metrics, State};
 use crate::ports::policy::Operation;
 use crate::ports::registry::Registry;
@@ -44,6 +46,10 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// Locks of applications and policies.
+    pub locks: Arc<dyn Locks>,
+    /// The host's breakers.
+    pub breakers: Arc<dyn Breakers>,
 }
 
 /// The cache. One per host, shared by all front ends.
@@ -53,6 +59,8 @@ pub struct Engine {
     pub(super) store: Arc<dyn Store>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) metrics: Arc<Metrics>,
+    locks: Arc<dyn Locks>,
+    breakers: Arc<dyn Breakers>,
     pub(super) l1: L1,
     pub(super) keys: KeyRules,
     terms: TermsPool,
@@ -73,6 +81,8 @@ impl Engine {
             store: ports.store,
             clock: ports.clock,
             metrics: ports.metrics,
+            locks: ports.locks,
+            breakers: ports.breakers,
             keys: settings.keys,
             terms: TermsPool::default(),
             trust_ms: settings.trust_ms,
@@ -117,12 +127,25 @@ impl Engine {
     /// Brings the gauges in [`Self::metrics`] up to date; before they are shown.
     pub fn report(&self) {
         self.l1.report();
+        self.locks.report();
     }
 
     /// Operators' view of the policies.
     #[must_use]
     pub fn registry(&self) -> &Arc<dyn Registry> {
         &self.registry
+    }
+
+    /// Locks of applications and policies.
+    #[must_use]
+    pub fn locks(&self) -> &Arc<dyn Locks> {
+        &self.locks
+    }
+
+    /// Operators' view of the breakers.
+    #[must_use]
+    pub fn breakers(&self) -> &Arc<dyn Breakers> {
+        &self.breakers
     }
 
     /// The separator between a domain and the rest of a key.
@@ -183,14 +206,7 @@ impl Engine {
 
     /// The store's error as the caller sees it.
     pub(super) fn store_error(&self, error: StoreError) -> Error {
-        let kind = match &error {
-            StoreError::Unavailable(_) => ErrorKind::StoreUnavailable,
-            // Whether the work was done is unknown in both cases, which is what the kind says.
-            StoreError::Timeout(_) | StoreError::Broken(_) => ErrorKind::StoreTimeout,
-            StoreError::Reply(_) => ErrorKind::StoreReply,
-            StoreError::Protocol(_) => ErrorKind::StoreData,
-        };
-        Error::new(kind, error.to_string())
+        store_error(error)
     }
 
     /// # Errors
@@ -256,6 +272,19 @@ impl Engine {
             metrics: Arc::clone(&place.live().metrics),
         }))
     }
+}
+
+/// The store's error as the caller sees it.
+pub(super) fn store_error(error: StoreError) -> Error {
+    let kind = match &error {
+        StoreError::Unavailable(_) => ErrorKind::StoreUnavailable,
+        // Whether the work was done is unknown in both cases, which is what the kind says.
+        StoreError::Timeout(_) | StoreError::Broken(_) => ErrorKind::StoreTimeout,
+        StoreError::Reply(_) => ErrorKind::StoreReply,
+        StoreError::Busy(_) => ErrorKind::Overloaded,
+        StoreError::Protocol(_) => ErrorKind::StoreData,
+    };
+    Error::new(kind, error.to_string())
 }
 
 /// A small value in memory of its own, exactly as large: as a slice it would keep its envelope, and a count of its readers.

@@ -62,6 +62,7 @@ impl KeyRules {
         };
         let rest = match live.description.key_scope {
             KeyScope::Verbatim => {
+                self.refuse_lock_storage(key)?;
                 self.refuse_foreign_storage(table, key)?;
                 escaped(key)
             }

@@ -9,10 +9,13 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::core::Engine;
+use crate::error::{Blame, Error, ErrorKind};
 use crate::limits::{OWN_KEYS_MAX, OWN_SCAN_COUNT_MAX, TTL_MS_MAX};
+use crate::ports::breaker::{Mode, Outcome, Permit, State};
+use crate::ports::lock::Held;
 use crate::ports::store::{Command, Reply, StoreError, StoreKey};
 use crate::ports::table::Live;
-use crate::ports::workflow::{CallPermit, CircuitState, HeldLock, HostError, OwnCommand, WorkflowHost};
+use crate::ports::workflow::{CallOutcome, CallPermit, CircuitState, HeldLock, HostError, OwnCommand, WorkflowHost};
 
 /// The engine, bound to one domain.
 pub(super) struct Lent {
@@ -36,7 +39,7 @@ impl Lent {
 fn failed(error: StoreError) -> HostError {
     match error {
         StoreError::Timeout(_) | StoreError::Broken(_) => HostError::TimedOut,
-        StoreError::Unavailable(text) => HostError::Unavailable(text),
+        StoreError::Unavailable(text) | StoreError::Busy(text) => HostError::Unavailable(text),
         StoreError::Reply(line) if line.starts_with("WRONGTYPE") => HostError::WrongType,
         StoreError::Reply(line) => HostError::Other(line),
         StoreError::Protocol(text) => HostError::Other(text),
@@ -104,16 +107,74 @@ impl WorkflowHost for Lent {
         portion(&reply, all.as_bytes())
     }
 
-    async fn lock(&self, _name: String, _ttl_ms: u32, _wait_ms: u32) -> Result<Option<Box<dyn HeldLock>>, HostError> {
-        Err(HostError::NotAllowed("this host has no locks".to_owned()))
+    async fn lock(&self, name: String, ttl_ms: u32, wait_ms: u32) -> Result<Option<Box<dyn HeldLock>>, HostError> {
+        let domain = &self.live.domain;
+        let lock = self.engine.locks().acquire(domain, &name, ttl_ms.into(), wait_ms.into()).await.map_err(told)?;
+        Ok(lock.map(|lock| Box::new(LentLock(lock)) as Box<dyn HeldLock>))
     }
 
-    fn circuit(&self, _name: &str) -> Result<CircuitState, HostError> {
-        Err(HostError::NotAllowed("this host has no breakers".to_owned()))
+    fn circuit(&self, name: &str) -> Result<CircuitState, HostError> {
+        let (mode, state) = self.engine.breakers().current(&self.live.domain, name).map_err(told)?;
+        Ok(match (mode, state) {
+            (Mode::ForcedOpen, _) => CircuitState::ForcedOpen,
+            (Mode::ForcedClosed | Mode::MetricsOnly, _) => CircuitState::ForcedClosed,
+            (Mode::Auto, State::Closed) => CircuitState::Closed,
+            (Mode::Auto, State::Open) => CircuitState::Open,
+            (Mode::Auto, State::HalfOpen) => CircuitState::HalfOpen,
+        })
     }
 
-    fn permit(&self, _name: &str) -> Result<Option<Box<dyn CallPermit>>, HostError> {
-        Err(HostError::NotAllowed("this host has no breakers".to_owned()))
+    fn permit(&self, name: &str) -> Result<Option<Box<dyn CallPermit>>, HostError> {
+        let permit = self.engine.breakers().acquire(&self.live.domain, name).map_err(told)?;
+        Ok(permit.map(|permit| Box::new(LentPermit(Some(permit))) as Box<dyn CallPermit>))
+    }
+}
+
+/// A lock of the host, as a workflow holds it.
+struct LentLock(Held);
+
+#[async_trait]
+impl HeldLock for LentLock {
+    fn fencing_token(&self) -> u64 {
+        self.0.fence()
+    }
+
+    async fn extend(&mut self, ttl_ms: u32) -> Result<(), HostError> {
+        match self.0.extend(ttl_ms.into()).await.map_err(told)? {
+            true => Ok(()),
+            false => Err(HostError::Other("the lock is lost: its life was over, or it was taken away".to_owned())),
+        }
+    }
+
+    async fn release(&mut self) -> Result<bool, HostError> {
+        self.0.release().await.map_err(told)
+    }
+}
+
+/// A permit of the host's breaker; the first report is the one that counts.
+struct LentPermit(Option<Box<dyn Permit>>);
+
+impl CallPermit for LentPermit {
+    fn report(&mut self, outcome: CallOutcome) {
+        let outcome = match outcome {
+            CallOutcome::Success => Outcome::Success,
+            CallOutcome::Failure => Outcome::Failure,
+            CallOutcome::Slow => Outcome::Slow,
+            CallOutcome::Ignored => Outcome::Ignored,
+        };
+        if let Some(permit) = self.0.take() {
+            permit.report(outcome);
+        }
+    }
+}
+
+/// An error of the host as a workflow is told.
+fn told(error: Error) -> HostError {
+    match error.kind {
+        ErrorKind::StoreTimeout => HostError::TimedOut,
+        ErrorKind::StoreUnavailable | ErrorKind::Overloaded => HostError::Unavailable(error.message),
+        kind if kind.blame() == Blame::Caller => HostError::Invalid(error.message),
+        _ => HostError::Other(error.message),
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! [`Engine`] is the face; its methods stand in one file for each noun: [`key`] and `judge` (where a key is kept, what the policy
 //! says), `read`, `batch`, `write`, `remove`, `expiry`, `update`, `explain`. What they share: [`entry`] and [`envelope`] (a value with its
-//! stamps, in memory and in the store), [`freshness`] (pure), [`l1`], and `modify` (read, judge, write, atomically).
+//! stamps, in memory and in the store), [`freshness`] (pure), [`l1`], and `modify` (read, judge, write, atomically). [`locks`] stand on
+//! their own: they know keys and a store's atomic steps, and nothing of entries.
 
 pub mod api;
 mod batch;
@@ -16,6 +17,7 @@ mod judge;
 pub mod key;
 pub mod l1;
 mod lent;
+pub mod locks;
 mod modify;
 mod pool;
 mod read;

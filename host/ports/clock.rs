@@ -10,6 +10,8 @@ pub trait Clock: Send + Sync {
     fn monotonic_ns(&self) -> u64;
     /// A random number, not for secrets.
     fn random(&self) -> u64;
+    /// Sixteen bytes that nobody can guess; `None` if the system has no randomness to give.
+    fn secret(&self) -> Option<[u8; 16]>;
 }
 
 /// A clock that stands still until it is told otherwise; its chance is a seeded sequence.
@@ -54,5 +56,10 @@ impl Clock for VirtualClock {
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         z ^ (z >> 31)
+    }
+
+    fn secret(&self) -> Option<[u8; 16]> {
+        let (high, low) = (u128::from(self.random()), u128::from(self.random()));
+        Some((high << 64 | low).to_be_bytes())
     }
 }

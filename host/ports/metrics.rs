@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 
+use super::breaker::{Outcome as CallOutcome, State as BreakerState};
+use super::lock::LockOutcome;
 use super::policy::{Fault, Operation};
 use super::series::PolicySeries;
 
@@ -290,10 +292,24 @@ impl DomainMetrics {
     }
 }
 
+/// What is counted for one breaker.
+#[derive(Debug, Default)]
+pub struct BreakerMetrics {
+    /// The state it acts as: its place in [`BreakerState::ALL`].
+    pub state: Gauge,
+    /// Steps into each state.
+    pub transitions: [Counter; BreakerState::COUNT],
+    /// Calls that were let through, by how they went.
+    pub calls: [Counter; CallOutcome::COUNT],
+    /// Calls that were not let through.
+    pub not_permitted: Counter,
+}
+
 /// What is counted for the host as a whole, and the domains.
 #[derive(Debug, Default)]
 pub struct Metrics {
     domains: RwLock<BTreeMap<Arc<str>, Arc<DomainMetrics>>>,
+    breakers: RwLock<BTreeMap<Arc<str>, Arc<BreakerMetrics>>>,
     /// Open RESP connections.
     pub resp_connections: Gauge,
     /// RESP connections since the start.
@@ -318,6 +334,10 @@ pub struct Metrics {
     pub store_latency: Histogram,
     /// Requests for a domain that no policy serves.
     pub unknown_domain: Counter,
+    /// Locks that were taken through this host and live.
+    pub active_locks: Gauge,
+    /// What became of operations on locks.
+    pub lock_outcomes: [Counter; LockOutcome::COUNT],
 }
 
 impl Metrics {
@@ -327,6 +347,22 @@ impl Metrics {
             return Arc::clone(found);
         }
         Arc::clone(self.domains.write().entry(domain.into()).or_default())
+    }
+
+    /// The counters of a breaker; made at the first call. Their number is the board's to bound.
+    pub fn breaker(&self, name: &str) -> Arc<BreakerMetrics> {
+        Arc::clone(self.breakers.write().entry(name.into()).or_default())
+    }
+
+    /// All breakers, in order of their names.
+    #[must_use]
+    pub fn breakers(&self) -> Vec<(Arc<str>, Arc<BreakerMetrics>)> {
+        self.breakers.read().iter().map(|(name, metrics)| (Arc::clone(name), Arc::clone(metrics))).collect()
+    }
+
+    /// Counts what became of an operation on a lock.
+    pub fn lock(&self, outcome: LockOutcome) {
+        self.lock_outcomes[outcome as usize].increment();
     }
 
     /// All domains, in order of their names.

@@ -3,8 +3,10 @@
 //! Rule of the layer: nothing here imports the engine, a front end or an adapter. The contract of a method is in its doc,
 //! and one suite in `tests/` runs it against every adapter.
 
+pub mod breaker;
 pub mod clock;
 pub mod hooks;
+pub mod lock;
 pub mod metrics;
 pub mod policy;
 pub mod registry;

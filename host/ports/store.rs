@@ -140,6 +140,9 @@ pub enum StoreError {
     /// No answer in time. The work may or may not have been done.
     #[error("the store did not answer within {0} ms")]
     Timeout(u64),
+    /// This host has too many calls under way. Nothing was sent, and it says nothing of the store.
+    #[error("too many calls wait for the store's answers: {0}")]
+    Busy(String),
     /// It answered with an error of its own, in Redis' words.
     #[error("{0}")]
     Reply(String),

@@ -122,7 +122,7 @@ pub enum CallOutcome {
 }
 
 /// The right to make one guarded call. Dropped without a report it counts as [`CallOutcome::Ignored`].
-pub trait CallPermit: Send + Sync {
+pub trait CallPermit: Send {
     /// Tells how the call ended; only the first report counts.
     fn report(&mut self, outcome: CallOutcome);
 }

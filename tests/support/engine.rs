@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use larder::adapters::memory::{MemorySettings, MemoryStore};
+use larder::adapters::breaker::BreakerBoard;
+use larder::adapters::memory::{MemoryLocks, MemorySettings, MemoryStore};
 use larder::engine::key::KeyRules;
+use larder::engine::locks::{LockKeeper, LockSettings};
 use larder::engine::{Engine, Ports, Settings};
+use larder::ports::breaker::BreakerSettings;
 use larder::ports::clock::VirtualClock;
 use larder::ports::hooks::Hooks;
 use larder::ports::metrics::Metrics;
@@ -77,6 +80,7 @@ pub struct World {
     pub policies: Arc<Policies>,
     pub store: Arc<dyn Store>,
     pub metrics: Arc<Metrics>,
+    pub breakers: Arc<BreakerBoard>,
     generation: std::cell::Cell<u64>,
 }
 
@@ -98,15 +102,25 @@ impl World {
             trust_ms: 1_000,
             value_bytes_max: 1 << 20,
         };
+        let locks = LockKeeper::new(
+            LockSettings { ttl_ms: 30_000, retry_ms: 100, retries_max: 3, node: "test".into() },
+            settings.keys.clone(),
+            Arc::new(MemoryLocks::new(clock.clone())),
+            clock.clone(),
+            metrics.clone(),
+        );
+        let breakers = Arc::new(BreakerBoard::new(BREAKERS, clock.clone(), metrics.clone()));
         let ports = Ports {
             policies: policies.clone(),
             registry: Arc::new(NoRegistry),
             store: store.clone(),
             clock: clock.clone(),
             metrics: metrics.clone(),
+            locks: Arc::new(locks),
+            breakers: breakers.clone(),
         };
         let engine = Engine::new(settings, ports);
-        Self { engine, clock, policies, store, metrics, generation: 0.into() }
+        Self { engine, clock, policies, store, metrics, breakers, generation: 0.into() }
     }
 
     /// Makes a policy live, with rules that no policy before had.
@@ -141,6 +155,15 @@ impl World {
         self.go_live("default", description, lives(Lifetime::fresh(None)));
     }
 }
+
+/// The defaults of the settings.
+pub const BREAKERS: BreakerSettings = BreakerSettings {
+    failure_threshold: 5,
+    recovery_ms: 60_000,
+    monitoring_ms: 300_000,
+    half_open_calls_max: 3,
+    slow_ms: None,
+};
 
 struct NoRegistry;
 

@@ -15,6 +15,7 @@ mod hash;
 mod integer;
 mod keyspace;
 mod list;
+mod locks;
 mod natural;
 mod pattern;
 mod refusal;
@@ -30,6 +31,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 pub use self::keyspace::Swept;
+pub use self::locks::MemoryLocks;
 
 use self::keyspace::Keyspace;
 use self::refusal::Refusal;

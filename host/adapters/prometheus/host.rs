@@ -3,6 +3,7 @@
 use prometheus::proto::MetricFamily;
 
 use super::family::Family;
+use crate::ports::lock::LockOutcome;
 use crate::ports::metrics::Metrics;
 
 /// The families of the host.
@@ -31,6 +32,7 @@ pub(super) fn families(metrics: &Metrics) -> Vec<MetricFamily> {
     let gauges = [
         ("larder_resp_connections", "Open RESP connections", &metrics.resp_connections),
         ("larder_http_connections", "Open HTTP connections", &metrics.http_connections),
+        ("cache_active_locks", "Locks that were taken through this host and live", &metrics.active_locks),
         ("larder_l1_bytes", "Bytes that L1 holds, as it weighs them", &metrics.l1_bytes),
         ("larder_l1_entries", "Entries in L1", &metrics.l1_entries),
     ];
@@ -46,7 +48,11 @@ pub(super) fn families(metrics: &Metrics) -> Vec<MetricFamily> {
     });
     let mut store = Family::histogram("larder_store_command_duration_seconds", "Time of store commands");
     store.durations(&[], &metrics.store_latency);
+    let mut locks = Family::counter("larder_lock_operations_total", "Operations on locks, by what became of them");
+    for outcome in LockOutcome::ALL {
+        locks.count_some(&[("outcome", outcome.as_str())], metrics.lock_outcomes[outcome as usize].get());
+    }
     let mut build = Family::gauge("larder_build_info", "The version that runs; always 1");
     build.level(&[("version", env!("CARGO_PKG_VERSION"))], 1.0);
-    counters.into_iter().chain(gauges).chain([store.done(), build.done()]).collect()
+    counters.into_iter().chain(gauges).chain([store.done(), locks.done(), build.done()]).collect()
 }

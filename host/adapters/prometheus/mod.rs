@@ -2,8 +2,9 @@
 //!
 //! Everything is read at the scrape; nothing is counted twice. A series appears with its first event, so that a page names
 //! what happens and not what could; its names and labels are a promise to dashboards. The policies' own metrics come from
-//! [`Source`]s. Deliberately absent: names of what does not exist yet (breakers, locks).
+//! [`Source`]s.
 
+mod breakers;
 mod domains;
 mod family;
 mod host;
@@ -40,9 +41,11 @@ impl Exporter {
     ) -> prometheus::Result<Self> {
         let windows = Arc::new(Windows::new(Arc::clone(metrics), clock));
         let registry = Registry::new();
+        let guarded = Arc::clone(metrics);
         let (hosts, domains, recent) = (Arc::clone(metrics), Arc::clone(metrics), Arc::clone(&windows));
         registry.register(part("host", move || host::families(&hosts))?)?;
         registry.register(part("domains", move || domains::families(&domains))?)?;
+        registry.register(part("breakers", move || breakers::families(&guarded))?)?;
         registry.register(part("windows", move || windows::families(&recent))?)?;
         registry.register(part("process", process::families)?)?;
         registry.register(part("sources", move || sources::families(&sources))?)?;

@@ -114,15 +114,18 @@ pub(super) fn expire(key: &StoreKey, expire: Expire) -> Pipeline {
     built
 }
 
-/// A script on one key, by its digest or as a whole.
-pub(super) fn script(script: &Script, whole: bool, key: &StoreKey, arguments: &[&[u8]]) -> Cmd {
+/// A script on some keys, by its digest or as a whole.
+pub(super) fn script(script: &Script, whole: bool, keys: &[&StoreKey], arguments: &[&[u8]]) -> Cmd {
     let mut built = Cmd::new();
     if whole {
         built.arg("EVAL").arg(script.text)
     } else {
         built.arg("EVALSHA").arg(&script.digest)
     };
-    built.arg(1).arg(key.as_bytes());
+    built.arg(keys.len());
+    for key in keys {
+        built.arg(key.as_bytes());
+    }
     for argument in arguments {
         built.arg(*argument);
     }

@@ -10,6 +10,7 @@ mod address;
 mod command;
 mod error;
 mod link;
+mod locks;
 mod script;
 mod slot;
 mod value;
@@ -27,6 +28,7 @@ use tokio::time::{Instant, timeout_at};
 pub use self::address::{AddressError, RedisAddress};
 
 use self::link::Link;
+use self::locks::LockScripts;
 use self::script::Script;
 use self::slot::Slot;
 use crate::limits::{STORE_INFLIGHT_MAX, STORE_MS_DEFAULT};
@@ -65,6 +67,7 @@ pub struct RedisStore {
     replace: Script,
     remove: Script,
     increment: Script,
+    locks: LockScripts,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
 }
@@ -91,6 +94,7 @@ impl RedisStore {
             replace: Script::replace(),
             remove: Script::remove(),
             increment: Script::increment(),
+            locks: LockScripts::default(),
             clock,
             metrics,
         }
@@ -102,8 +106,7 @@ impl RedisStore {
         if before < self.inflight_max {
             return Ok(permit);
         }
-        let cause = format!("too many calls wait for its answers ({})", self.inflight_max);
-        Err(error::unavailable(&self.address, &cause))
+        Err(StoreError::Busy(format!("{} at the same time are allowed", self.inflight_max)))
     }
 
     /// Carries out a call within its deadline and reads its answer.
@@ -160,15 +163,15 @@ impl RedisStore {
     async fn script<T>(
         &self,
         script: &Script,
-        key: &StoreKey,
+        keys: &[&StoreKey],
         arguments: &[&[u8]],
         read: fn(&RedisAddress, Value) -> StoreResult<T>,
     ) -> StoreResult<T> {
         let send = |link: Arc<Link>| async move {
-            let answer = link.one(&command::script(script, false, key, arguments)).await?;
+            let answer = link.one(&command::script(script, false, keys, arguments)).await?;
             match &answer {
                 Value::ServerError(error) if error::is_unknown_script(error) => {
-                    link.one(&command::script(script, true, key, arguments)).await
+                    link.one(&command::script(script, true, keys, arguments)).await
                 }
                 _ => Ok(answer),
             }
@@ -192,11 +195,6 @@ fn held(address: &RedisAddress, bytes: Value, ttl: Option<&Value>) -> StoreResul
         Some(left) => left,
     };
     Ok(Some(Held { bytes, ttl }))
-}
-
-/// Whether a script did something.
-fn did(address: &RedisAddress, answer: Value) -> StoreResult<bool> {
-    Ok(value::integer(address, &answer)? == 1)
 }
 
 fn missing_answer() -> StoreError {
@@ -271,18 +269,19 @@ impl Store for RedisStore {
             }
             Expect::Prefix(prefix) => {
                 let expire = command::expiry_word(expire);
-                self.script(&self.replace, key, &[&prefix, &value, expire.as_bytes()], did).await
+                self.script(&self.replace, &[key], &[&prefix, &value, expire.as_bytes()], value::yes).await
             }
         }
     }
 
     async fn remove(&self, key: &StoreKey, prefix: Bytes) -> StoreResult<bool> {
-        self.script(&self.remove, key, &[&prefix], did).await
+        self.script(&self.remove, &[key], &[&prefix], value::yes).await
     }
 
     async fn increment(&self, key: &StoreKey, delta: i64, ttl_ms: Option<u64>) -> StoreResult<i64> {
         let life = ttl_ms.map(command::life).unwrap_or_default();
-        self.script(&self.increment, key, &[delta.to_string().as_bytes(), life.as_bytes()], value::number).await
+        let arguments: [&[u8]; 2] = [&delta.to_string().into_bytes(), life.as_bytes()];
+        self.script(&self.increment, &[key], &arguments, value::number).await
     }
 
     async fn delete(&self, keys: &[StoreKey]) -> StoreResult<Vec<bool>> {

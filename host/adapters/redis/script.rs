@@ -23,6 +23,21 @@ impl Script {
         Self::of(include_str!("increment.lua"))
     }
 
+    /// Takes a lock that nobody holds.
+    pub(super) fn lock_take() -> Self {
+        Self::of(include_str!("lock_take.lua"))
+    }
+
+    /// Begins the life of a lock anew.
+    pub(super) fn lock_extend() -> Self {
+        Self::of(include_str!("lock_extend.lua"))
+    }
+
+    /// Frees a lock.
+    pub(super) fn lock_release() -> Self {
+        Self::of(include_str!("lock_release.lua"))
+    }
+
     fn of(text: &'static str) -> Self {
         Self { text, digest: redis::Script::new(text).get_hash().to_owned() }
     }

@@ -80,6 +80,11 @@ pub(super) fn integer(address: &RedisAddress, value: &Value) -> StoreResult<i64>
     }
 }
 
+/// A number that is 1 for yes.
+pub(super) fn yes(address: &RedisAddress, value: Value) -> StoreResult<bool> {
+    Ok(integer(address, &value)? == 1)
+}
+
 /// Whether a conditional `SET` was done: `OK` or nothing.
 pub(super) fn done(address: &RedisAddress, value: &Value) -> StoreResult<bool> {
     match value {

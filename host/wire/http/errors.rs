@@ -42,6 +42,14 @@ pub(super) enum ProblemKind {
     NothingToRollBack,
     /// The policy's file is still in the folder.
     FileExists,
+    /// Somebody else holds the lock.
+    Locked,
+    /// The token does not hold the lock.
+    NotHeld,
+    /// Nobody holds the lock.
+    NotLocked,
+    /// There is no breaker of this name.
+    UnknownBreaker,
     /// The host cannot serve yet, or not any more.
     NotReady,
     /// The host is going down.
@@ -65,7 +73,7 @@ pub(super) struct Row {
 
 impl ProblemKind {
     /// All of them.
-    pub(super) const ALL: [Self; 27] = [
+    pub(super) const ALL: [Self; 31] = [
         Self::Error(ErrorKind::InvalidKey),
         Self::Error(ErrorKind::InvalidValue),
         Self::Error(ErrorKind::InvalidArgument),
@@ -91,6 +99,10 @@ impl ProblemKind {
         Self::CrossSite,
         Self::NothingToRollBack,
         Self::FileExists,
+        Self::Locked,
+        Self::NotHeld,
+        Self::NotLocked,
+        Self::UnknownBreaker,
         Self::NotReady,
         Self::ShuttingDown,
     ];
@@ -105,6 +117,10 @@ impl ProblemKind {
                 return Row { slug: kind.as_str(), status, title, blame: kind.blame(), retry: kind.retry() };
             }
             Self::NotReady => return unavailable("not-ready", "The host is not ready"),
+            Self::Locked => {
+                let (status, title) = (S::CONFLICT, "Somebody else holds the lock");
+                return Row { slug: "locked", status, title, blame: Blame::Caller, retry: true };
+            }
             Self::ShuttingDown => return unavailable("shutting-down", "The host is going down"),
             Self::Absent => ("absent", S::NOT_FOUND, "There is no such key"),
             Self::UnknownPath => ("unknown-path", S::NOT_FOUND, "There is no such path"),
@@ -119,6 +135,9 @@ impl ProblemKind {
             Self::CrossSite => ("cross-site", S::FORBIDDEN, "A page of another site may not change anything"),
             Self::NothingToRollBack => ("nothing-to-roll-back", S::CONFLICT, "There is no earlier policy"),
             Self::FileExists => ("file-exists", S::CONFLICT, "The policy's file is still in the folder"),
+            Self::NotHeld => ("not-held", S::CONFLICT, "The token does not hold the lock"),
+            Self::UnknownBreaker => ("unknown-breaker", S::NOT_FOUND, "There is no such breaker"),
+            Self::NotLocked => ("not-locked", S::NOT_FOUND, "Nobody holds the lock"),
         };
         Row { slug, status, title, blame: Blame::Caller, retry: false }
     }
@@ -285,6 +304,10 @@ mod tests {
             cross-site 403 caller
             nothing-to-roll-back 409 caller
             file-exists 409 caller
+            locked 409 caller retry
+            not-held 409 caller
+            not-locked 404 caller
+            unknown-breaker 404 caller
             not-ready 503 host retry
             shutting-down 503 host retry
         "#]]

@@ -9,12 +9,14 @@
 mod app;
 mod asked;
 mod body;
+mod breakers;
 mod cache_status;
 mod connection;
 mod entry;
 mod errors;
 mod etag;
 mod fields;
+mod locks;
 mod openapi;
 mod operator;
 mod patience;

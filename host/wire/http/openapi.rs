@@ -51,8 +51,9 @@ fn operation(route: &Route) -> Value {
     if !parameters.is_empty() {
         operation["parameters"] = json!(parameters);
     }
-    if route.verb == super::routes::Verb::Put {
-        operation["requestBody"] = json!({ "required": true, "content": content(Content::Bytes) });
+    let body = route.action.body();
+    if body != Content::None {
+        operation["requestBody"] = json!({ "required": body == Content::Bytes, "content": content(body) });
     }
     operation
 }
@@ -122,7 +123,7 @@ mod tests {
     async fn the_document_and_the_router_say_the_same() {
         let document = document(ROUTES);
         for (path, item) in document["paths"].as_object().unwrap() {
-            let sample = path.replace("{domain}", "d").replace("{key}", "k/k");
+            let sample = path.replace("{domain}", "d").replace("{key}", "k/k").replace("{name}", "n/n");
             for verb in ["GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS", "TRACE"] {
                 let said = item.get(verb.to_lowercase()).map(|operation| operation["operationId"].as_str().unwrap());
                 let done = route(verb, &sample).await;

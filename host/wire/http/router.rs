@@ -9,7 +9,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use super::app::Shared;
 use super::errors::{Problem, ProblemKind};
 use super::routes::{Action, ROUTES, Route, Verb};
-use super::{entry, operator};
+use super::{breakers, entry, locks, operator};
 
 /// A router of these routes, each with what `handler` gives for it. `HEAD` comes with `GET`.
 pub(super) fn build<S: Clone + Send + Sync + 'static>(
@@ -23,6 +23,7 @@ pub(super) fn build<S: Clone + Send + Sync + 'static>(
             Verb::Head => continue,
             Verb::Put => MethodFilter::PUT,
             Verb::Post => MethodFilter::POST,
+            Verb::Patch => MethodFilter::PATCH,
             Verb::Delete => MethodFilter::DELETE,
         };
         router = router.route(route.path, handler(route.action, method));
@@ -41,6 +42,15 @@ pub(super) fn handler(action: Action, method: MethodFilter) -> MethodRouter<Arc<
         Action::ShowPolicy => on(method, operator::policy),
         Action::RollBackPolicy => on(method, operator::rollback),
         Action::RemovePolicy => on(method, operator::remove_policy),
+        Action::ListLocks => on(method, locks::list),
+        Action::ForceReleaseLocks => on(method, locks::force_release),
+        Action::AcquireLock => on(method, locks::acquire),
+        Action::ExtendLock => on(method, locks::extend),
+        Action::ReleaseLock => on(method, locks::release),
+        Action::ShowLock => on(method, locks::info),
+        Action::ListBreakers => on(method, breakers::list),
+        Action::ShowBreaker => on(method, breakers::show),
+        Action::ForceBreaker => on(method, breakers::force),
         Action::Metrics => on(method, operator::metrics),
         Action::Health => on(method, operator::health),
         Action::Ready => on(method, operator::ready),

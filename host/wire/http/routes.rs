@@ -9,6 +9,7 @@ pub(super) enum Verb {
     Head,
     Put,
     Post,
+    Patch,
     Delete,
 }
 
@@ -21,6 +22,7 @@ impl Verb {
             Self::Head => "HEAD",
             Self::Put => "PUT",
             Self::Post => "POST",
+            Self::Patch => "PATCH",
             Self::Delete => "DELETE",
         }
     }
@@ -37,11 +39,35 @@ pub(super) enum Action {
     ShowPolicy,
     RollBackPolicy,
     RemovePolicy,
+    ListLocks,
+    ForceReleaseLocks,
+    AcquireLock,
+    ExtendLock,
+    ReleaseLock,
+    ShowLock,
+    ListBreakers,
+    ShowBreaker,
+    ForceBreaker,
     Metrics,
     Health,
     Ready,
     OpenApi,
     Index,
+}
+
+impl Action {
+    /// What the request's body carries.
+    pub(super) const fn body(self) -> Content {
+        match self {
+            Self::WriteEntry => Content::Bytes,
+            Self::AcquireLock => Content::Schema("LockAsk"),
+            Self::ExtendLock => Content::Schema("LockExtension"),
+            Self::ReleaseLock => Content::Schema("LockRelease"),
+            Self::ForceReleaseLocks => Content::Schema("LockForceRelease"),
+            Self::ForceBreaker => Content::Schema("BreakerForce"),
+            _ => Content::None,
+        }
+    }
 }
 
 /// What an answer carries.
@@ -111,6 +137,44 @@ const READ: Route = Route {
         reply(404, PROBLEM, "the key is absent, or no policy serves the domain"),
     ],
 };
+
+const LIST_LOCKS: Route = Route {
+    verb: Verb::Get,
+    path: "/v1/locks",
+    action: Action::ListLocks,
+    summary: "list the held locks",
+    description: "With `?prefix=`, those whose names begin so. Names of policies' locks are `@{domain}/{name}`.",
+    headers: &[],
+    replies: &[reply(200, Content::Schema("LockList"), "the locks, and whether these are all")],
+};
+
+const LOCK: Route = Route {
+    verb: Verb::Post,
+    path: "/v1/locks/{*name}",
+    action: Action::AcquireLock,
+    summary: "take a lock",
+    description: "The name is the rest of the path, percent-decoded once. `fence` grows with every holder: send it along with what \
+                  the lock protects, so that a late writer can be told.",
+    headers: &[],
+    replies: &[
+        reply(201, Content::Schema("LockGrant"), "it is yours, until its life is over"),
+        reply(409, PROBLEM, "somebody else holds it, and held it for as long as this request would wait"),
+    ],
+};
+
+const BREAKER: Route = Route {
+    verb: Verb::Get,
+    path: "/v1/breakers/{*name}",
+    action: Action::ShowBreaker,
+    summary: "show where a breaker stands and what it did",
+    description: "",
+    headers: &[],
+    replies: &[reply(200, Content::Schema("Breaker"), "where it stands, and its last steps"), NO_BREAKER],
+};
+
+const NO_BREAKER: Reply = reply(404, PROBLEM, "there is no such breaker");
+const NOT_HELD: Reply = reply(409, PROBLEM, "the token does not hold it any more");
+const NOT_LOCKED: Reply = reply(404, PROBLEM, "nobody holds it");
 
 /// All routes, in the order in which people read them; those of one path stand together.
 pub(super) const ROUTES: &[Route] = &[
@@ -198,6 +262,58 @@ pub(super) const ROUTES: &[Route] = &[
             reply(404, PROBLEM, "there is no such domain"),
             reply(409, PROBLEM, "there is nothing to roll back to"),
         ],
+    },
+    LIST_LOCKS,
+    Route {
+        verb: Verb::Delete,
+        action: Action::ForceReleaseLocks,
+        summary: "free locks by prefix or owner, whoever holds them",
+        description: "For operators. A lock that changes hands meanwhile stays. Fences go on growing.",
+        replies: &[reply(200, Content::Schema("LocksFreed"), "how many, and whether it saw all")],
+        ..LIST_LOCKS
+    },
+    LOCK,
+    Route {
+        verb: Verb::Patch,
+        action: Action::ExtendLock,
+        summary: "begin a lock's life anew, by its token",
+        description: "",
+        replies: &[reply(200, Content::Schema("LockExtended"), "it is held"), NOT_HELD],
+        ..LOCK
+    },
+    Route {
+        verb: Verb::Delete,
+        action: Action::ReleaseLock,
+        summary: "give a lock back by its token, or free it by force",
+        description: "",
+        replies: &[reply(204, Content::None, "it is free"), NOT_LOCKED, NOT_HELD],
+        ..LOCK
+    },
+    Route {
+        verb: Verb::Get,
+        action: Action::ShowLock,
+        summary: "show who holds a lock",
+        description: "The holder's label, its fence and what is left of the lock's life; never its token.",
+        replies: &[reply(200, Content::Schema("LockInfo"), "it is held"), NOT_LOCKED],
+        ..LOCK
+    },
+    Route {
+        verb: Verb::Get,
+        path: "/v1/breakers",
+        action: Action::ListBreakers,
+        summary: "list the circuit breakers",
+        description: "`store` stands before Redis; `{domain}/{name}` are those of policies.",
+        headers: &[],
+        replies: &[reply(200, Content::Schema("BreakerList"), "the breakers")],
+    },
+    BREAKER,
+    Route {
+        verb: Verb::Post,
+        action: Action::ForceBreaker,
+        summary: "force a breaker open or closed, or leave it to itself",
+        description: "It stays so until the next call or the end of the host. With `auto` it begins closed, with nothing counted.",
+        replies: &[reply(200, Content::Schema("BreakerStatus"), "where it stands now"), NO_BREAKER],
+        ..BREAKER
     },
     page("/metrics", Action::Metrics, "metrics for Prometheus", TEXT),
     page("/healthz", Action::Health, "whether the process is up", TEXT),

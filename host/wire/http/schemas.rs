@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::errors::ProblemKind;
+use crate::ports::breaker::Mode;
 use crate::ports::metrics::State;
 use crate::ports::registry::PolicyState;
 
@@ -14,6 +15,30 @@ pub(super) fn all() -> Value {
         "PolicyList": object(&[("policies", json!({ "type": "array", "items": { "$ref": "#/components/schemas/PolicyStatus" } }))]),
         "PolicyStatus": policy_status(),
         "Explanation": explanation(),
+        "BreakerList": object(&[("breakers", list_of("BreakerStatus"))]),
+        "Breaker": object(&[("breaker", reference("BreakerStatus")), ("history", list_of("BreakerStep"))]),
+        "BreakerStatus": breaker_status(),
+        "BreakerStep": breaker_step(),
+        "BreakerForce": object(&[("mode", json!({ "type": "string", "enum": Mode::ALL.map(Mode::as_str) }))]),
+        "LockAsk": optional(&[
+            ("ttl_ms", maybe("integer", "how long it lives if nobody extends it; as the settings say if left out")),
+            ("wait_ms", maybe("integer", "how long to wait for it; as the settings say if left out; 0: not at all")),
+            ("owner", maybe("string", "a label that listings show; this host if left out")),
+        ]),
+        "LockExtension": object(&[("token", text("the token")), ("ttl_ms", maybe("integer", "its new life"))]),
+        "LockRelease": optional(&[
+            ("token", text("the token")),
+            ("force", flag("instead of a token: whoever holds it")),
+        ]),
+        "LockForceRelease": optional(&[
+            ("prefix", text("locks whose names begin so")),
+            ("owner", text("or: locks of holders with this label")),
+        ]),
+        "LockGrant": lock_grant(),
+        "LockExtended": lock_extended(),
+        "LockInfo": lock_info(),
+        "LockList": lock_list(),
+        "LocksFreed": locks_freed(),
     })
 }
 
@@ -86,6 +111,77 @@ fn explanation() -> Value {
     ])
 }
 
+fn breaker_status() -> Value {
+    let states = ["closed", "open", "half-open", "forced-open", "forced-closed", "metrics-only"];
+    object(&[
+        ("name", text("store, or {domain}/{name}")),
+        ("state", json!({ "type": "string", "enum": states })),
+        ("mode", json!({ "type": "string", "enum": Mode::ALL.map(Mode::as_str) })),
+        ("calls", number("calls within the monitoring period")),
+        ("failures", number("failed ones among them")),
+        ("slow", number("slow ones among them")),
+        ("retry_in_ms", maybe("integer", "when it tries again, if it is open by itself")),
+        ("reopened", number("how often it opened in a row without closing")),
+    ])
+}
+
+fn breaker_step() -> Value {
+    object(&[
+        ("at_ms", number("wall time, milliseconds since the Unix epoch")),
+        ("from", text("the state it left")),
+        ("to", text("the state it came to")),
+        ("why", text("in words")),
+    ])
+}
+
+fn reference(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{name}") })
+}
+
+fn list_of(name: &str) -> Value {
+    json!({ "type": "array", "items": reference(name) })
+}
+
+fn lock_grant() -> Value {
+    object(&[
+        ("name", text("the lock's name")),
+        ("token", text("what extends and releases it; shown to nobody else")),
+        ("fence", number("grows with every holder of this lock")),
+        ("ttl_ms", number("its life")),
+    ])
+}
+
+fn lock_extended() -> Value {
+    object(&[("name", text("the lock's name")), ("ttl_ms", number("its life from now"))])
+}
+
+fn lock_info() -> Value {
+    object(&[
+        ("name", text("the lock's name")),
+        ("fence", number("its holder's fence")),
+        ("ttl_ms", number("what is left of its life")),
+        ("owner", text("its holder's label")),
+    ])
+}
+
+fn lock_list() -> Value {
+    object(&[
+        ("locks", list_of("LockInfo")),
+        ("complete", flag("whether these are all; false if a bound ended the search")),
+    ])
+}
+
+fn locks_freed() -> Value {
+    object(&[("released", number("how many")), ("complete", flag("whether it saw all; false: ask again"))])
+}
+
+/// An object none of whose members has to be there.
+fn optional(properties: &[(&str, Value)]) -> Value {
+    let mut schema = object(properties);
+    schema["required"] = json!([]);
+    schema
+}
+
 fn object(properties: &[(&str, Value)]) -> Value {
     let required: Vec<&str> = properties.iter().map(|(name, _)| *name).collect();
     let properties: Map<String, Value> =
@@ -116,8 +212,11 @@ mod tests {
 
     use super::*;
     use crate::engine::api::Explanation;
+    use crate::ports::breaker::{BreakerStatus, Transition, shown};
+    use crate::ports::lock::{Freed, LockInfo, LockList};
     use crate::ports::registry::{PolicyEvent, PolicyStatus};
     use crate::wire::http::errors::Problem;
+    use crate::wire::http::locks::{Extended, Granted};
 
     /// The value has the schema's members, each of a type that the schema allows, and no other.
     #[track_caller]
@@ -197,6 +296,37 @@ mod tests {
         explanation.fresh_left_ms = Some(-1);
         explanation.rules_stored = Some(String::new());
         check(&super::explanation(), &serde_json::to_value(&explanation).unwrap());
+    }
+
+    #[test]
+    fn breakers_are_as_described() {
+        let mut status = BreakerStatus {
+            name: String::new(),
+            state: shown(Mode::MetricsOnly, crate::ports::breaker::State::Closed),
+            mode: Mode::MetricsOnly.as_str(),
+            calls: 1,
+            failures: 1,
+            slow: 1,
+            retry_in_ms: None,
+            reopened: 1,
+        };
+        check(&breaker_status(), &serde_json::to_value(&status).unwrap());
+        status.retry_in_ms = Some(1);
+        check(&breaker_status(), &serde_json::to_value(&status).unwrap());
+        let step = Transition { at_ms: 1, from: "closed", to: "open", why: String::new() };
+        check(&breaker_step(), &serde_json::to_value(step).unwrap());
+    }
+
+    #[test]
+    fn locks_are_as_described() {
+        let info = LockInfo { name: String::new(), fence: 1, ttl_ms: 1, owner: String::new() };
+        let granted = Granted { name: "n", token: "t", fence: 1, ttl_ms: 1 };
+        check(&lock_grant(), &serde_json::to_value(granted).unwrap());
+        check(&lock_extended(), &serde_json::to_value(Extended { name: "n", ttl_ms: 1 }).unwrap());
+        check(&lock_info(), &serde_json::to_value(&info).unwrap());
+        let list = LockList { locks: vec![info], complete: true };
+        check(&lock_list(), &serde_json::to_value(list).unwrap());
+        check(&locks_freed(), &serde_json::to_value(Freed { released: 1, complete: true }).unwrap());
     }
 
     #[tokio::test]

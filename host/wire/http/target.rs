@@ -41,6 +41,16 @@ pub(super) fn domain(segment: &str, separator: u8) -> Result<String> {
     String::from_utf8(name).map_err(|_| Error::new(ErrorKind::InvalidArgument, "the domain is not UTF-8"))
 }
 
+/// One percent-encoded text, decoded once.
+///
+/// # Errors
+/// A bad percent-encoding.
+pub(super) fn text(encoded: &str) -> Result<Vec<u8>> {
+    let mut text = Vec::with_capacity(encoded.len());
+    decode(encoded, &mut text)?;
+    Ok(text)
+}
+
 fn check_domain(domain: &[u8], separator: u8) -> Result<()> {
     let wrong = if domain.is_empty() {
         "the path names no domain: write /{domain}/{key}".to_owned()

@@ -2,6 +2,7 @@
 //!
 //! A function checks its arguments in Redis' words and calls the engine once; what the call means is the engine's to say.
 
+mod breaker;
 mod client;
 mod config;
 mod counters;
@@ -10,6 +11,7 @@ mod handshake;
 mod info;
 mod introspect;
 mod keys;
+mod lock;
 mod own;
 mod set;
 mod spec;

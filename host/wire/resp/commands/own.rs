@@ -1,4 +1,4 @@
-//! Larder's own commands: why a key is answered as it is, and the policies.
+//! Larder's own commands: why a key is answered as it is, and the policies. Locks and breakers have files of their own.
 
 use std::sync::Arc;
 
@@ -14,10 +14,18 @@ use crate::wire::resp::session::{Output, Session};
 
 const HELP: &[&str] = &[
     "Larder's own commands. Every other command is Redis'; see COMMAND DOCS.",
+    "LARDER.BREAKER [LIST] | HISTORY name | FORCE name OPEN|CLOSED|METRICS-ONLY|AUTO",
+    "    Where the circuit breakers stand, what they did, and what they are to do.",
     "LARDER.CALL domain command [argument …]",
     "    Has the policy of a domain carry out one of its own commands.",
     "LARDER.EXPLAIN key",
     "    Why the key is answered as it is: its domain and policy, where it is stored, its state and what is left of its life.",
+    "LARDER.LOCK ACQUIRE name [TTL ms] [WAIT ms] [OWNER label]",
+    "    Takes a distributed lock: token, fence, ttl_ms; nil if somebody else holds it. Without WAIT as the settings say.",
+    "LARDER.LOCK EXTEND name token [TTL ms] | RELEASE name token",
+    "    Begins its life anew, or gives it back: 1, or 0 if the token does not hold it.",
+    "LARDER.LOCK INFO name | LIST [prefix] | FORCE-RELEASE name | FORCE-RELEASE PREFIX prefix | FORCE-RELEASE OWNER label",
+    "    Who holds locks, and freeing them whoever holds them. Locks of policies are `@{domain}/{name}`.",
     "LARDER.POLICY LIST",
     "    All policies: state, generation, version, digest, why the newest file does not serve.",
     "LARDER.POLICY ROLLBACK domain",

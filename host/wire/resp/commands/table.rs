@@ -3,7 +3,10 @@
 //! Finding costs one hash over the name and nearly always one comparison; the places are computed when the host is compiled.
 
 use super::spec::{ALL_KEYS, Group, NO_KEYS, ONE_KEY, PAIRS, Spec};
-use super::{client, config, counters, expiry, handshake, help, info, introspect, keys, own, set, strings, workflow};
+use super::{
+    breaker, client, config, counters, expiry, handshake, help, info, introspect, keys, lock, own, set, strings,
+    workflow,
+};
 
 const OWN: &str = "0.1.0";
 
@@ -58,6 +61,11 @@ pub const COMMANDS: &[Spec] = &[
     Spec::write("incr", 2, ONE_KEY, counters::incr).fast().doc(Group::String, "1.0.0", "Adds 1 to a number."),
     Spec::write("incrby", 3, ONE_KEY, counters::incr_by).fast().doc(Group::String, "1.0.0", "Adds to a number."),
     Spec::session("info", -1, info::info).doc(Group::Server, "1.0.0", "How the server is doing."),
+    Spec::session("larder.breaker", -1, breaker::list).admin().with(BREAKER).doc(
+        Group::Larder,
+        OWN,
+        "Where the breakers stand.",
+    ),
     Spec::write("larder.call", -3, NO_KEYS, workflow::call).doc(
         Group::Larder,
         OWN,
@@ -65,6 +73,7 @@ pub const COMMANDS: &[Spec] = &[
     ),
     Spec::read("larder.explain", 2, ONE_KEY, own::explain).doc(Group::Larder, OWN, "Why a key is answered as it is."),
     Spec::session("larder.help", 1, own::help).doc(Group::Larder, OWN, "Larder's own commands."),
+    Spec::container("larder.lock", LOCK).doc(Group::Larder, OWN, "Distributed locks."),
     Spec::container("larder.policy", POLICY).admin().doc(Group::Larder, OWN, "The policies."),
     Spec::read("mget", -2, ALL_KEYS, strings::get_many).fast().doc(Group::String, "1.0.0", "The values of keys."),
     Spec::write("mset", -3, PAIRS, set::set_many).doc(Group::String, "1.0.1", "Writes many values."),
@@ -186,6 +195,51 @@ const CONFIG: &[Spec] = &[
     Spec::session("config|set", -4, config::set).admin().doc(Group::Server, "2.0.0", "Not supported."),
 ];
 
+const BREAKER: &[Spec] = &[
+    Spec::session("larder.breaker|force", 4, breaker::force).admin().doc(
+        Group::Larder,
+        OWN,
+        "(name OPEN|CLOSED|METRICS-ONLY|AUTO) Lets a breaker do this from now on.",
+    ),
+    Spec::session("larder.breaker|help", 2, help).doc(Group::Larder, OWN, "This list."),
+    Spec::session("larder.breaker|history", 3, breaker::history).admin().doc(
+        Group::Larder,
+        OWN,
+        "(name) The last steps of a breaker, the newest first.",
+    ),
+    Spec::session("larder.breaker|list", 2, breaker::list).admin().doc(Group::Larder, OWN, "Where the breakers stand."),
+];
+
+const LOCK: &[Spec] = &[
+    Spec::write("larder.lock|acquire", -3, NO_KEYS, lock::acquire).doc(
+        Group::Larder,
+        OWN,
+        "(name [TTL ms] [WAIT ms] [OWNER label]) Takes a lock: its token and fence; nil if somebody else holds it.",
+    ),
+    Spec::write("larder.lock|extend", -4, NO_KEYS, lock::extend).doc(
+        Group::Larder,
+        OWN,
+        "(name token [TTL ms]) Begins a lock's life anew; 0 if the token does not hold it.",
+    ),
+    Spec::write("larder.lock|force-release", -3, NO_KEYS, lock::force_release).admin().doc(
+        Group::Larder,
+        OWN,
+        "(name | PREFIX prefix | OWNER label) Frees locks, whoever holds them.",
+    ),
+    Spec::session("larder.lock|help", 2, help).doc(Group::Larder, OWN, "This list."),
+    Spec::read("larder.lock|info", 3, NO_KEYS, lock::info).doc(Group::Larder, OWN, "(name) Who holds a lock."),
+    Spec::read("larder.lock|list", -2, NO_KEYS, lock::list).admin().doc(
+        Group::Larder,
+        OWN,
+        "([prefix]) The held locks.",
+    ),
+    Spec::write("larder.lock|release", 4, NO_KEYS, lock::release).doc(
+        Group::Larder,
+        OWN,
+        "(name token) Gives a lock back; 0 if the token does not hold it.",
+    ),
+];
+
 const POLICY: &[Spec] = &[
     Spec::session("larder.policy|help", 2, help).doc(Group::Larder, OWN, "This list."),
     Spec::session("larder.policy|list", 2, own::list).admin().doc(
@@ -276,7 +330,10 @@ mod tests {
         for spec in COMMANDS {
             assert_eq!(
                 spec.subcommands.is_empty(),
-                !matches!(spec.name, "client" | "command" | "config" | "larder.policy")
+                !matches!(
+                    spec.name,
+                    "client" | "command" | "config" | "larder.breaker" | "larder.lock" | "larder.policy"
+                )
             );
             assert!(spec.subcommands.is_sorted_by_key(|spec| spec.name));
             for spec in std::iter::once(spec).chain(spec.subcommands) {

@@ -1,0 +1,217 @@
+//! The state machine: pure, given the time and a die.
+//!
+//! ```text
+//! closed --(too many calls failed)--> open --(its time is over, and somebody calls)--> half-open
+//!   ^                                  ^                                                  |
+//!   |                                  +----(a call on trial failed, or hangs)------------+
+//!   +---------------------------(all calls on trial succeeded)----------------------------+
+//! ```
+//!
+//! Invariants: a permit counts only in the state in which it was given (its *epoch*); what ends later changes nothing. Calls on
+//! trial are bounded in number, and their state in time. A call that is given up gives its place back.
+
+use std::collections::VecDeque;
+
+use super::window::{Counts, Window};
+use crate::limits::{BREAKER_HALF_OPEN_MS_MAX, BREAKER_HISTORY_MAX, BREAKER_OPEN_MS_MAX};
+use crate::ports::breaker::{BreakerSettings, Mode, Outcome, State, Transition, shown};
+
+const NS_PER_MS: u64 = 1_000_000;
+
+/// The time, and one throw of a die.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Now {
+    pub(super) ns: u64,
+    pub(super) wall_ms: u64,
+    pub(super) chance: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    Closed,
+    Open { until_ns: u64 },
+    HalfOpen { until_ns: u64, under_way: u32, succeeded: u32 },
+}
+
+/// A breaker without its lock.
+#[derive(Debug)]
+pub(super) struct Machine {
+    settings: BreakerSettings,
+    mode: Mode,
+    phase: Phase,
+    epoch: u64,
+    window: Window,
+    reopened: u32,
+    history: VecDeque<Transition>,
+}
+
+impl Machine {
+    /// Closed, with nothing counted.
+    pub(super) fn new(settings: BreakerSettings) -> Self {
+        Self {
+            settings,
+            mode: Mode::Auto,
+            phase: Phase::Closed,
+            epoch: 0,
+            window: Window::new(settings.monitoring_ms),
+            reopened: 0,
+            history: VecDeque::new(),
+        }
+    }
+
+    pub(super) const fn state(&self) -> State {
+        match self.phase {
+            Phase::Closed => State::Closed,
+            Phase::Open { .. } => State::Open,
+            Phase::HalfOpen { .. } => State::HalfOpen,
+        }
+    }
+
+    pub(super) const fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    pub(super) const fn reopened(&self) -> u32 {
+        self.reopened
+    }
+
+    pub(super) fn counts(&mut self, now_ns: u64) -> Counts {
+        self.window.counts(now_ns)
+    }
+
+    /// When it tries again, in milliseconds from now, if it is open by itself.
+    pub(super) fn retry_in_ms(&self, now_ns: u64) -> Option<u64> {
+        match (self.mode, self.phase) {
+            (Mode::Auto, Phase::Open { until_ns }) => Some(until_ns.saturating_sub(now_ns).div_ceil(NS_PER_MS)),
+            _ => None,
+        }
+    }
+
+    /// The last steps, the newest first.
+    pub(super) fn history(&self) -> Vec<Transition> {
+        self.history.iter().rev().cloned().collect()
+    }
+
+    /// Asks for one call: the epoch to report it with, if it may be made.
+    pub(super) fn ask(&mut self, now: Now) -> Option<u64> {
+        match self.mode {
+            Mode::ForcedOpen => return None,
+            Mode::ForcedClosed | Mode::MetricsOnly => return Some(self.epoch),
+            Mode::Auto => {}
+        }
+        self.pass(now);
+        match &mut self.phase {
+            Phase::Closed => Some(self.epoch),
+            Phase::HalfOpen { under_way, succeeded, .. }
+                if *under_way + *succeeded < self.settings.half_open_calls_max =>
+            {
+                *under_way += 1;
+                Some(self.epoch)
+            }
+            Phase::Open { .. } | Phase::HalfOpen { .. } => None,
+        }
+    }
+
+    /// What the passing of time does.
+    fn pass(&mut self, now: Now) {
+        match self.phase {
+            Phase::Open { until_ns } if now.ns >= until_ns => self.try_again(now),
+            Phase::HalfOpen { until_ns, under_way, succeeded } if now.ns >= until_ns => {
+                if under_way > 0 {
+                    self.open("calls on trial did not end in time", now);
+                } else {
+                    // Nothing hangs, there are just few callers: the trial goes on.
+                    self.phase = half_open(now, succeeded);
+                }
+            }
+            Phase::Closed | Phase::Open { .. } | Phase::HalfOpen { .. } => {}
+        }
+    }
+
+    /// A call that was let through in `epoch` ended.
+    pub(super) fn report(&mut self, epoch: u64, outcome: Outcome, now: Now) {
+        if epoch != self.epoch {
+            return;
+        }
+        match &mut self.phase {
+            Phase::Closed if self.mode == Mode::ForcedClosed => {}
+            Phase::Closed => {
+                self.window.add(outcome, now.ns);
+                let failed = matches!(outcome, Outcome::Failure | Outcome::Slow);
+                let watched = self.mode == Mode::Auto;
+                if watched && failed && self.window.is_bad(self.settings.failure_threshold, now.ns) {
+                    let Counts { failures, slow, .. } = self.window.counts(now.ns);
+                    self.open(&format!("{failures} calls failed and {slow} were slow"), now);
+                }
+            }
+            Phase::HalfOpen { under_way, succeeded, .. } => {
+                *under_way = under_way.saturating_sub(1);
+                match outcome {
+                    Outcome::Ignored => {}
+                    Outcome::Failure => self.open("a call on trial failed", now),
+                    Outcome::Slow => self.open("a call on trial was slow", now),
+                    Outcome::Success => {
+                        *succeeded += 1;
+                        if *succeeded >= self.settings.half_open_calls_max {
+                            self.close("all calls on trial succeeded", now);
+                        }
+                    }
+                }
+            }
+            // The epoch grows with every step, and no permit is given while it is open.
+            Phase::Open { .. } => {}
+        }
+    }
+
+    /// Does what an operator says.
+    pub(super) fn force(&mut self, mode: Mode, now: Now) {
+        if mode == self.mode {
+            return;
+        }
+        let from = shown(self.mode, self.state());
+        self.mode = mode;
+        self.phase = Phase::Closed;
+        self.window = Window::new(self.settings.monitoring_ms);
+        self.reopened = 0;
+        self.step(from, "an operator says so", now);
+    }
+
+    fn open(&mut self, why: &str, now: Now) {
+        let from = shown(self.mode, self.state());
+        let longest_ms = self.settings.recovery_ms.max(BREAKER_OPEN_MS_MAX);
+        let doubled_ms = self.settings.recovery_ms.saturating_mul(1 << self.reopened.min(32)).min(longest_ms);
+        // Between nine tenths of it and all of it, so that many hosts do not try again in one moment.
+        let open_ms = doubled_ms - now.chance % (doubled_ms / 10 + 1);
+        self.phase = Phase::Open { until_ns: now.ns.saturating_add(open_ms.saturating_mul(NS_PER_MS)) };
+        self.reopened = self.reopened.saturating_add(1);
+        self.step(from, &format!("{why}; it tries again in {open_ms} ms"), now);
+    }
+
+    fn try_again(&mut self, now: Now) {
+        let from = shown(self.mode, self.state());
+        self.phase = half_open(now, 0);
+        self.step(from, "its time is over", now);
+    }
+
+    fn close(&mut self, why: &str, now: Now) {
+        let from = shown(self.mode, self.state());
+        self.phase = Phase::Closed;
+        self.window = Window::new(self.settings.monitoring_ms);
+        self.reopened = 0;
+        self.step(from, why, now);
+    }
+
+    fn step(&mut self, from: &'static str, why: &str, now: Now) {
+        self.epoch += 1;
+        if self.history.len() >= BREAKER_HISTORY_MAX {
+            self.history.pop_front();
+        }
+        let to = shown(self.mode, self.state());
+        self.history.push_back(Transition { at_ms: now.wall_ms, from, to, why: why.to_owned() });
+    }
+}
+
+const fn half_open(now: Now, succeeded: u32) -> Phase {
+    let until_ns = now.ns.saturating_add(BREAKER_HALF_OPEN_MS_MAX * NS_PER_MS);
+    Phase::HalfOpen { until_ns, under_way: 0, succeeded }
+}

@@ -1,0 +1,116 @@
+//! A store behind a breaker: what cannot be reached, breaks off or does not answer in time counts against it.
+//!
+//! An error of Redis itself is an answer, so it counts as a success; calls of which this host has too many under way say
+//! nothing of the store. While the breaker is open every call fails at once, and nothing is sent.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use super::CircuitBreaker;
+use crate::ports::breaker::Outcome;
+use crate::ports::store::{
+    Command, Expect, Expire, Held, Reply, Sharing, Store, StoreError, StoreKey, StoreResult, Ttl,
+};
+
+/// Another store behind a breaker.
+#[derive(Debug)]
+pub struct BreakerStore<S> {
+    pub(super) inner: Arc<S>,
+    breaker: Arc<CircuitBreaker>,
+}
+
+impl<S> BreakerStore<S> {
+    /// This store behind this breaker.
+    #[must_use]
+    pub const fn new(inner: Arc<S>, breaker: Arc<CircuitBreaker>) -> Self {
+        Self { inner, breaker }
+    }
+
+    /// The same for what takes many calls of its own: how long it takes says nothing.
+    pub(super) async fn guard_untimed<T>(&self, call: impl Future<Output = StoreResult<T>>) -> StoreResult<T> {
+        let permit = self.breaker.acquire().map_err(|rejection| StoreError::Unavailable(rejection.to_string()))?;
+        let answer = call.await;
+        permit.report_untimed(outcome(&answer));
+        answer
+    }
+
+    /// Carries out one call, if it may be made.
+    pub(super) async fn guard<T>(&self, call: impl Future<Output = StoreResult<T>>) -> StoreResult<T> {
+        let permit = self.breaker.acquire().map_err(|rejection| StoreError::Unavailable(rejection.to_string()))?;
+        let answer = call.await;
+        permit.report(outcome(&answer));
+        answer
+    }
+}
+
+fn outcome<T>(answer: &StoreResult<T>) -> Outcome {
+    match answer {
+        Ok(_) | Err(StoreError::Reply(_)) => Outcome::Success,
+        Err(StoreError::Busy(_)) => Outcome::Ignored,
+        Err(StoreError::Unavailable(_) | StoreError::Broken(_) | StoreError::Timeout(_) | StoreError::Protocol(_)) => {
+            Outcome::Failure
+        }
+    }
+}
+
+#[async_trait]
+impl<S: Store> Store for BreakerStore<S> {
+    fn sharing(&self) -> Sharing {
+        self.inner.sharing()
+    }
+
+    async fn get(&self, key: &StoreKey, with_ttl: bool) -> StoreResult<Option<Held>> {
+        self.guard(self.inner.get(key, with_ttl)).await
+    }
+
+    async fn get_many(&self, keys: &[StoreKey], with_ttl: bool) -> StoreResult<Vec<Option<Held>>> {
+        self.guard(self.inner.get_many(keys, with_ttl)).await
+    }
+
+    async fn set(&self, key: &StoreKey, value: Bytes, expire: Expire) -> StoreResult<()> {
+        self.guard(self.inner.set(key, value, expire)).await
+    }
+
+    async fn set_many(&self, items: Vec<(StoreKey, Bytes, Expire)>) -> StoreResult<()> {
+        self.guard(self.inner.set_many(items)).await
+    }
+
+    async fn replace(&self, key: &StoreKey, expect: Expect, value: Bytes, expire: Expire) -> StoreResult<bool> {
+        self.guard(self.inner.replace(key, expect, value, expire)).await
+    }
+
+    async fn remove(&self, key: &StoreKey, prefix: Bytes) -> StoreResult<bool> {
+        self.guard(self.inner.remove(key, prefix)).await
+    }
+
+    async fn increment(&self, key: &StoreKey, delta: i64, ttl_ms: Option<u64>) -> StoreResult<i64> {
+        self.guard(self.inner.increment(key, delta, ttl_ms)).await
+    }
+
+    async fn delete(&self, keys: &[StoreKey]) -> StoreResult<Vec<bool>> {
+        self.guard(self.inner.delete(keys)).await
+    }
+
+    async fn ttl(&self, key: &StoreKey) -> StoreResult<Ttl> {
+        self.guard(self.inner.ttl(key)).await
+    }
+
+    async fn expire(&self, key: &StoreKey, expire: Expire) -> StoreResult<bool> {
+        self.guard(self.inner.expire(key, expire)).await
+    }
+
+    async fn call(&self, command: Command) -> StoreResult<Reply> {
+        self.guard(self.inner.call(command)).await
+    }
+
+    async fn pipeline(&self, commands: Vec<Command>) -> StoreResult<Vec<Reply>> {
+        self.guard(self.inner.pipeline(commands)).await
+    }
+
+    async fn ping(&self) -> StoreResult<()> {
+        self.guard(self.inner.ping()).await
+    }
+}

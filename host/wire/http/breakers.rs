@@ -1,0 +1,57 @@
+//! Circuit breakers over HTTP, for operators.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State as Of};
+use axum::http::Uri;
+use axum::response::Response;
+use serde::Deserialize;
+
+use super::app::Shared;
+use super::entry::json;
+use super::errors::{Problem, ProblemKind};
+use super::locks::said;
+use super::target;
+use crate::ports::breaker::Mode;
+
+const BREAKERS: &str = "/v1/breakers/";
+
+/// What a `POST` says.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Force {
+    mode: String,
+}
+
+/// `GET /v1/breakers`.
+pub(super) async fn list(Of(shared): Of<Arc<Shared>>) -> Result<Response, Problem> {
+    json(&serde_json::json!({ "breakers": shared.engine.breakers().list() }))
+}
+
+/// `GET /v1/breakers/{name}`.
+pub(super) async fn show(Of(shared): Of<Arc<Shared>>, uri: Uri) -> Result<Response, Problem> {
+    let (name, breakers) = (name(&uri)?, shared.engine.breakers());
+    let (Some(status), Some(history)) = (breakers.status(&name), breakers.history(&name)) else {
+        return Err(unknown(&name));
+    };
+    json(&serde_json::json!({ "breaker": status, "history": history }))
+}
+
+/// `POST /v1/breakers/{name}`.
+pub(super) async fn force(Of(shared): Of<Arc<Shared>>, request: Request) -> Result<Response, Problem> {
+    let name = name(request.uri())?;
+    let Force { mode } = said(&shared, request).await?;
+    let status = shared.engine.breakers().force(&name, Mode::from_word(&mode)?).ok_or_else(|| unknown(&name))?;
+    json(&status)
+}
+
+/// The name that a path says; one that is no text is nobody's.
+fn name(uri: &Uri) -> Result<String, Problem> {
+    let name = target::text(uri.path().strip_prefix(BREAKERS).unwrap_or_default())?;
+    Ok(String::from_utf8_lossy(&name).into_owned())
+}
+
+fn unknown(name: &str) -> Problem {
+    let detail = format!("there is no breaker '{name}'; /v1/breakers names all");
+    Problem::new(ProblemKind::UnknownBreaker, detail)
+}

@@ -1,0 +1,180 @@
+//! Distributed locks over HTTP: take, extend, give back, look, list, force. Bodies are JSON; an empty one is `{}`.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State as Of};
+use axum::http::{StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::app::Shared;
+use super::entry::json;
+use super::errors::{Problem, ProblemKind};
+use super::{body, target};
+use crate::error::ErrorKind;
+use crate::limits::HTTP_JSON_BYTES_MAX;
+use crate::ports::lock::{Ask, LockName, Token, Which, lock_owner, lock_prefix};
+
+const LOCKS: &str = "/v1/locks/";
+
+/// What a `POST` says.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Acquire {
+    ttl_ms: Option<u64>,
+    wait_ms: Option<u64>,
+    owner: Option<String>,
+}
+
+/// What a `PATCH` says.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Extend {
+    token: String,
+    ttl_ms: Option<u64>,
+}
+
+/// What a `DELETE` of one lock says: a token, or force.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Release {
+    token: Option<String>,
+    force: bool,
+}
+
+/// What a `DELETE` of many locks says: one of them.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct ForceRelease {
+    prefix: Option<String>,
+    owner: Option<String>,
+}
+
+/// A lock that was taken.
+#[derive(Serialize)]
+pub(super) struct Granted<'a> {
+    pub(super) name: &'a str,
+    pub(super) token: &'a str,
+    pub(super) fence: u64,
+    pub(super) ttl_ms: u64,
+}
+
+/// A lock that was extended.
+#[derive(Serialize)]
+pub(super) struct Extended<'a> {
+    pub(super) name: &'a str,
+    pub(super) ttl_ms: u64,
+}
+
+/// `POST /v1/locks/{name}`.
+pub(super) async fn acquire(Of(shared): Of<Arc<Shared>>, request: Request) -> Result<Response, Problem> {
+    let name = LockName::application(&name(request.uri())?)?;
+    let Acquire { ttl_ms, wait_ms, owner } = said(&shared, request).await?;
+    let ask = Ask { ttl_ms, wait_ms, owner, renew: false };
+    let Some(grant) = shared.engine.locks().take(&name, ask).await? else {
+        let detail = "somebody else holds the lock, and held it for as long as this request would wait";
+        return Err(Problem::new(ProblemKind::Locked, detail));
+    };
+    // A token of this host's is ASCII.
+    let token = String::from_utf8_lossy(grant.token.bytes());
+    let granted = Granted { name: name.as_str(), token: &token, fence: grant.fence, ttl_ms: grant.ttl_ms };
+    Ok((StatusCode::CREATED, json(&granted)?).into_response())
+}
+
+/// `PATCH /v1/locks/{name}`.
+pub(super) async fn extend(Of(shared): Of<Arc<Shared>>, request: Request) -> Result<Response, Problem> {
+    let name = LockName::any(&name(request.uri())?)?;
+    let Extend { token, ttl_ms } = said(&shared, request).await?;
+    match shared.engine.locks().extend(&name, &Token::claimed(token.as_bytes())?, ttl_ms).await? {
+        Some(ttl_ms) => json(&Extended { name: name.as_str(), ttl_ms }),
+        None => Err(not_held()),
+    }
+}
+
+/// `DELETE /v1/locks/{name}`.
+pub(super) async fn release(Of(shared): Of<Arc<Shared>>, request: Request) -> Result<StatusCode, Problem> {
+    let name = LockName::any(&name(request.uri())?)?;
+    let locks = shared.engine.locks();
+    match said(&shared, request).await? {
+        Release { token: Some(token), force: false } => {
+            let token = Token::claimed(token.as_bytes())?;
+            if locks.release(&name, &token).await? { Ok(StatusCode::NO_CONTENT) } else { Err(not_held()) }
+        }
+        Release { token: None, force: true } => {
+            if locks.force_release(&name).await? {
+                Ok(StatusCode::NO_CONTENT)
+            } else {
+                Err(not_locked())
+            }
+        }
+        Release { .. } => Err(invalid("the body says either {\"token\": …} or {\"force\": true}")),
+    }
+}
+
+/// `GET /v1/locks/{name}`.
+pub(super) async fn info(Of(shared): Of<Arc<Shared>>, uri: Uri) -> Result<Response, Problem> {
+    let name = LockName::any(&name(&uri)?)?;
+    match shared.engine.locks().info(&name).await? {
+        Some(info) => json(&info),
+        None => Err(not_locked()),
+    }
+}
+
+/// `GET /v1/locks?prefix=…`.
+pub(super) async fn list(Of(shared): Of<Arc<Shared>>, uri: Uri) -> Result<Response, Problem> {
+    let prefix = match uri.query() {
+        None | Some("") => Vec::new(),
+        Some(query) => match query.split_once('=') {
+            Some(("prefix", value)) if !value.contains('&') => target::text(&value.replace('+', " "))?,
+            _ => return Err(invalid("the path takes one query, `prefix`")),
+        },
+    };
+    json(&shared.engine.locks().list(lock_prefix(&prefix)?).await?)
+}
+
+/// `DELETE /v1/locks`.
+pub(super) async fn force_release(Of(shared): Of<Arc<Shared>>, request: Request) -> Result<Response, Problem> {
+    let said: ForceRelease = said(&shared, request).await?;
+    let which = match (&said.prefix, &said.owner) {
+        (Some(prefix), None) => Which::Prefix(lock_prefix(prefix.as_bytes())?),
+        (None, Some(owner)) => Which::Owner(lock_owner(owner.as_bytes())?),
+        _ => return Err(invalid("the body says either {\"prefix\": …} or {\"owner\": …}")),
+    };
+    json(&shared.engine.locks().force_release_all(which).await?)
+}
+
+/// The name that a path says. A query is refused rather than dropped: it is nearly always a `?` of the name that was not encoded.
+fn name(uri: &Uri) -> Result<Vec<u8>, Problem> {
+    if uri.query().is_some() {
+        return Err(invalid("the path takes no query; a '?' in a name is written %3F"));
+    }
+    Ok(target::text(uri.path().strip_prefix(LOCKS).unwrap_or_default())?)
+}
+
+/// What a request's body says.
+///
+/// # Errors
+/// It is too large, broken, no JSON, or says something that is not understood.
+pub(super) async fn said<T: DeserializeOwned>(shared: &Shared, request: Request) -> Result<T, Problem> {
+    let bytes = body::read(request.into_body(), &shared.bodies).await?;
+    if bytes.len() > HTTP_JSON_BYTES_MAX {
+        let detail = format!("the longest JSON body is {HTTP_JSON_BYTES_MAX} bytes");
+        return Err(Problem::new(ProblemKind::BodyTooLarge, detail));
+    }
+    let bytes: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
+    serde_json::from_slice(bytes).map_err(|error| invalid(format!("the body: {error}")))
+}
+
+fn invalid(detail: impl Into<String>) -> Problem {
+    Problem::new(ProblemKind::Error(ErrorKind::InvalidArgument), detail)
+}
+
+fn not_held() -> Problem {
+    let detail = "the token does not hold the lock (any more): it was released, forced, or its life is over";
+    Problem::new(ProblemKind::NotHeld, detail)
+}
+
+fn not_locked() -> Problem {
+    Problem::new(ProblemKind::NotLocked, "nobody holds the lock")
+}
