@@ -29,6 +29,7 @@ fn dispatch(cli: &Cli) -> Result<()> {
         Command::Policy(PolicyCommand::Build(args)) => cli::build::run(args),
         Command::Policy(PolicyCommand::Measure { policies }) => cli::decision::run(policies),
         Command::Policy(command) => cli::ask::policy(command),
+        Command::Invalidate(command) => cli::ask::invalidate(command),
         Command::Explain { key, host } => cli::ask::explain(key, host),
     }
 }

@@ -7,6 +7,7 @@ mod bad_input;
 mod bindings;
 mod engine;
 mod http;
+mod invalidate;
 mod newcomer;
 mod policy_life;
 mod policy_runtime;

@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod hooks;
+pub mod invalidation;
 pub mod metrics;
 pub mod policy;
 pub mod registry;

@@ -15,6 +15,7 @@ mod entry;
 mod errors;
 mod etag;
 mod fields;
+mod invalidate;
 mod openapi;
 mod operator;
 mod patience;

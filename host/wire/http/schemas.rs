@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::errors::ProblemKind;
+use crate::ports::invalidation::{Mode, SelectorKind};
 use crate::ports::metrics::State;
 use crate::ports::registry::PolicyState;
 
@@ -14,6 +15,7 @@ pub(super) fn all() -> Value {
         "PolicyList": object(&[("policies", json!({ "type": "array", "items": { "$ref": "#/components/schemas/PolicyStatus" } }))]),
         "PolicyStatus": policy_status(),
         "Explanation": explanation(),
+        "Invalidated": object(&[("invalidated", json!({ "type": "array", "items": invalidated() }))]),
     })
 }
 
@@ -27,6 +29,15 @@ fn problem() -> Value {
         ("detail", text("what exactly, and what to do")),
         ("blame", json!({ "type": "string", "enum": ["caller", "policy", "store", "host"] })),
         ("retry", flag("whether the same request may succeed later by itself")),
+    ])
+}
+
+fn invalidated() -> Value {
+    object(&[
+        ("domain", text("the domain")),
+        ("kind", json!({ "type": "string", "enum": SelectorKind::ALL.map(SelectorKind::as_str) })),
+        ("mode", json!({ "type": "string", "enum": Mode::ALL.map(Mode::as_str) })),
+        ("keys", maybe("integer", "how many keys were removed or made stale, where the host looked at each")),
     ])
 }
 
@@ -83,6 +94,11 @@ fn explanation() -> Value {
         ("rules_now", text("the rules that serve now")),
         ("rejudged", flag("whether the stored entry was judged under other rules and is judged again")),
         ("tags", json!({ "type": "array", "items": { "type": "string" }, "description": "tags of the entry" })),
+        ("invalidated", maybe("string", "whether it was invalidated since it was loaded: soft, hard")),
+        (
+            "invalidated_by",
+            json!({ "type": "array", "items": { "type": "string" }, "description": "what was: domain, tag …, prefix …, with how" }),
+        ),
     ])
 }
 
@@ -118,6 +134,7 @@ mod tests {
     use crate::engine::api::Explanation;
     use crate::ports::registry::{PolicyEvent, PolicyStatus};
     use crate::wire::http::errors::Problem;
+    use crate::wire::http::invalidate::Done;
 
     /// The value has the schema's members, each of a type that the schema allows, and no other.
     #[track_caller]
@@ -192,11 +209,22 @@ mod tests {
             rules_now: String::new(),
             rejudged: false,
             tags: Vec::new(),
+            invalidated: None,
+            invalidated_by: Vec::new(),
         };
         check(&super::explanation(), &serde_json::to_value(&explanation).unwrap());
         explanation.fresh_left_ms = Some(-1);
         explanation.rules_stored = Some(String::new());
+        explanation.invalidated = Some("soft");
         check(&super::explanation(), &serde_json::to_value(&explanation).unwrap());
+    }
+
+    #[test]
+    fn an_invalidation_is_as_described() {
+        for keys in [None, Some(1)] {
+            let done = Done { domain: "d".into(), kind: "tag", mode: "soft", keys };
+            check(&invalidated(), &serde_json::to_value(done).unwrap());
+        }
     }
 
     #[tokio::test]

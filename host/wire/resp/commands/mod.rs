@@ -9,6 +9,7 @@ mod expiry;
 mod handshake;
 mod info;
 mod introspect;
+mod invalidate;
 mod keys;
 mod own;
 mod set;

@@ -18,6 +18,12 @@ const HELP: &[&str] = &[
     "    Has the policy of a domain carry out one of its own commands.",
     "LARDER.EXPLAIN key",
     "    Why the key is answered as it is: its domain and policy, where it is stored, its state and what is left of its life.",
+    "LARDER.INVALIDATE KEY key [SOFT]",
+    "    Removes a key, or ends its fresh time.",
+    "LARDER.INVALIDATE TAG|PREFIX|PATTERN domain tag|prefix|pattern [SOFT]",
+    "    Invalidates all entries of a domain that carry the tag, or whose keys begin so or match.",
+    "LARDER.INVALIDATE DOMAIN domain [SOFT]",
+    "    Invalidates a whole domain. Answers the number of keys where the host looked at each, else OK.",
     "LARDER.POLICY LIST",
     "    All policies: state, generation, version, digest, why the newest file does not serve.",
     "LARDER.POLICY ROLLBACK domain",
@@ -80,6 +86,8 @@ fn explanation(explanation: Explanation) -> Reply {
         field("rules_now", bulk(explanation.rules_now)),
         field("rejudged", Reply::Boolean(explanation.rejudged)),
         field("tags", Reply::Array(explanation.tags.into_iter().map(bulk).collect())),
+        field("invalidated", explanation.invalidated.map_or(Reply::Nil, bulk)),
+        field("invalidated_by", Reply::Array(explanation.invalidated_by.into_iter().map(bulk).collect())),
     ])
 }
 
