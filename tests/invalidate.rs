@@ -68,7 +68,8 @@ async fn invalidate(world: &World, domain: &str, words: &[&str]) -> String {
 async fn get(world: &World, key: &str) -> String {
     match world.engine.get(key.as_bytes()).await {
         Ok(answer) => {
-            let value = answer.value.map_or_else(|| "-".to_owned(), |value| String::from_utf8_lossy(&value).into_owned());
+            let value =
+                answer.value.map_or_else(|| "-".to_owned(), |value| String::from_utf8_lossy(&value).into_owned());
             format!("{value} ({})", answer.state.as_str())
         }
         Err(error) => format!("{}: {}", error.kind.as_str(), error.message),
@@ -215,6 +216,7 @@ async fn a_key() {
         set b 2
         key a@red soft = 1
         get a@red = 1 (stale)
+        get a@red = 1 (stale)
         get b = 2 (l1-hit)
         key none soft = 0
         key none = 0
@@ -236,8 +238,16 @@ async fn what_a_domain_cannot_do_is_said() {
     for (domain, words, expect) in [
         ("nobody", &["domain"][..], "unknown-domain: no policy serves the domain 'nobody'"),
         ("plain", &["tag", "red"], "unsupported: the domain 'plain' is raw: its values carry no tags"),
-        ("plain", &["key", "a", "soft"], "unsupported: the domain 'plain' is raw: its values cannot be stale; invalidate them hard"),
-        ("plain", &["domain", "soft"], "unsupported: the domain 'plain' is raw: its values cannot be stale; invalidate them hard"),
+        (
+            "plain",
+            &["key", "a", "soft"],
+            "unsupported: the domain 'plain' is raw: its values cannot be stale; invalidate them hard",
+        ),
+        (
+            "plain",
+            &["domain", "soft"],
+            "unsupported: the domain 'plain' is raw: its values cannot be stale; invalidate them hard",
+        ),
         (
             "default",
             &["domain"],
@@ -328,7 +338,11 @@ async fn new_rules_make_nothing_fresh_that_was_invalidated() {
         get a@red = 1 (stale)",
     )
     .await;
-    world.go_live("profile", description(Encoding::Enveloped), tagged(Lifetime { fresh_ms: Some(48 * HOUR_MS), ..life() }));
+    world.go_live(
+        "profile",
+        description(Encoding::Enveloped),
+        tagged(Lifetime { fresh_ms: Some(48 * HOUR_MS), ..life() }),
+    );
     play(
         &world,
         "get a@red = 1 (stale)
@@ -336,6 +350,9 @@ async fn new_rules_make_nothing_fresh_that_was_invalidated() {
         set c 3",
     )
     .await;
+    play(&world, "key c soft = 1\nget c = 3 (stale)").await;
+    world.go_live("profile", description(Encoding::Enveloped), tagged(life()));
+    play(&world, "get c = 3 (stale)\nset c 3\nget c = 3 (l1-hit)").await;
     // Rules that give an entry a tag: whether that was invalidated since it was loaded, nobody knows.
     let lifetime = Lifetime { tags: vec!["green".to_owned()], ..life() };
     world.go_live("profile", description(Encoding::Enveloped), crate::support::engine::lives(lifetime));

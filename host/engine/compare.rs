@@ -38,24 +38,25 @@ impl Domain {
     /// How an entry stands by what is known; what is not known, too old at `now_ms`, or could be newer than the record that was
     /// asked for before question number `after`, is open. `None` for `now_ms`: however old it is.
     pub(super) fn judge(&self, loaded: Loaded<'_>, now_ms: Option<u64>, after: u64) -> Judgement {
-        let mut judged = Judged { standing: Standing::Current, certain: true };
+        let mut judged = if loaded.ids.ended { Judged::ENDED } else { Judged::CURRENT };
         let mut open = Vec::new();
         if self.unchecked.load(Ordering::Relaxed) {
-            return Judgement { standing: judged.standing, open };
+            return Judgement { standing: Standing::Current, open };
         }
         let known = self.known.lock();
-        let mut look = |fetched: Option<&Fetched>, judge: &dyn Fn(Option<&Record>) -> Judged, name: &dyn Fn() -> Name| {
-            match fetched.filter(|fetched| now_ms.is_none_or(|now_ms| self.is_trusted(fetched, now_ms))) {
-                None => open.push(name()),
-                Some(fetched) => {
-                    let found = judge(fetched.record.as_deref());
-                    if !found.certain && fetched.number <= after {
-                        open.push(name());
+        let mut look =
+            |fetched: Option<&Fetched>, judge: &dyn Fn(Option<&Record>) -> Judged, name: &dyn Fn() -> Name| {
+                match fetched.filter(|fetched| now_ms.is_none_or(|now_ms| self.is_trusted(fetched, now_ms))) {
+                    None => open.push(name()),
+                    Some(fetched) => {
+                        let found = judge(fetched.record.as_deref());
+                        if !found.certain && fetched.number <= after {
+                            open.push(name());
+                        }
+                        judged = judged.and(found);
                     }
-                    judged = judged.and(found);
                 }
-            }
-        };
+            };
         let whole = |record: Option<&Record>| judge_domain(record, loaded);
         look(known.domain.as_ref(), &whole, &|| Name::Domain);
         for (i, tag) in loaded.tags.iter().enumerate() {
@@ -75,8 +76,13 @@ impl Domain {
             }
         };
         let record = known.domain.as_ref().and_then(|fetched| fetched.record.as_deref());
+        if loaded.ids.ended {
+            note("key".to_owned(), Standing::Soft);
+        }
         note("domain".to_owned(), judge_id(record, loaded.ids.domain).standing);
-        for (prefix, judged) in record.into_iter().flat_map(|record| record.judge_prefixes(loaded.key, &loaded.ids.prefixes)) {
+        for (prefix, judged) in
+            record.into_iter().flat_map(|record| record.judge_prefixes(loaded.key, &loaded.ids.prefixes))
+        {
             note(format!("prefix {prefix}"), judged.standing);
         }
         for (i, tag) in loaded.tags.iter().enumerate() {
@@ -100,10 +106,10 @@ impl Domain {
             Some((record, id))
         };
         let (record, domain) = id(known.domain.as_ref(), 0)?;
-        let prefixes = record.prefix_ids(key).collect();
+        let prefixes = if domain == NONE { Box::default() } else { record.prefix_ids(key).collect() };
         let ids = tags.iter().map(|tag| Some(id(known.tags.peek(tag.as_str()), self.slot(&Name::tag(tag)))?.1));
         let tags = ids.collect::<Option<_>>()?;
-        Some((Arc::new(Ids { domain, tags, prefixes }), fresh))
+        Some((Arc::new(Ids { domain, tags, prefixes, ended: false }), fresh))
     }
 
     /// From when the oldest record is that says something of an entry: what it may be trusted from. `None`: one is not known.
@@ -126,5 +132,8 @@ fn judge_id(record: Option<&Record>, id: u64) -> Judged {
 fn judge_domain(record: Option<&Record>, loaded: Loaded<'_>) -> Judged {
     let whole = judge_id(record, loaded.ids.domain);
     let prefixes = record.filter(|record| record.has_prefixes());
-    prefixes.into_iter().flat_map(|record| record.judge_prefixes(loaded.key, &loaded.ids.prefixes)).fold(whole, |all, (_, one)| all.and(one))
+    prefixes
+        .into_iter()
+        .flat_map(|record| record.judge_prefixes(loaded.key, &loaded.ids.prefixes))
+        .fold(whole, |all, (_, one)| all.and(one))
 }

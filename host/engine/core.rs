@@ -7,8 +7,8 @@ use bytes::Bytes;
 use super::entry::{Entry, Stamps};
 use super::judge::Place;
 use super::key::KeyRules;
-use super::l1::L1;
 use super::known::Domain;
+use super::l1::L1;
 use super::pool::TermsPool;
 use super::standing::Domains;
 use crate::error::{Error, ErrorKind, Result};
@@ -236,7 +236,7 @@ impl Engine {
             && terms.l1_ms != Some(0)
             && (place.enveloped() || self.raw_in_l1())
             && !place.is_changed_unseen();
-        if !in_l1 {
+        if !in_l1 || !self.stands(place, &stamps, now_ms) {
             return None;
         }
         let as_of_ms = place.domain.as_of_ms(&stamps)?;

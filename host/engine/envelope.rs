@@ -29,6 +29,7 @@ struct Header<T> {
     terms: T,
     /// Generations that it was loaded under, little-endian: the domain's, one for each tag, then those of prefixes.
     under: Vec<[u8; 8]>,
+    ended: bool,
 }
 
 impl<T> Header<T> {
@@ -41,7 +42,12 @@ impl<T> Header<T> {
     fn ids(&self, tags: usize) -> Option<Arc<Ids>> {
         let mut ids = self.under.iter().map(|id| u64::from_le_bytes(*id));
         let domain = ids.next()?;
-        Some(Arc::new(Ids { domain, tags: ids.by_ref().take(tags).collect(), prefixes: ids.collect() }))
+        Some(Arc::new(Ids {
+            domain,
+            tags: ids.by_ref().take(tags).collect(),
+            prefixes: ids.collect(),
+            ended: self.ended,
+        }))
     }
 }
 
@@ -78,6 +84,7 @@ pub fn seal(stamps: &Stamps, stamp: u64, value: &[u8]) -> Result<Bytes, Envelope
         renewed_after_ms: stamps.since_ms.saturating_sub(stamps.born_ms),
         terms: stamps.terms.as_ref(),
         under: Header::<Terms>::under(stamps.under.as_ref()),
+        ended: stamps.under.as_ref().is_some_and(|ids| ids.ended),
     };
     let header = postcard::to_allocvec(&header).map_err(|_| EnvelopeError::Damaged)?;
     let header_len = u16::try_from(header.len()).map_err(|_| EnvelopeError::Damaged)?;

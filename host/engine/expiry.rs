@@ -3,7 +3,6 @@
 //! Whatever an application asks for is put before the policy, as for a write: `EXPIRE session:x 10` on a domain whose policy
 //! knows only one lifetime changes nothing but when it begins.
 
-
 use super::api::{Answer, AskedTtl, ExpireCondition};
 use super::core::Engine;
 use super::entry::Stamps;

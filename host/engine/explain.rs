@@ -1,10 +1,10 @@
 //! Why a key is answered as it is: everything that the host knows, and nothing changed by looking.
 
 use super::api::Explanation;
+use super::compare::Loaded;
 use super::core::Engine;
 use super::entry::{Entry, Stamps};
 use super::envelope;
-use super::compare::Loaded;
 use super::freshness::Freshness;
 use super::generation::Standing;
 use super::judge::{Place, Wanted};

@@ -29,19 +29,22 @@ pub struct Ids {
     pub tags: Box<[u64]>,
     /// One for each prefix of its key that the domain's record had, in the record's order.
     pub prefixes: Box<[u64]>,
+    /// Whether an invalidation of its key alone has ended its fresh time.
+    pub ended: bool,
 }
 
 impl Ids {
     /// Of an entry that an invalidation of its key has made stale for good.
     #[must_use]
-    pub fn overtaken(&self) -> Self {
-        Self { domain: NONE, ..self.clone() }
+    pub fn ended(&self) -> Self {
+        Self { ended: true, ..self.clone() }
     }
 
     /// The same for other tags: a tag that the entry was not loaded under has no generation, which is no current one.
     #[must_use]
     pub fn retagged(&self, before: &[String], now: &[String]) -> Self {
-        let id = |tag: &String| before.iter().zip(&self.tags).find(|(name, _)| *name == tag).map_or(NONE, |(_, &id)| id);
+        let id =
+            |tag: &String| before.iter().zip(&self.tags).find(|(name, _)| *name == tag).map_or(NONE, |(_, &id)| id);
         Self { tags: now.iter().map(id).collect(), ..self.clone() }
     }
 }
@@ -98,7 +101,10 @@ pub struct Judged {
 }
 
 impl Judged {
-    const CURRENT: Self = Self { standing: Standing::Current, certain: true };
+    /// Nothing speaks against it.
+    pub const CURRENT: Self = Self { standing: Standing::Current, certain: true };
+    /// An invalidation of the key.
+    pub const ENDED: Self = Self { standing: Standing::Soft, certain: true };
 
     /// The worst of both; certain only if that one is.
     #[must_use]
@@ -250,7 +256,8 @@ impl Record {
             return true;
         }
         let Part::Prefix(wanted) = part else { return false };
-        let line = |record: &Self| record.prefixes.iter().find(|(prefix, _)| prefix == wanted).map(|(_, line)| line.clone());
+        let line =
+            |record: &Self| record.prefixes.iter().find(|(prefix, _)| prefix == wanted).map(|(_, line)| line.clone());
         let old_id = line(before).map_or(NONE, |line| line.current());
         line(self).is_some_and(|line| line.judge(old_id).standing >= mode.into())
     }
@@ -311,7 +318,8 @@ mod tests {
     }
 
     fn by_prefix(record: &Record, key: &str, ids: &[u64]) -> String {
-        let judged = record.judge_prefixes(key, ids).map(|(prefix, judged)| format!("{prefix}={}", judged.standing.as_str()));
+        let judged =
+            record.judge_prefixes(key, ids).map(|(prefix, judged)| format!("{prefix}={}", judged.standing.as_str()));
         judged.collect::<Vec<_>>().join(" ")
     }
 
@@ -335,7 +343,9 @@ mod tests {
 
     #[test]
     fn too_many_prefixes_end_the_whole_domain_as_hard_as_any_of_them() {
-        for (mode, hard_one, expect) in [(Mode::Soft, false, "soft"), (Mode::Soft, true, "hard?"), (Mode::Hard, false, "hard?")] {
+        for (mode, hard_one, expect) in
+            [(Mode::Soft, false, "soft"), (Mode::Soft, true, "hard?"), (Mode::Hard, false, "hard?")]
+        {
             let mut record = Record::born(1);
             for n in 0..PREFIXES_MAX {
                 let mode = if hard_one && n == 7 { Mode::Hard } else { Mode::Soft };
@@ -369,9 +379,9 @@ mod tests {
     #[test]
     fn other_tags_have_no_generation() {
         let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
-        let ids = Ids { domain: 1, tags: [2, 3].into(), prefixes: [4].into() };
+        let ids = Ids { domain: 1, tags: [2, 3].into(), prefixes: [4].into(), ended: true };
         let retagged = ids.retagged(&names(&["a", "b"]), &names(&["b", "c"]));
-        assert_eq!(retagged, Ids { domain: 1, tags: [3, NONE].into(), prefixes: [4].into() });
+        assert_eq!(retagged, Ids { tags: [3, NONE].into(), ..ids });
     }
 
     #[test]

@@ -15,12 +15,12 @@ use std::sync::Arc;
 
 use super::api::Outcome;
 use super::core::Engine;
+use super::envelope;
 use super::generation::{Part, Record};
 use super::judge::{Place, Wanted};
 use super::known::{Domain, Name};
 use super::read::expire_for;
 use super::standing::ends_ms;
-use super::envelope;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{PATTERN_BYTES_MAX, PREFIX_BYTES_MAX, REPLACE_ATTEMPTS_MAX, TAG_BYTES_MAX, TAG_LIFE_MS_MIN};
 use crate::ports::invalidation::{Mode, SelectorKind};
@@ -163,7 +163,7 @@ impl Engine {
             let Ok(opened) = envelope::open(&held.bytes) else { return Ok(false) };
             let now_ms = self.now_ms();
             let mut stamps = opened.stamps.ended(now_ms);
-            stamps.under = stamps.under.map(|ids| Arc::new(ids.overtaken()));
+            stamps.under = stamps.under.map(|ids| Arc::new(ids.ended()));
             let bytes = envelope::seal(&stamps, self.clock.random(), &opened.value)
                 .map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))?;
             let expect = Expect::Prefix(held.bytes.slice(..envelope::PREFIX_LEN));

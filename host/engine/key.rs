@@ -102,7 +102,8 @@ impl KeyRules {
             .and_then(|domain| table.get(domain))
             .is_some_and(|live| live.description.key_scope == KeyScope::Domain);
         if !owned && reserved {
-            let message = format!("keys that begin with '{{{}{}' are the host's own", self.prefix, char::from(self.separator));
+            let message =
+                format!("keys that begin with '{{{}{}' are the host's own", self.prefix, char::from(self.separator));
             return Err(Error::new(ErrorKind::InvalidKey, message));
         }
         if !owned {

@@ -99,8 +99,15 @@ impl Domain {
         trust_ms: Option<u64>,
         unchecked: Arc<AtomicBool>,
     ) -> Self {
-        let tags = Cache::with(64, TAGS_KNOWN_MAX as u64, UnitWeighter, foldhash::fast::RandomState::default(), Default::default());
-        let known = Known { domain: None, tags, changed: Box::new([0; SLOTS]), questions: 0, plain: None, refreshing: false };
+        let tags = Cache::with(
+            64,
+            TAGS_KNOWN_MAX as u64,
+            UnitWeighter,
+            foldhash::fast::RandomState::default(),
+            Default::default(),
+        );
+        let known =
+            Known { domain: None, tags, changed: Box::new([0; SLOTS]), questions: 0, plain: None, refreshing: false };
         Self {
             name,
             metrics,
@@ -225,7 +232,8 @@ impl Domain {
     /// Which of these have to be asked for before something can be stored under them that lives until `ends_ms`.
     pub(super) fn lacking(&self, tags: &[&str], now_ms: u64, ends_ms: Option<u64>) -> Vec<Name> {
         let known = self.known.lock();
-        let usable = |fetched: Option<&Fetched>| fetched.is_some_and(|it| it.record.is_some() && self.is_trusted(it, now_ms));
+        let usable =
+            |fetched: Option<&Fetched>| fetched.is_some_and(|it| it.record.is_some() && self.is_trusted(it, now_ms));
         let mut lacking = Vec::new();
         if !usable(known.domain.as_ref()) {
             lacking.push(Name::Domain);
@@ -255,7 +263,7 @@ impl Domain {
 
     /// The same ids, shared with other entries where they are equal.
     pub(super) fn share(&self, ids: Arc<Ids>) -> Arc<Ids> {
-        if !ids.tags.is_empty() || !ids.prefixes.is_empty() {
+        if !ids.tags.is_empty() || !ids.prefixes.is_empty() || ids.ended {
             return ids;
         }
         let mut known = self.known.lock();
@@ -332,7 +340,8 @@ impl Invalidating<'_> {
     /// The store holds this record now.
     pub(super) fn done(mut self, ticket: Ticket, record: Record, ends_ms: Option<u64>) {
         self.settled = true;
-        let fetched = Fetched { record: Some(Arc::new(record)), ends_ms, as_of_ms: ticket.as_of_ms, number: ticket.number };
+        let fetched =
+            Fetched { record: Some(Arc::new(record)), ends_ms, as_of_ms: ticket.as_of_ms, number: ticket.number };
         self.domain.change(&self.name, Some((ticket, fetched)));
     }
 }

@@ -11,8 +11,8 @@ use super::core::{Engine, sliding_step_ms};
 use super::entry::{Entry, Stamps, Terms};
 use super::envelope::{self, EnvelopeError};
 use super::freshness::Freshness;
-use super::judge::{Place, Verdict, Wanted};
 use super::generation::Standing;
+use super::judge::{Place, Verdict, Wanted};
 use super::known::Domain;
 use super::l1::Ticket;
 use crate::error::Result;
@@ -112,7 +112,8 @@ impl Engine {
         let entry = self.l1.get(place.name)?;
         let terms = &entry.stamps.terms;
         let trusted = terms.rules_id == place.live().rules_id && now_ms < entry.trust_until_ms;
-        if !trusted || !self.stands(place, &entry, now_ms) {
+        let forgotten = place.domain.is_forgotten(entry.mark.load(Ordering::Acquire));
+        if !trusted || forgotten || !self.stands(place, &entry.stamps, now_ms) {
             return None;
         }
         entry.mark.store(Domain::mark(place.epoch, place.seq), Ordering::Release);

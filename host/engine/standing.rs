@@ -115,17 +115,14 @@ impl Engine {
         current
     }
 
-    /// Whether a copy in L1 still says how its entry stands: current, or stale and known to be.
-    pub(super) fn stands(&self, place: &Place<'_>, entry: &Entry, now_ms: u64) -> bool {
-        if place.domain.is_forgotten(entry.mark.load(Ordering::Acquire)) {
-            return false;
-        }
-        let Some(loaded) = Loaded::of(&entry.stamps, &place.key.rest) else { return true };
+    /// Whether a copy with these stamps may be in L1: what is known says that it is current, or that it is stale as it says itself.
+    pub(super) fn stands(&self, place: &Place<'_>, stamps: &Stamps, now_ms: u64) -> bool {
+        let Some(loaded) = Loaded::of(stamps, &place.key.rest) else { return true };
         let judged = place.domain.judge(loaded, None, 0);
         judged.open.is_empty()
             && match judged.standing {
                 Standing::Current => true,
-                Standing::Soft => !entry.stamps.is_fresh(now_ms),
+                Standing::Soft => !stamps.is_fresh(now_ms),
                 Standing::Hard => false,
             }
     }
@@ -198,8 +195,8 @@ impl Engine {
             }
             self.ask(&place.domain, &judged.open).await?;
         }
-        // Invalidations keep overtaking the question: then one may well concern this entry.
-        Ok(Standing::Soft)
+        // Invalidations keep overtaking the question: then one may well concern this entry, and be a hard one.
+        Ok(Standing::Hard)
     }
 
     /// What a value is loaded under whose write or load began with `place`.

@@ -101,7 +101,11 @@ async fn an_explanation_says_what_was_invalidated() {
         for _ in 0..2 {
             let seen = world.engine.explain(b"profile:user:1@red+blue").await.unwrap();
             assert_eq!((seen.state.as_str(), seen.invalidated), (state, invalidated), "{words}");
-            assert_eq!((seen.tags, &seen.invalidated_by[..]), (vec!["red".into(), "blue".into()], &by.iter().map(|&by| by.to_owned()).collect::<Vec<_>>()[..]), "{words}");
+            assert_eq!(
+                (seen.tags, &seen.invalidated_by[..]),
+                (vec!["red".into(), "blue".into()], &by.iter().map(|&by| by.to_owned()).collect::<Vec<_>>()[..]),
+                "{words}"
+            );
         }
     }
 }

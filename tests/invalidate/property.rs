@@ -215,7 +215,12 @@ impl Run {
 }
 
 /// What was broken with this seed, and how many fresh values were read.
-async fn run(nodes: usize, seed: u64, checked: bool, store: impl Fn(Arc<VirtualClock>) -> Arc<dyn Store>) -> (Vec<String>, u64) {
+async fn run(
+    nodes: usize,
+    seed: u64,
+    checked: bool,
+    store: impl Fn(Arc<VirtualClock>) -> Arc<dyn Store>,
+) -> (Vec<String>, u64) {
     let clock = Arc::new(VirtualClock::new(START_MS, seed));
     let shared = store(clock.clone());
     let nodes: Vec<World> = (0..nodes).map(|_| world_over(shared.clone(), clock.clone())).collect();

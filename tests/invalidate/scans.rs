@@ -89,7 +89,10 @@ async fn the_default_domain_leaves_what_others_own() {
     assert_eq!(invalidate(&world, "default", &["pattern", "*"]).await, "3");
     assert_eq!(keys(&store).await, 4);
     play(&world, "get a@red = 1 (l1-hit)\nwait 1000\nget a@red = 1 (store-hit)\nget plain::a = 2 (store-hit)").await;
-    assert_eq!(get(&world, "{chat:generation:profile}").await, "invalid-key: keys that begin with '{chat:' are the host's own");
+    assert_eq!(
+        get(&world, "{chat:generation:profile}").await,
+        "invalid-key: keys that begin with '{chat:' are the host's own"
+    );
 }
 
 #[tokio::test]

@@ -116,7 +116,10 @@ mod tests {
             r#"{"selectors":[{"domain":"d"},{"domain":"e","key":"k"}],"mode":"soft"}"#,
             r#"soft [("d", Domain), ("e", Key("k"))]"#,
         );
-        check(r#"{"selectors":[{"domain":"d","prefix":"p"},{"domain":"d","pattern":"*"}]}"#, r#"Prefix("p")), ("d", Pattern("*")"#);
+        check(
+            r#"{"selectors":[{"domain":"d","prefix":"p"},{"domain":"d","pattern":"*"}]}"#,
+            r#"Prefix("p")), ("d", Pattern("*")"#,
+        );
         check(r#"{"selectors":[{"domain":"d","tag":"t","key":"k"}]}"#, "one of key, tag");
         check(r#"{"selectors":[{"tag":"t"}]}"#, "missing field `domain`");
         check(r#"{"selectors":[{"domain":"d","tags":"t"}]}"#, "unknown field `tags`");
