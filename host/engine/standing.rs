@@ -9,9 +9,10 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 use futures_util::future::join_all;
-use parking_lot::RwLock;
 
 use super::compare::Loaded;
 use super::core::Engine;
@@ -28,27 +29,29 @@ use crate::ports::table::{DEFAULT_DOMAIN, Live};
 
 /// All domains that were asked for since the start: as many as have had a policy.
 pub(super) struct Domains {
-    all: RwLock<HashMap<Arc<str>, Arc<Domain>>>,
+    all: ArcSwap<HashMap<Arc<str>, Arc<Domain>, RandomState>>,
     trust_ms: Option<u64>,
     unchecked: Arc<AtomicBool>,
 }
 
 impl Domains {
     pub(super) fn new(trust_ms: Option<u64>) -> Self {
-        Self { all: RwLock::default(), trust_ms, unchecked: Arc::default() }
+        Self { all: ArcSwap::default(), trust_ms, unchecked: Arc::default() }
     }
 
     /// The domain of a live policy.
     pub(super) fn of(&self, live: &Live) -> Arc<Domain> {
-        if let Some(found) = self.all.read().get(&live.domain) {
+        if let Some(found) = self.all.load().get(&live.domain) {
             return Arc::clone(found);
         }
-        let mut all = self.all.write();
-        let domain = all.entry(Arc::clone(&live.domain)).or_insert_with(|| {
-            let (name, metrics) = (Arc::clone(&live.domain), Arc::clone(&live.metrics));
-            Arc::new(Domain::new(name, metrics, self.trust_ms, Arc::clone(&self.unchecked)))
+        let (name, metrics) = (Arc::clone(&live.domain), Arc::clone(&live.metrics));
+        let new = Arc::new(Domain::new(name, metrics, self.trust_ms, Arc::clone(&self.unchecked)));
+        self.all.rcu(|all| {
+            let mut all = HashMap::clone(all);
+            all.entry(Arc::clone(&live.domain)).or_insert_with(|| Arc::clone(&new));
+            all
         });
-        Arc::clone(domain)
+        self.all.load().get(&live.domain).map_or(new, Arc::clone)
     }
 }
 
