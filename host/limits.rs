@@ -20,6 +20,31 @@ pub const TAGS_MAX: usize = 32;
 /// Longest tag, in bytes.
 pub const TAG_BYTES_MAX: usize = 128;
 
+/// Generations that a tag or domain remembers as softly ended since its last hard invalidation. What is older is judged as hard as
+/// that one was.
+pub const GENERATIONS_KEPT_MAX: usize = 16;
+/// Prefixes of one domain that were invalidated and are told apart; one more invalidates the whole domain. Each is compared with the
+/// key of every entry that is read from the store.
+pub const PREFIXES_MAX: usize = 128;
+/// Longest prefix that can be invalidated, in bytes.
+pub const PREFIX_BYTES_MAX: usize = 256;
+/// Longest pattern that can be invalidated, in bytes.
+pub const PATTERN_BYTES_MAX: usize = 1024;
+/// Tags of one domain whose generations a node remembers; what it forgets it asks the store for again.
+pub const TAGS_KNOWN_MAX: usize = 65_536;
+/// How long a tag that nobody uses keeps its generation in the store at least, in milliseconds: 30 days. A tag in use keeps it
+/// longer than its entries live.
+pub const TAG_LIFE_MS_MIN: u64 = 30 * 24 * 60 * 60 * 1000;
+/// A generation that is known for longer than the bound *B* divided by this is asked for again along with the next read, so that
+/// entries may be trusted for nearly all of *B*.
+pub const GENERATION_AGE_DIVISOR: u64 = 8;
+/// How often one operation asks for generations that invalidations keep overtaking, before it takes them for invalidated.
+pub const GENERATION_QUESTIONS_MAX: u32 = 3;
+/// Keys of one step of a scan, about.
+pub const SCAN_STEP_KEYS: usize = 500;
+/// Selectors of one HTTP request.
+pub const SELECTORS_MAX: usize = 1_000;
+
 /// Arguments of one RESP command.
 pub const RESP_ARGS_MAX: usize = 1024 * 1024;
 /// One RESP command with all its arguments, in bytes.

@@ -31,6 +31,7 @@ fn dispatch(cli: &Cli) -> Result<()> {
         Command::Policy(command) => cli::ask::policy(command),
         Command::Locks(command) => cli::ask::locks(command),
         Command::Breakers { command, host } => cli::ask::breakers(command.as_ref(), host),
+        Command::Invalidate(command) => cli::ask::invalidate(command),
         Command::Explain { key, host } => cli::ask::explain(key, host),
     }
 }

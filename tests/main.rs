@@ -8,6 +8,7 @@ mod bindings;
 mod breaker;
 mod engine;
 mod http;
+mod invalidate;
 mod locks;
 mod newcomer;
 mod policy_life;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use larder::adapters::prometheus::Exporter;
 use larder::config::table::{POLICY_VARIABLES, RESERVED_VARIABLES, SETTINGS};
 use larder::ports::clock::VirtualClock;
+use larder::ports::invalidation::{Mode, SelectorKind};
 use larder::ports::lock::LockOutcome;
 use larder::ports::metrics::{DomainMetrics, Hook, Metrics, State};
 use larder::ports::policy::{Fault, Operation};
@@ -126,6 +127,9 @@ fn count_everything(domain: &DomainMetrics) {
     domain.policy_calls[Hook::Plan as usize].increment();
     domain.policy_time[Hook::Plan as usize].observe_ns(1);
     domain.policy_faults[Fault::Trap as usize].increment();
+    domain.invalidations[SelectorKind::Tag as usize][Mode::Soft as usize].increment();
+    domain.invalidations_failed[SelectorKind::Tag as usize].increment();
+    domain.found_invalidated[Mode::Soft as usize].increment();
 }
 
 /// As code; nothing for nothing.

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 use redis::Value;
 
-use super::{BreakersCommand, HostArgs, LocksCommand, PolicyCommand};
+use super::{BreakersCommand, HostArgs, InvalidateCommand, LocksCommand, PolicyCommand};
 
 /// `larder policy list|rollback|remove`.
 pub(crate) fn policy(command: &PolicyCommand) -> Result<()> {
@@ -13,6 +13,24 @@ pub(crate) fn policy(command: &PolicyCommand) -> Result<()> {
         PolicyCommand::Remove { domain, host } => print_reply(&send(host, &["LARDER.POLICY", "REMOVE", domain])?),
         PolicyCommand::Build(_) | PolicyCommand::Measure { .. } => bail!("this command asks no host"),
     }
+    Ok(())
+}
+
+/// `larder invalidate`. A scan may take its time: there is no deadline for the answer.
+pub(crate) fn invalidate(command: &InvalidateCommand) -> Result<()> {
+    use InvalidateCommand::{Domain, Key, Pattern, Prefix, Tag};
+    let (mut words, how) = match command {
+        Key { key, how } => (vec!["KEY", key], how),
+        Tag { domain, tag, how } => (vec!["TAG", domain, tag], how),
+        Prefix { domain, prefix, how } => (vec!["PREFIX", domain, prefix], how),
+        Pattern { domain, pattern, how } => (vec!["PATTERN", domain, pattern], how),
+        Domain { domain, how } => (vec!["DOMAIN", domain], how),
+    };
+    words.insert(0, "LARDER.INVALIDATE");
+    if how.soft {
+        words.push("SOFT");
+    }
+    print_reply(&send(&how.host, &words)?);
     Ok(())
 }
 

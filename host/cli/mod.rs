@@ -22,6 +22,7 @@ const EXAMPLES: &str = "Examples:
   larder serve --store redis://127.0.0.1:6379            serve in front of Redis
   redis-cli -p 6380 SET profile:user:42 '{\"name\":\"Ada\"}'
   redis-cli -p 6380 LARDER.EXPLAIN profile:user:42       why a key is answered as it is
+  larder invalidate tag profile team:7                   all entries with a tag, at once
   larder policy build policies/profile                   compile a policy; the running host swaps it in
   larder policy list                                     what is live, and what went wrong
   larder policy rollback profile                         back to the component before";
@@ -33,6 +34,9 @@ pub(crate) enum Command {
     /// Build policies; list, roll back and remove those of a running host
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Invalidate what is out of date on a running host
+    #[command(subcommand)]
+    Invalidate(InvalidateCommand),
     /// Tell why a running host answers a key as it does
     Explain {
         /// The key, as an application says it
@@ -153,6 +157,61 @@ pub(crate) enum BreakersCommand {
         #[command(flatten)]
         host: HostArgs,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum InvalidateCommand {
+    /// One key
+    Key {
+        /// The key, as an application says it
+        key: String,
+        #[command(flatten)]
+        how: HowArgs,
+    },
+    /// All entries that carry a tag
+    Tag {
+        /// The domain
+        domain: String,
+        /// The tag
+        tag: String,
+        #[command(flatten)]
+        how: HowArgs,
+    },
+    /// All keys of a domain that begin so
+    Prefix {
+        /// The domain
+        domain: String,
+        /// What follows the domain in the keys
+        prefix: String,
+        #[command(flatten)]
+        how: HowArgs,
+    },
+    /// All keys of a domain that match a glob; looks through the store
+    Pattern {
+        /// The domain
+        domain: String,
+        /// The glob
+        pattern: String,
+        #[command(flatten)]
+        how: HowArgs,
+    },
+    /// A whole domain
+    Domain {
+        /// The domain
+        domain: String,
+        #[command(flatten)]
+        how: HowArgs,
+    },
+}
+
+/// How hard, and where.
+#[derive(Debug, Args)]
+pub(crate) struct HowArgs {
+    /// Keep the values and make them stale: served as their stale windows allow, and loaded anew
+    #[arg(long)]
+    pub soft: bool,
+    #[command(flatten)]
+    pub host: HostArgs,
 }
 
 /// What `policy build` builds, and where to.

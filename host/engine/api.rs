@@ -90,6 +90,14 @@ impl Answer {
     }
 }
 
+/// What became of an invalidation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// How many keys were removed (hard) or made stale (soft), where the host looked at each; `None`: at none, as a generation was
+    /// ended.
+    pub keys: Option<u64>,
+}
+
 /// A change of a value where it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Update {
@@ -144,4 +152,8 @@ pub struct Explanation {
     pub rejudged: bool,
     /// Tags of the entry.
     pub tags: Vec<String>,
+    /// Whether it was invalidated since it was loaded, and how: `soft`, `hard`.
+    pub invalidated: Option<&'static str>,
+    /// What was: `domain`, `tag …`, `prefix …`, with how it was.
+    pub invalidated_by: Vec<String>,
 }

@@ -46,7 +46,7 @@ impl Engine {
 
     fn hit_answer(&self, key: &[u8], now_ms: u64) -> Option<Answer> {
         let entry = self.hit(key, now_ms)?;
-        entry.metrics.answered(Operation::Read, State::L1Hit);
+        entry.metrics().answered(Operation::Read, State::L1Hit);
         Some(entry.answer(State::L1Hit, now_ms))
     }
 
@@ -58,6 +58,7 @@ impl Engine {
         let store_keys: Vec<_> = places.iter().map(|place| place.store_key.clone()).collect();
         let with_ttl = places.iter().any(|place| self.wants_ttl(place));
         let held = self.store.get_many(&store_keys, with_ttl).await.map_err(|e| self.store_error(e))?;
+        self.foresee(places, &held).await;
         let mut answers = Vec::with_capacity(places.len());
         for ((place, ticket), held) in places.iter().zip(tickets).zip(held) {
             let held: Option<Held> = held;

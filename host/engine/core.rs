@@ -7,8 +7,10 @@ use bytes::Bytes;
 use super::entry::{Entry, Stamps};
 use super::judge::Place;
 use super::key::KeyRules;
+use super::known::Domain;
 use super::l1::L1;
 use super::pool::TermsPool;
+use super::standing::Domains;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{L1_COPY_BYTES_MAX, SLIDING_STEP_MS_MAX, TTL_MS_MAX};
 use crate::ports::breaker::Breakers;
@@ -63,6 +65,7 @@ pub struct Engine {
     breakers: Arc<dyn Breakers>,
     pub(super) l1: L1,
     pub(super) keys: KeyRules,
+    pub(super) domains: Domains,
     terms: TermsPool,
     trust_ms: u64,
     l1_on: bool,
@@ -74,6 +77,7 @@ impl Engine {
     /// An engine over these ports.
     #[must_use]
     pub fn new(settings: Settings, ports: Ports) -> Self {
+        let trust_ms = (ports.store.sharing() == Sharing::Shared).then_some(settings.trust_ms);
         Self {
             l1: L1::new(settings.l1_bytes_max, Arc::clone(&ports.metrics)),
             policies: ports.policies,
@@ -84,6 +88,7 @@ impl Engine {
             locks: ports.locks,
             breakers: ports.breakers,
             keys: settings.keys,
+            domains: Domains::new(trust_ms),
             terms: TermsPool::default(),
             trust_ms: settings.trust_ms,
             l1_on: settings.l1_bytes_max > 0,
@@ -97,7 +102,8 @@ impl Engine {
     #[must_use]
     pub fn hit(&self, key: &[u8], now_ms: u64) -> Option<Arc<Entry>> {
         let entry = self.l1.get(key)?;
-        entry.serves(self.policies.epoch(), now_ms).then_some(entry)
+        let epoch = self.policies.epoch();
+        (entry.serves(epoch, now_ms) || self.recheck(&entry, key, epoch, now_ms)).then_some(entry)
     }
 
     /// Counts `n` hits on entries of this domain that took `elapsed_ns` together.
@@ -246,12 +252,13 @@ impl Engine {
             && terms.l1_ms != Some(0)
             && (place.enveloped() || self.raw_in_l1())
             && !place.is_changed_unseen();
-        if !in_l1 {
+        if !in_l1 || !self.stands(place, &stamps, now_ms) {
             return None;
         }
+        let as_of_ms = place.domain.as_of_ms(&stamps)?;
         let trust_until_ms = match self.store.sharing() {
             Sharing::Exclusive => u64::MAX,
-            Sharing::Shared => now_ms.saturating_add(self.trust_ms),
+            Sharing::Shared => now_ms.min(as_of_ms).saturating_add(self.trust_ms),
         };
         let trust_until_ms =
             terms.l1_ms.map_or(trust_until_ms, |cap_ms| trust_until_ms.min(now_ms.saturating_add(cap_ms)));
@@ -262,14 +269,15 @@ impl Engine {
             stamps.fresh_until_ms().unwrap_or(u64::MAX).min(trust_until_ms).min(slide_ms)
         };
         stamps.terms = self.terms.share(stamps.terms);
+        stamps.under = stamps.under.map(|ids| place.domain.share(ids));
         Some(Arc::new(Entry {
             value: compact(value),
             stamps,
             serve_until_ms,
             trust_until_ms,
             age_known: place.enveloped(),
-            epoch: place.epoch.into(),
-            metrics: Arc::clone(&place.live().metrics),
+            mark: Domain::mark(place.epoch, place.seq).into(),
+            domain: Arc::clone(&place.domain),
         }))
     }
 }

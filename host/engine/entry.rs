@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::api::Answer;
 use super::freshness::{Freshness, Windows};
+use super::generation::Ids;
+use super::known::Domain;
 use crate::ports::metrics::{DomainMetrics, State};
 use crate::ports::policy::{Candidate, Cause};
 
@@ -149,6 +151,8 @@ pub struct Stamps {
     pub since_ms: u64,
     /// What was decided.
     pub terms: Arc<Terms>,
+    /// The generations that it was loaded under; `None`: a raw value, or one that is about to be stored under those of now.
+    pub under: Option<Arc<Ids>>,
 }
 
 impl Stamps {
@@ -156,6 +160,34 @@ impl Stamps {
     #[must_use]
     pub fn at(&self, now_ms: u64) -> Freshness {
         self.terms.windows().at(self.since_ms, now_ms)
+    }
+
+    /// Whether it is fresh at `now_ms`, by time alone.
+    #[must_use]
+    pub fn is_fresh(&self, now_ms: u64) -> bool {
+        self.at(now_ms) == Freshness::Fresh
+    }
+
+    /// The same entry under other terms. Tags that it did not have before have no generation, so it is invalid under them: whether
+    /// they were invalidated since it was loaded, nobody knows.
+    #[must_use]
+    pub fn judged(&self, terms: Terms) -> Self {
+        let under = self.under.as_ref().map(|ids| {
+            let same = terms.tags == self.terms.tags;
+            if same { Arc::clone(ids) } else { Arc::new(ids.retagged(&self.terms.tags, &terms.tags)) }
+        });
+        Self { terms: Arc::new(terms), under, ..*self }
+    }
+
+    /// The same entry with its fresh time over at `now_ms`: its stale windows begin.
+    #[must_use]
+    pub fn ended(&self, now_ms: u64) -> Self {
+        if !self.is_fresh(now_ms) {
+            return self.clone();
+        }
+        // No clock, however slow, sees an age within a fresh time of nothing.
+        let terms = Terms { fresh_ms: Some(0), ..(*self.terms).clone() };
+        Self { terms: Arc::new(terms), since_ms: now_ms, ..self.clone() }
     }
 
     /// Age at `now_ms`.
@@ -186,7 +218,6 @@ impl Stamps {
 }
 
 /// An entry in L1.
-#[derive(Debug)]
 pub struct Entry {
     /// The value; empty for an absence.
     pub value: Bytes,
@@ -198,17 +229,23 @@ pub struct Entry {
     pub trust_until_ms: u64,
     /// Whether `stamps.born_ms` is the truth: a raw value that the store held before does not say.
     pub age_known: bool,
-    /// The epoch under which its rules were last found to be the live ones.
-    pub epoch: AtomicU64,
-    /// The counters of its domain.
-    pub metrics: Arc<DomainMetrics>,
+    /// The state of policies and invalidations in which it was last found to be good.
+    pub(super) mark: AtomicU64,
+    /// Its domain.
+    pub(super) domain: Arc<Domain>,
 }
 
 impl Entry {
     /// Whether it may be served at once.
     #[must_use]
     pub fn serves(&self, epoch: u64, now_ms: u64) -> bool {
-        now_ms < self.serve_until_ms && self.epoch.load(Ordering::Acquire) == epoch
+        now_ms < self.serve_until_ms && self.mark.load(Ordering::Acquire) == self.domain.mark_now(epoch)
+    }
+
+    /// The counters of its domain.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<DomainMetrics> {
+        &self.domain.metrics
     }
 
     /// What a reader is told.

@@ -14,11 +14,12 @@ use bytes::{BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 
 use super::entry::{Stamps, Terms};
+use super::generation::Ids;
 
 /// Bytes that identify one version of one entry.
 pub const PREFIX_LEN: usize = 12;
 const MAGIC: [u8; 3] = [0xF5, b'L', b'D'];
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 #[derive(Serialize, Deserialize)]
 struct Header<T> {
@@ -26,6 +27,28 @@ struct Header<T> {
     /// Of the last renewal after `born_ms`.
     renewed_after_ms: u64,
     terms: T,
+    /// Generations that it was loaded under, little-endian: the domain's, one for each tag, then those of prefixes.
+    under: Vec<[u8; 8]>,
+    ended: bool,
+}
+
+impl<T> Header<T> {
+    fn under(ids: Option<&Arc<Ids>>) -> Vec<[u8; 8]> {
+        let Some(ids) = ids else { return Vec::new() };
+        let all = std::iter::once(&ids.domain).chain(&ids.tags).chain(&ids.prefixes);
+        all.map(|id| id.to_le_bytes()).collect()
+    }
+
+    fn ids(&self, tags: usize) -> Option<Arc<Ids>> {
+        let mut ids = self.under.iter().map(|id| u64::from_le_bytes(*id));
+        let domain = ids.next()?;
+        Some(Arc::new(Ids {
+            domain,
+            tags: ids.by_ref().take(tags).collect(),
+            prefixes: ids.collect(),
+            ended: self.ended,
+        }))
+    }
 }
 
 /// What an envelope held.
@@ -43,7 +66,7 @@ pub enum EnvelopeError {
     /// They were not written by this host.
     #[error("no envelope: these bytes were not written by this host")]
     Foreign,
-    /// A later host wrote them.
+    /// An earlier or a later host wrote them.
     #[error("an envelope of version {0}, which this host does not read")]
     Version(u8),
     /// They are cut off or changed.
@@ -60,6 +83,8 @@ pub fn seal(stamps: &Stamps, stamp: u64, value: &[u8]) -> Result<Bytes, Envelope
         born_ms: stamps.born_ms,
         renewed_after_ms: stamps.since_ms.saturating_sub(stamps.born_ms),
         terms: stamps.terms.as_ref(),
+        under: Header::<Terms>::under(stamps.under.as_ref()),
+        ended: stamps.under.as_ref().is_some_and(|ids| ids.ended),
     };
     let header = postcard::to_allocvec(&header).map_err(|_| EnvelopeError::Damaged)?;
     let header_len = u16::try_from(header.len()).map_err(|_| EnvelopeError::Damaged)?;
@@ -92,10 +117,12 @@ pub fn open(bytes: &Bytes) -> Result<Opened, EnvelopeError> {
     if !left.is_empty() {
         return Err(EnvelopeError::Damaged);
     }
+    let under = header.ids(header.terms.tags.len());
     let stamps = Stamps {
         born_ms: header.born_ms,
         since_ms: header.born_ms.saturating_add(header.renewed_after_ms),
         terms: Arc::new(header.terms),
+        under,
     };
     Ok(Opened { stamps, value: bytes.slice(value_at..) })
 }

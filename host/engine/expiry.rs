@@ -3,8 +3,6 @@
 //! Whatever an application asks for is put before the policy, as for a write: `EXPIRE session:x 10` on a domain whose policy
 //! knows only one lifetime changes nothing but when it begins.
 
-use std::sync::Arc;
-
 use super::api::{Answer, AskedTtl, ExpireCondition};
 use super::core::Engine;
 use super::entry::Stamps;
@@ -83,7 +81,7 @@ impl Engine {
         let candidate = Candidate { asked_ttl_ms, ..found.stamps.terms.candidate(&found.value) };
         Ok(match self.admit(place, Operation::Touch, &candidate)? {
             Verdict::Store(terms) => {
-                let stamps = Stamps { born_ms: found.stamps.born_ms, since_ms: now_ms, terms: Arc::new(terms) };
+                let stamps = Stamps { since_ms: now_ms, ..found.stamps.judged(terms) };
                 Change::Put(stamps, found.value.clone(), answer)
             }
             Verdict::Pass => Change::Remove(answer),

@@ -1,13 +1,16 @@
 //! Why a key is answered as it is: everything that the host knows, and nothing changed by looking.
 
 use super::api::Explanation;
+use super::compare::Loaded;
 use super::core::Engine;
 use super::entry::{Entry, Stamps};
 use super::envelope;
 use super::freshness::Freshness;
+use super::generation::Standing;
 use super::judge::{Place, Wanted};
 use super::key::escaped;
 use crate::error::Result;
+use crate::ports::invalidation::Mode;
 use crate::ports::metrics::State;
 use crate::ports::policy::Operation;
 use crate::ports::store::Ttl;
@@ -19,6 +22,8 @@ struct Seen {
     size_bytes: u64,
     store_ttl_ms: Option<u64>,
     from: &'static str,
+    standing: Standing,
+    invalidated_by: Vec<String>,
 }
 
 impl Engine {
@@ -40,22 +45,27 @@ impl Engine {
             Ttl::Ms(ms) => Some(ms),
             Ttl::Never | Ttl::Missing => None,
         };
-        let from = if l1.is_some() { "l1" } else { "store" };
+        let bare = Seen {
+            stamps: None,
+            stored_rules: None,
+            size_bytes: 0,
+            store_ttl_ms,
+            from: if l1.is_some() { "l1" } else { "store" },
+            standing: Standing::Current,
+            invalidated_by: Vec::new(),
+        };
         if let Some(entry) = l1 {
             let stamps = Some(entry.stamps.clone());
             let stored_rules = Some(entry.stamps.terms.rules_id);
-            return Ok(Some(Seen { stamps, stored_rules, size_bytes: entry.value.len() as u64, store_ttl_ms, from }));
+            return Ok(Some(Seen { stamps, stored_rules, size_bytes: entry.value.len() as u64, ..bare }));
         }
         if ttl == Ttl::Missing {
             return Ok(None);
         }
         // A collection has no string to look at; that it is there is all there is to say.
-        let Ok(Some(held)) = self.store.get(&place.store_key, false).await else {
-            return Ok(Some(Seen { stamps: None, stored_rules: None, size_bytes: 0, store_ttl_ms, from }));
-        };
+        let Ok(Some(held)) = self.store.get(&place.store_key, false).await else { return Ok(Some(bare)) };
         if !place.enveloped() {
-            let size_bytes = held.bytes.len() as u64;
-            return Ok(Some(Seen { stamps: None, stored_rules: None, size_bytes, store_ttl_ms, from }));
+            return Ok(Some(Seen { size_bytes: held.bytes.len() as u64, ..bare }));
         }
         let Ok(opened) = envelope::open(&held.bytes) else { return Ok(None) };
         let stored_rules = Some(opened.stamps.terms.rules_id);
@@ -64,13 +74,13 @@ impl Engine {
         } else {
             self.rejudge(place, &opened.stamps, &opened.value)?
         };
-        Ok(stamps.map(|stamps| Seen {
-            stamps: Some(stamps),
-            stored_rules,
-            size_bytes: opened.value.len() as u64,
-            store_ttl_ms,
-            from,
-        }))
+        let Some(stamps) = stamps else { return Ok(None) };
+        let standing = self.standing(place, &stamps).await?;
+        let invalidated_by =
+            Loaded::of(&stamps, &place.key.rest).map(|loaded| place.domain.differences(loaded)).unwrap_or_default();
+        let stamps = if standing == Standing::Current { stamps } else { stamps.ended(self.now_ms()) };
+        let size_bytes = opened.value.len() as u64;
+        Ok(Some(Seen { stamps: Some(stamps), stored_rules, size_bytes, standing, invalidated_by, ..bare }))
     }
 
     fn explanation(&self, place: &Place<'_>, seen: Option<&Seen>, now_ms: u64) -> Explanation {
@@ -104,6 +114,8 @@ impl Engine {
             rules_now: format!("{:016x}", live.rules_id),
             rejudged: seen.and_then(|seen| seen.stored_rules).is_some_and(|rules| rules != live.rules_id),
             tags: terms.map(|terms| terms.tags.clone()).unwrap_or_default(),
+            invalidated: seen.and_then(|seen| seen.standing.mode()).map(Mode::as_str),
+            invalidated_by: seen.map(|seen| seen.invalidated_by.clone()).unwrap_or_default(),
         }
     }
 }
@@ -113,6 +125,9 @@ fn state_of(seen: Option<&Seen>, now_ms: u64) -> State {
     let Some(seen) = seen else { return State::Miss };
     let hit = if seen.from == "l1" { State::L1Hit } else { State::StoreHit };
     let Some(stamps) = &seen.stamps else { return hit };
+    if seen.standing == Standing::Hard {
+        return State::Miss;
+    }
     match stamps.at(now_ms) {
         Freshness::Fresh if stamps.terms.absent => State::Negative,
         Freshness::Fresh => hit,

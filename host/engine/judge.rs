@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::core::Engine;
 use super::entry::Terms;
 use super::key::DomainKey;
+use super::known::Domain;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{TAG_BYTES_MAX, TAGS_MAX, TTL_MS_MAX};
 use crate::ports::hooks::Ability;
@@ -18,7 +19,6 @@ use crate::ports::store::StoreKey;
 use crate::ports::table::Live;
 
 /// A key with the policy's plan for it.
-#[derive(Debug)]
 pub(super) struct Place<'a> {
     /// The key and its domain.
     pub(super) key: DomainKey<'a>,
@@ -34,6 +34,10 @@ pub(super) struct Place<'a> {
     pub(super) shape: Shape,
     /// The epoch under which the policy was chosen: what an entry is stamped with.
     pub(super) epoch: u64,
+    /// What is known of the domain's generations.
+    pub(super) domain: Arc<Domain>,
+    /// How many changes of them there were when the operation began: what it stores is no newer than that.
+    pub(super) seq: u64,
 }
 
 impl Place<'_> {
@@ -133,7 +137,9 @@ impl Engine {
     ) -> Result<Place<'a>> {
         let store_key =
             self.keys.storage_key(&key, plan.suffix.as_deref()).map_err(|reason| bad_answer(&key.live, &reason))?;
-        Ok(Place { key, name, store_key, miss: plan.miss, renamed: plan.suffix.is_some(), shape, epoch })
+        let domain = self.domains.of(&key.live);
+        let seq = domain.seq();
+        Ok(Place { key, name, store_key, miss: plan.miss, renamed: plan.suffix.is_some(), shape, epoch, domain, seq })
     }
 
     /// Asks whether and how long a value lives.

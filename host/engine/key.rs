@@ -4,6 +4,9 @@
 //! host adds all before it, so a policy cannot leave its domain. A key without a domain of its own belongs to the domain
 //! `default`, which may use the key itself (*verbatim*), but never one that could be another domain's storage key.
 //! Verbatim keys may hold any byte, as in Redis; all others are UTF-8 without control characters.
+//!
+//! The host's own keys begin with a brace and the prefix, `{chat:`, as no storage key does; no verbatim key may. Generations are
+//! `{{prefix}:generation:{domain}}` and `{{prefix}:generation:{domain}:{tag}}`: in a cluster each lies in a slot of its own.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -92,12 +95,18 @@ impl KeyRules {
         else {
             return Ok(());
         };
+        let reserved = bare.len() < key.len();
         let mut parts = rest.splitn(3, |&byte| byte == self.separator);
         let (_version, domain) = (parts.next(), parts.next());
         let owned = domain
             .and_then(|domain| std::str::from_utf8(domain).ok())
             .and_then(|domain| table.get(domain))
             .is_some_and(|live| live.description.key_scope == KeyScope::Domain);
+        if !owned && reserved {
+            let message =
+                format!("keys that begin with '{{{}{}' are the host's own", self.prefix, char::from(self.separator));
+            return Err(Error::new(ErrorKind::InvalidKey, message));
+        }
         if !owned {
             return Ok(());
         }
@@ -133,6 +142,24 @@ impl KeyRules {
         key.extend_from_slice(&[self.separator]);
         key.extend_from_slice(name.as_bytes());
         Ok((self.in_domain(live, name), key.freeze()))
+    }
+
+    /// Whether a key of the store is one that a verbatim domain may use.
+    #[must_use]
+    pub fn is_verbatim(&self, table: &PolicyTable, key: &[u8]) -> bool {
+        self.own_domain(table, key).is_none() && self.refuse_foreign_storage(table, key).is_ok()
+    }
+
+    /// Where the generation of a domain, or of a tag in it, is kept. A domain's name holds no separator, so no two are the same.
+    #[must_use]
+    pub fn generation_key(&self, domain: &str, tag: Option<&str>) -> StoreKey {
+        let separator = char::from(self.separator);
+        let prefix = &self.prefix;
+        let name = match tag {
+            None => format!("{{{prefix}{separator}generation{separator}{domain}}}"),
+            Some(tag) => format!("{{{prefix}{separator}generation{separator}{domain}{separator}{tag}}}"),
+        };
+        StoreKey(name.into())
     }
 
     /// The storage key for a policy's answer.

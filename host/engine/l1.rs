@@ -7,7 +7,6 @@
 //! Eviction is `quick_cache`'s (Clock-PRO, S3-FIFO's kin): lean, and bounded under write pressure.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use parking_lot::Mutex;
 use quick_cache::sync::{Cache, DefaultLifecycle};
@@ -113,11 +112,6 @@ impl L1 {
     pub fn report(&self) {
         self.metrics.l1_bytes.set(self.entries.weight());
         self.metrics.l1_entries.set(self.entries.len() as u64);
-    }
-
-    /// Makes an entry's rules count as the live ones.
-    pub fn restamp(entry: &Entry, epoch: u64) {
-        entry.epoch.store(epoch, Ordering::Release);
     }
 
     fn slot(&self, key: &[u8]) -> usize {

@@ -1,20 +1,25 @@
 //! What a cache does. All decisions; no I/O, no protocol and no clock of its own.
 //!
 //! [`Engine`] is the face; its methods stand in one file for each noun: [`key`] and `judge` (where a key is kept, what the policy
-//! says), `read`, `batch`, `write`, `remove`, `expiry`, `update`, `explain`. What they share: [`entry`] and [`envelope`] (a value with its
-//! stamps, in memory and in the store), [`freshness`] (pure), [`l1`], and `modify` (read, judge, write, atomically). [`locks`] stand on
-//! their own: they know keys and a store's atomic steps, and nothing of entries.
+//! says), `read`, `batch`, `write`, `remove`, `expiry`, `update`, `explain`, `invalidate` and `scan`. What they share: [`entry`] and [`envelope`] (a value with its
+//! stamps, in memory and in the store), [`freshness`] (pure), [`l1`], `modify` (read, judge, write, atomically), and what tells an entry that
+//! was invalidated: [`generation`] (pure), `known` and `compare` (what this node knows of generations), `standing` (asks the store for them). [`locks`] stand
+//! on their own: they know keys and a store's atomic steps, and nothing of entries.
 
 pub mod api;
 mod batch;
+mod compare;
 mod core;
 pub mod entry;
 pub mod envelope;
 mod expiry;
 mod explain;
 pub mod freshness;
+pub mod generation;
+mod invalidate;
 mod judge;
 pub mod key;
+mod known;
 pub mod l1;
 mod lent;
 pub mod locks;
@@ -22,6 +27,8 @@ mod modify;
 mod pool;
 mod read;
 mod remove;
+mod scan;
+mod standing;
 mod update;
 mod workflow;
 mod write;

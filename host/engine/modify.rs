@@ -3,12 +3,14 @@
 //! Bounded: an entry that others keep changing is given up as contended after a number of attempts.
 
 use bytes::Bytes;
+use futures_util::future::join;
 
 use super::core::Engine;
 use super::entry::Stamps;
 use super::envelope::PREFIX_LEN;
 use super::judge::Place;
 use super::read::{Found, expire_for};
+use super::standing::Under;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::REPLACE_ATTEMPTS_MAX;
 use crate::ports::store::Expect;
@@ -17,7 +19,7 @@ use crate::ports::store::Expect;
 pub(super) enum Change<T> {
     /// Nothing.
     None(T),
-    /// It is stored so.
+    /// It is stored so; without generations it is a new value and gets those of now.
     Put(Stamps, Bytes, T),
     /// It is removed.
     Remove(T),
@@ -44,7 +46,7 @@ impl Engine {
                     (Expect::Prefix(known), self.open(place, &held.bytes, now_ms).await?)
                 }
             };
-            let rejudged = found.as_ref().is_some_and(|found| found.rejudged);
+            let changed = found.as_ref().is_some_and(|found| found.changed);
             let served = found.filter(|found| found.is_served(now_ms));
             let done = match decide(served.as_ref())? {
                 Change::None(answer) => return Ok(answer),
@@ -55,8 +57,8 @@ impl Engine {
             };
             match done {
                 Some(answer) => return Ok(answer),
-                // Judging anew may itself have rewritten the entry: that attempt cost nothing of the caller's.
-                None if rejudged => {}
+                // Opening may itself have rewritten the entry: that attempt cost nothing of the caller's.
+                None if changed => {}
                 None => tokio::task::yield_now().await,
             }
         }
@@ -73,14 +75,21 @@ impl Engine {
         now_ms: u64,
     ) -> Result<bool> {
         self.check_value(value)?;
-        let bytes = self.seal(place, stamps, value)?;
         let writing = self.l1.writing(place.name);
-        let replaced = self.store.replace(&place.store_key, expect, bytes, expire_for(stamps, now_ms)).await;
-        if replaced.map_err(|e| self.store_error(e))? {
-            writing.done(self.l1_entry(place, value.clone(), stamps.clone(), now_ms));
-            return Ok(true);
+        let under = match &stamps.under {
+            Some(ids) => Under::kept(ids),
+            None => self.under(place, &stamps.terms).await?,
+        };
+        let stamps = Stamps { under: under.ids.clone(), ..stamps.clone() };
+        let bytes = self.seal(place, &stamps, value)?;
+        let store = self.store.replace(&place.store_key, expect, bytes.clone(), expire_for(&stamps, now_ms));
+        let (replaced, newer) = join(store, self.confirm(place, &stamps.terms, &under)).await;
+        if !replaced.map_err(|e| self.store_error(e))? {
+            return Ok(false);
         }
-        Ok(false)
+        let stamps = self.mark_anew(place, &bytes, stamps, value, newer).await?;
+        writing.done(stamps.and_then(|stamps| self.l1_entry(place, value.clone(), stamps, now_ms)));
+        Ok(true)
     }
 
     async fn remove(&self, place: &Place<'_>, expect: Expect) -> Result<bool> {

@@ -1,16 +1,20 @@
 //! Reading a string: L1, then the store; an entry of other rules is judged anew on the way.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
+use futures_util::future::join;
 
 use super::api::Answer;
 use super::core::{Engine, sliding_step_ms};
 use super::entry::{Entry, Stamps, Terms};
 use super::envelope::{self, EnvelopeError};
 use super::freshness::Freshness;
+use super::generation::Standing;
 use super::judge::{Place, Verdict, Wanted};
-use super::l1::{L1, Ticket};
+use super::known::Domain;
+use super::l1::Ticket;
 use crate::error::Result;
 use crate::ports::metrics::State;
 use crate::ports::policy::{Candidate, Cause, Operation};
@@ -23,8 +27,8 @@ pub(super) struct Found {
     pub(super) stamps: Stamps,
     /// The value; empty for an absence.
     pub(super) value: Bytes,
-    /// Whether other rules had judged it.
-    pub(super) rejudged: bool,
+    /// Whether it was stored anew, or should have been: judged by other rules, or ended by an invalidation.
+    pub(super) changed: bool,
 }
 
 impl Found {
@@ -44,7 +48,7 @@ impl Engine {
         let now_ms = self.now_ms();
         if let Some(entry) = self.hit(key, now_ms) {
             let answer = entry.answer(State::L1Hit, now_ms);
-            self.count_hits(&entry.metrics, 1, self.monotonic_ns().saturating_sub(started_ns));
+            self.count_hits(entry.metrics(), 1, self.monotonic_ns().saturating_sub(started_ns));
             return Ok(answer);
         }
         let place = self.locate(key, Operation::Read, Wanted::String)?;
@@ -57,8 +61,9 @@ impl Engine {
             return Ok(answer);
         }
         let ticket = self.l1.ticket(place.name);
-        let held = self.store.get(&place.store_key, self.wants_ttl(place)).await.map_err(|e| self.store_error(e))?;
-        match held {
+        let held = self.store.get(&place.store_key, self.wants_ttl(place));
+        let (held, ()) = join(held, self.refresh(place, now_ms)).await;
+        match held.map_err(|e| self.store_error(e))? {
             Some(held) => self.read_held(place, ticket, held, now_ms).await,
             None => Ok(Answer::absent(State::Miss)),
         }
@@ -90,7 +95,11 @@ impl Engine {
             age_ms: Some(found.stamps.age_ms(now_ms)),
             fresh_left_ms: found.stamps.fresh_left_ms(now_ms),
         };
-        let stamps = self.slid(place, &held.bytes, found.stamps, &found.value, now_ms).await;
+        let stamps = match state {
+            // Reading something does not make it fresh again.
+            State::Stale => found.stamps,
+            _ => self.slid(place, &held.bytes, found.stamps, &found.value, now_ms).await,
+        };
         if let Some(entry) = self.l1_entry(place, found.value, stamps, now_ms) {
             self.l1.insert(ticket, place.name, entry);
         }
@@ -102,10 +111,12 @@ impl Engine {
     async fn read_l1(&self, place: &Place<'_>, now_ms: u64) -> Option<Answer> {
         let entry = self.l1.get(place.name)?;
         let terms = &entry.stamps.terms;
-        if terms.rules_id != place.live().rules_id || now_ms >= entry.trust_until_ms {
+        let trusted = terms.rules_id == place.live().rules_id && now_ms < entry.trust_until_ms;
+        let forgotten = place.domain.is_forgotten(entry.mark.load(Ordering::Acquire));
+        if !trusted || forgotten || !self.stands(place, &entry.stamps, now_ms) {
             return None;
         }
-        L1::restamp(&entry, place.epoch);
+        entry.mark.store(Domain::mark(place.epoch, place.seq), Ordering::Release);
         match entry.stamps.at(now_ms) {
             Freshness::Fresh if terms.absent => Some(entry.answer(State::Negative, now_ms)),
             Freshness::Fresh if terms.sliding && now_ms >= entry.serve_until_ms => {
@@ -160,7 +171,7 @@ impl Engine {
             (Some(fresh_ms), Some(left_ms)) => (now_ms + left_ms).saturating_sub(fresh_ms),
             _ => now_ms,
         };
-        let stamps = Stamps { born_ms: since_ms, since_ms, terms: Arc::new(terms) };
+        let stamps = Stamps { born_ms: since_ms, since_ms, terms: Arc::new(terms), under: None };
         let answer = Answer {
             value: Some(held.bytes.clone()),
             state: State::StoreHit,
@@ -198,11 +209,11 @@ impl Engine {
         }
     }
 
-    /// Opens an envelope and, if other rules had judged it, judges it anew from what they were told. `None`: nothing that may
-    /// be served or changed lies there.
+    /// Opens an envelope. If other rules had judged it, judges it anew from what they were told; if it was invalidated softly, its
+    /// fresh time ends. `None`: nothing that may be served or changed lies there.
     ///
     /// # Errors
-    /// A failure of the policy.
+    /// A failure of the policy or of the store.
     pub(super) async fn open(&self, place: &Place<'_>, held: &Bytes, now_ms: u64) -> Result<Option<Found>> {
         let opened = match envelope::open(held) {
             Ok(opened) => opened,
@@ -211,17 +222,28 @@ impl Engine {
                 return Ok(None);
             }
         };
-        let (stamps, value) = (opened.stamps, opened.value);
-        if stamps.terms.rules_id == place.live().rules_id {
-            return Ok(Some(Found { stamps, value, rejudged: false }));
+        let (before, value) = (opened.stamps, opened.value);
+        let mut stamps = before.clone();
+        if stamps.terms.rules_id != place.live().rules_id {
+            place.live().metrics.rejudged.increment();
+            let Some(judged) = self.rejudge(place, &stamps, &value)? else { return Ok(None) };
+            stamps = judged;
         }
-        place.live().metrics.rejudged.increment();
-        let Some(judged) = self.rejudge(place, &stamps, &value)? else { return Ok(None) };
-        if judged.life_left_ms(now_ms) != stamps.life_left_ms(now_ms) {
+        let standing = self.standing(place, &stamps).await?;
+        if let Some(mode) = standing.mode() {
+            place.live().metrics.found_invalidated[mode as usize].increment();
+        }
+        match standing {
+            Standing::Current => {}
+            Standing::Soft => stamps = stamps.ended(now_ms),
+            Standing::Hard => return Ok(None),
+        }
+        let changed = !Arc::ptr_eq(&stamps.terms, &before.terms);
+        if changed && stamps.life_left_ms(now_ms) != before.life_left_ms(now_ms) {
             // The store's expiry follows the rules of now; whoever changed the entry meanwhile has done better.
-            let _ = self.put_back(place, held, &judged, &value, now_ms).await;
+            let _ = self.put_back(place, held, &stamps, &value, now_ms).await;
         }
-        Ok(Some(Found { stamps: judged, value, rejudged: true }))
+        Ok(Some(Found { stamps, value, changed }))
     }
 
     /// What the rules of now make of an entry that others judged; `None`: they would not have it.
@@ -238,12 +260,12 @@ impl Engine {
         };
         let candidate: Candidate<'_> = terms.candidate(value);
         match self.admit(place, operation, &candidate)? {
-            Verdict::Store(terms) => Ok(Some(Stamps { terms: Arc::new(terms), ..stamps.clone() })),
+            Verdict::Store(terms) => Ok(Some(stamps.judged(terms))),
             Verdict::Pass => Ok(None),
         }
     }
 
-    async fn put_back(
+    pub(super) async fn put_back(
         &self,
         place: &Place<'_>,
         held: &Bytes,

@@ -25,7 +25,7 @@ impl Engine {
         removed
     }
 
-    async fn delete_places(&self, places: &[Place<'_>]) -> Result<u64> {
+    pub(super) async fn delete_places(&self, places: &[Place<'_>]) -> Result<u64> {
         let writings: Vec<_> = places.iter().map(|place| self.l1.writing(place.name)).collect();
         let now_ms = self.now_ms();
         let (enveloped, raw): (Vec<_>, Vec<_>) = places.iter().partition(|place| place.enveloped());
@@ -51,16 +51,7 @@ impl Engine {
     async fn was_served(&self, place: &Place<'_>, reply: Reply, now_ms: u64) -> Result<bool> {
         match reply {
             Reply::Bulk(bytes) => {
-                let opened = super::envelope::open(&bytes);
-                let Ok(opened) = opened else { return Ok(false) };
-                if opened.stamps.terms.rules_id == place.live().rules_id {
-                    return Ok(super::read::Found { stamps: opened.stamps, value: opened.value, rejudged: false }
-                        .is_served(now_ms));
-                }
-                let judged = self.rejudge(place, &opened.stamps, &opened.value)?;
-                Ok(judged.is_some_and(|stamps| {
-                    super::read::Found { stamps, value: opened.value, rejudged: true }.is_served(now_ms)
-                }))
+                Ok(self.open(place, &bytes, now_ms).await?.is_some_and(|found| found.is_served(now_ms)))
             }
             // Something of another type lies there, which GETDEL leaves: it goes, too.
             Reply::Error(_) => self.remove_raw(place).await,

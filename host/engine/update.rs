@@ -72,8 +72,11 @@ impl Engine {
                         Some(Found { stamps, .. }) if !terms.sliding => stamps.since_ms,
                         _ => now_ms,
                     };
-                    let born_ms = found.map_or(now_ms, |found| found.stamps.born_ms);
-                    Change::Put(Stamps { born_ms, since_ms, terms: Arc::new(terms) }, value, answer)
+                    let stamps = match found {
+                        Some(found) => Stamps { since_ms, ..found.stamps.judged(terms) },
+                        None => Stamps { born_ms: now_ms, since_ms, terms: Arc::new(terms), under: None },
+                    };
+                    Change::Put(stamps, value, answer)
                 }
                 Verdict::Pass => Change::Remove(answer),
             })

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::future::join;
 
 use super::api::{AskedTtl, Condition, SetAnswer, SetOptions};
 use super::core::Engine;
@@ -13,6 +14,7 @@ use super::envelope;
 use super::judge::{Place, Verdict, Wanted};
 use super::modify::Change;
 use super::read::expire_for;
+use super::standing::Under;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::metrics::State;
 use crate::ports::policy::{Candidate, Cause, Operation};
@@ -46,6 +48,11 @@ impl Engine {
                 verdict.inspect_err(|e| self.tally(&place, Operation::Write, Self::state_of(e.kind), started_ns))?;
             admitted.push((place, verdict, value));
         }
+        let stored = admitted.iter().filter_map(|(place, verdict, _)| match verdict {
+            Verdict::Store(terms) => Some((place, terms)),
+            Verdict::Pass => None,
+        });
+        self.provide_all(stored).await?;
         let mut store = Vec::with_capacity(items.len());
         let mut passed = Vec::new();
         let mut writings = Vec::with_capacity(items.len());
@@ -56,7 +63,8 @@ impl Engine {
                 writings.push((writing, None));
                 continue;
             };
-            let stamps = stamps_now(terms.clone(), now_ms);
+            let under = self.under(place, terms).await?;
+            let stamps = stamps_now(terms.clone(), now_ms, &under);
             let (bytes, value) = self.packed(place, &stamps, (*value).clone())?;
             store.push((place.store_key.clone(), bytes, expire_for(&stamps, now_ms)));
             writings.push((writing, self.l1_entry(place, value, stamps, now_ms)));
@@ -88,8 +96,9 @@ impl Engine {
         }
         let verdict = self.admit_write(place, &value, asked_ttl_ms)?;
         let Verdict::Store(terms) = verdict else { return self.pass(place).await };
-        let stamps = stamps_now(terms, now_ms);
         let writing = self.l1.writing(place.name);
+        let under = self.under(place, &terms).await?;
+        let stamps = stamps_now(terms, now_ms, &under);
         let expire = if kept { Expire::Keep } else { expire_for(&stamps, now_ms) };
         if !plain {
             let answer = self.write_raw_conditionally(place, value, options, expire).await?;
@@ -97,8 +106,11 @@ impl Engine {
             return Ok(answer);
         }
         let (bytes, value) = self.packed(place, &stamps, value)?;
-        self.store.set(&place.store_key, bytes, expire).await.map_err(|e| self.store_error(e))?;
-        writing.done(if kept { None } else { self.l1_entry(place, value, stamps, now_ms) });
+        let store = self.store.set(&place.store_key, bytes.clone(), expire);
+        let (stored, newer) = join(store, self.confirm(place, &stamps.terms, &under)).await;
+        stored.map_err(|e| self.store_error(e))?;
+        let stamps = self.mark_anew(place, &bytes, stamps, &value, newer).await?.filter(|_| !kept);
+        writing.done(stamps.and_then(|stamps| self.l1_entry(place, value, stamps, now_ms)));
         Ok(SetAnswer { state: State::Done, previous: None })
     }
 
@@ -134,7 +146,7 @@ impl Engine {
             match self.admit_write(place, &value, asked_ttl_ms)? {
                 Verdict::Store(terms) => {
                     let since_ms = kept.map_or(now_ms, |found| found.stamps.since_ms);
-                    let stamps = Stamps { born_ms: now_ms, since_ms, terms: Arc::new(terms) };
+                    let stamps = Stamps { born_ms: now_ms, since_ms, terms: Arc::new(terms), under: None };
                     Ok(Change::Put(stamps, value.clone(), SetAnswer { state: State::Done, previous }))
                 }
                 Verdict::Pass => Ok(Change::Remove(SetAnswer { state: State::Passed, previous })),
@@ -235,6 +247,6 @@ impl Engine {
 }
 
 /// The stamps of a value that is written now.
-pub(super) fn stamps_now(terms: Terms, now_ms: u64) -> Stamps {
-    Stamps { born_ms: now_ms, since_ms: now_ms, terms: Arc::new(terms) }
+pub(super) fn stamps_now(terms: Terms, now_ms: u64, under: &Under) -> Stamps {
+    Stamps { born_ms: now_ms, since_ms: now_ms, terms: Arc::new(terms), under: under.ids.clone() }
 }

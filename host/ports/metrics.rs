@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::RwLock;
 
 use super::breaker::{Outcome as CallOutcome, State as BreakerState};
+use super::invalidation::{Mode, SelectorKind};
 use super::lock::LockOutcome;
 use super::policy::{Fault, Operation};
 use super::series::PolicySeries;
@@ -272,6 +273,16 @@ pub struct DomainMetrics {
     pub rejudged: Counter,
     /// Foreign or damaged bytes that were found under a storage key.
     pub foreign_bytes: Counter,
+    /// Invalidations that were done.
+    pub invalidations: [[Counter; Mode::COUNT]; SelectorKind::COUNT],
+    /// Invalidations that failed.
+    pub invalidations_failed: [Counter; SelectorKind::COUNT],
+    /// Entries in the store that a reader or writer found invalidated.
+    pub found_invalidated: [Counter; Mode::COUNT],
+    /// Keys that invalidations by scan have looked at.
+    pub invalidation_scanned: Counter,
+    /// Times that a whole domain was invalidated because of too many prefixes.
+    pub prefixes_overflowed: Counter,
 }
 
 impl DomainMetrics {

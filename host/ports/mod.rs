@@ -6,6 +6,7 @@
 pub mod breaker;
 pub mod clock;
 pub mod hooks;
+pub mod invalidation;
 pub mod lock;
 pub mod metrics;
 pub mod policy;

@@ -58,6 +58,18 @@ pub fn lives(lifetime: Lifetime) -> Rules {
     }
 }
 
+/// The same, with the tags that a key names itself: `user:42@red+blue` has `red` and `blue`.
+pub fn tagged(lifetime: Lifetime) -> Rules {
+    Rules {
+        admit: Box::new(move |request, _| {
+            let tags = request.key.split_once('@').map_or("", |(_, tags)| tags);
+            let tags = tags.split('+').filter(|tag| !tag.is_empty()).map(str::to_owned).collect();
+            Ok(Admission::Store(Lifetime { tags, ..lifetime.clone() }))
+        }),
+        ..lives(Lifetime::fresh(None))
+    }
+}
+
 /// What a test's policy says of itself.
 pub fn description(encoding: Encoding) -> Description {
     Description {
@@ -94,10 +106,15 @@ impl World {
 
     /// With another store; the clock is the engine's.
     pub fn over(store: Arc<dyn Store>, clock: Arc<VirtualClock>) -> Self {
+        Self::named(store, clock, "chat")
+    }
+
+    /// The same with another prefix of storage keys.
+    pub fn named(store: Arc<dyn Store>, clock: Arc<VirtualClock>, prefix: &str) -> Self {
         let metrics = Arc::new(Metrics::default());
         let policies = Arc::new(Policies::default());
         let settings = Settings {
-            keys: KeyRules { prefix: "chat".into(), separator: b':', key_bytes_max: 250 },
+            keys: KeyRules { prefix: prefix.into(), separator: b':', key_bytes_max: 250 },
             l1_bytes_max: 64 << 20,
             trust_ms: 1_000,
             value_bytes_max: 1 << 20,

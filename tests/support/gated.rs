@@ -10,9 +10,10 @@ use larder::ports::store::{Command, Expect, Expire, Held, Reply, Sharing, Store,
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
 
-/// Another store behind gates. It says that it is shared, so that raw values are not kept in L1.
+/// Another store behind gates. It says that it is shared, so that raw values are not kept in L1, unless told otherwise.
 pub struct GatedStore {
     inner: Box<dyn Store>,
+    sharing: Sharing,
     gates: Mutex<HashMap<Vec<u8>, Arc<Semaphore>>>,
     log: watch::Sender<Vec<String>>,
     random: Mutex<Option<fastrand::Rng>>,
@@ -32,10 +33,16 @@ impl GatedStore {
     pub fn new(inner: impl Store + 'static) -> Self {
         Self {
             inner: Box::new(inner),
+            sharing: Sharing::Shared,
             gates: Mutex::default(),
             log: watch::channel(Vec::new()).0,
             random: Mutex::default(),
         }
+    }
+
+    /// The same, of one that nobody shares.
+    pub fn exclusive(inner: impl Store + 'static) -> Self {
+        Self { sharing: Sharing::Exclusive, ..Self::new(inner) }
     }
 
     /// Holds up commands that name this key.
@@ -45,9 +52,14 @@ impl GatedStore {
         Gate(gate)
     }
 
-    /// From now on every command takes a random while.
+    /// From now on every command takes a random while, before and after it is done.
     pub fn dawdle(&self) {
-        *self.random.lock() = Some(fastrand::Rng::with_seed(11));
+        self.dawdle_as(11);
+    }
+
+    /// The same with another sequence of chance.
+    pub fn dawdle_as(&self, seed: u64) {
+        *self.random.lock() = Some(fastrand::Rng::with_seed(seed));
     }
 
     /// `begin NAME key` and `end NAME key`, for each command and each of its keys.
@@ -67,12 +79,23 @@ impl GatedStore {
         assert!(in_time, "{line:?} never came: {:?}", self.log());
     }
 
-    async fn begin(&self, name: &str, keys: &[&[u8]]) {
-        self.note("begin", name, keys);
+    /// Waits until the log has so many lines that begin so.
+    pub async fn until_nth(&self, start: &str, count: usize) {
+        let mut log = self.log.subscribe();
+        let seen = log.wait_for(|log| log.iter().filter(|logged| logged.starts_with(start)).count() >= count);
+        assert!(tokio::time::timeout(Duration::from_secs(30), seen).await.is_ok(), "{count} of {start:?} never came");
+    }
+
+    async fn pause(&self) {
         let yields = self.random.lock().as_mut().map_or(0, |random| random.u8(..8));
         for _ in 0..yields {
             tokio::task::yield_now().await;
         }
+    }
+
+    async fn begin(&self, name: &str, keys: &[&[u8]]) {
+        self.note("begin", name, keys);
+        self.pause().await;
         for key in keys {
             let gate = self.gates.lock().get(*key).cloned();
             if let Some(gate) = gate {
@@ -92,6 +115,7 @@ impl GatedStore {
     async fn gated<T>(&self, name: &str, keys: &[&[u8]], work: impl Future<Output = T> + Send) -> T {
         self.begin(name, keys).await;
         let done = work.await;
+        self.pause().await;
         self.note("end", name, keys);
         done
     }
@@ -104,7 +128,7 @@ fn bytes(keys: &[StoreKey]) -> Vec<&[u8]> {
 #[async_trait]
 impl Store for GatedStore {
     fn sharing(&self) -> Sharing {
-        Sharing::Shared
+        self.sharing
     }
 
     async fn get(&self, key: &StoreKey, with_ttl: bool) -> StoreResult<Option<Held>> {

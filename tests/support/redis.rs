@@ -46,6 +46,13 @@ impl RedisServer {
         server.is_ready().then_some(server)
     }
 
+    /// Removes everything that it holds.
+    pub(crate) fn flush(&self) {
+        let client = redis::Client::open(format!("redis://127.0.0.1:{}", self.port)).expect("an address");
+        let mut connection = client.get_connection().expect("it accepts");
+        redis::cmd("FLUSHALL").exec(&mut connection).expect("it empties");
+    }
+
     /// Where it is.
     pub(crate) fn port(&self) -> u16 {
         self.port

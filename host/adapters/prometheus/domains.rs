@@ -3,6 +3,7 @@
 use prometheus::proto::MetricFamily;
 
 use super::family::Family;
+use crate::ports::invalidation::{Mode, SelectorKind};
 use crate::ports::metrics::{DomainMetrics, Hook, Metrics, State};
 use crate::ports::policy::{Fault, Operation};
 
@@ -12,6 +13,7 @@ pub(super) fn families(metrics: &Metrics) -> Vec<MetricFamily> {
     for (domain, metrics) in metrics.domains() {
         families.requests(&domain, &metrics);
         families.policy(&domain, &metrics);
+        families.invalidation(&domain, &metrics);
     }
     families.done()
 }
@@ -29,6 +31,11 @@ struct Families {
     instances: Family,
     rejudged: Family,
     foreign: Family,
+    invalidations: Family,
+    invalidations_failed: Family,
+    found_invalidated: Family,
+    scanned: Family,
+    overflowed: Family,
 }
 
 impl Families {
@@ -56,6 +63,20 @@ impl Families {
             foreign: Family::counter(
                 "larder_foreign_bytes_total",
                 "Times that foreign or damaged bytes were found under a storage key",
+            ),
+            invalidations: Family::counter("larder_invalidations_total", "Invalidations that were done"),
+            invalidations_failed: Family::counter("larder_invalidations_failed_total", "Invalidations that failed"),
+            found_invalidated: Family::counter(
+                "larder_found_invalidated_total",
+                "Entries in the store that were found to be invalidated when they were read",
+            ),
+            scanned: Family::counter(
+                "larder_invalidation_scanned_keys_total",
+                "Keys that invalidations by scan have looked at",
+            ),
+            overflowed: Family::counter(
+                "larder_invalidation_prefixes_overflowed_total",
+                "Times that a whole domain was invalidated because of too many prefixes",
             ),
         }
     }
@@ -91,6 +112,24 @@ impl Families {
         self.foreign.count(&labels, metrics.foreign_bytes.get());
     }
 
+    fn invalidation(&mut self, domain: &str, metrics: &DomainMetrics) {
+        for kind in SelectorKind::ALL {
+            for mode in Mode::ALL {
+                let labels = [("domain", domain), ("kind", kind.as_str()), ("mode", mode.as_str())];
+                self.invalidations.count_some(&labels, metrics.invalidations[kind as usize][mode as usize].get());
+            }
+            let labels = [("domain", domain), ("kind", kind.as_str())];
+            self.invalidations_failed.count_some(&labels, metrics.invalidations_failed[kind as usize].get());
+        }
+        for mode in Mode::ALL {
+            let labels = [("domain", domain), ("mode", mode.as_str())];
+            self.found_invalidated.count_some(&labels, metrics.found_invalidated[mode as usize].get());
+        }
+        let labels = [("domain", domain)];
+        self.scanned.count(&labels, metrics.invalidation_scanned.get());
+        self.overflowed.count(&labels, metrics.prefixes_overflowed.get());
+    }
+
     fn done(self) -> Vec<MetricFamily> {
         let all = [
             self.requests,
@@ -104,6 +143,11 @@ impl Families {
             self.instances,
             self.rejudged,
             self.foreign,
+            self.invalidations,
+            self.invalidations_failed,
+            self.found_invalidated,
+            self.scanned,
+            self.overflowed,
         ];
         all.map(Family::done).into()
     }

@@ -35,7 +35,7 @@ pub(super) fn hit(shared: &Shared, method: &Method, uri: &Uri, headers: &HeaderM
     let mut answer = hit.answer(State::L1Hit, now_ms);
     let value = answer.value.take()?;
     let response = found(headers, &key, &answer, value);
-    engine.count_hits(&hit.metrics, 1, engine.monotonic_ns().saturating_sub(began_ns));
+    engine.count_hits(hit.metrics(), 1, engine.monotonic_ns().saturating_sub(began_ns));
     Some(response)
 }
 

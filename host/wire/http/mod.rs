@@ -16,6 +16,7 @@ mod entry;
 mod errors;
 mod etag;
 mod fields;
+mod invalidate;
 mod locks;
 mod openapi;
 mod operator;

@@ -9,7 +9,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use super::app::Shared;
 use super::errors::{Problem, ProblemKind};
 use super::routes::{Action, ROUTES, Route, Verb};
-use super::{breakers, entry, locks, operator};
+use super::{breakers, entry, invalidate, locks, operator};
 
 /// A router of these routes, each with what `handler` gives for it. `HEAD` comes with `GET`.
 pub(super) fn build<S: Clone + Send + Sync + 'static>(
@@ -38,6 +38,7 @@ pub(super) fn handler(action: Action, method: MethodFilter) -> MethodRouter<Arc<
         Action::WriteEntry => on(method, entry::write),
         Action::RemoveEntry => on(method, entry::remove),
         Action::ExplainEntry => on(method, entry::explain),
+        Action::Invalidate => on(method, invalidate::invalidate),
         Action::ListPolicies => on(method, operator::policies),
         Action::ShowPolicy => on(method, operator::policy),
         Action::RollBackPolicy => on(method, operator::rollback),

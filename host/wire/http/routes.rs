@@ -35,6 +35,7 @@ pub(super) enum Action {
     WriteEntry,
     RemoveEntry,
     ExplainEntry,
+    Invalidate,
     ListPolicies,
     ShowPolicy,
     RollBackPolicy,
@@ -218,6 +219,22 @@ pub(super) const ROUTES: &[Route] = &[
         description: "Everything that the host knows about the key; nothing is changed, loaded or counted.",
         headers: &[],
         replies: &[reply(200, Content::Schema("Explanation"), "the explanation")],
+    },
+    Route {
+        verb: Verb::Post,
+        path: "/v1/invalidate",
+        action: Action::Invalidate,
+        summary: "invalidate keys, tags, prefixes, patterns, domains",
+        description: "The body is JSON: `{\"selectors\": [{\"domain\": \"profile\", \"tag\": \"team:7\"}], \"mode\": \"soft\"}`. A selector names a \
+                      domain and one of `key` (without the domain), `tag`, `prefix`, `pattern`, or nothing else for the whole domain. \
+                      `mode` is `hard` if it is not there. Selectors are carried out in order; the first that fails ends the request, and \
+                      the problem says which.",
+        headers: &[],
+        replies: &[
+            reply(200, Content::Schema("Invalidated"), "all was done"),
+            reply(400, PROBLEM, "the body is not as described"),
+            reply(404, PROBLEM, "no policy serves a domain"),
+        ],
     },
     Route {
         verb: Verb::Get,

@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::errors::ProblemKind;
-use crate::ports::breaker::Mode;
+use crate::ports::breaker::Mode as BreakerMode;
+use crate::ports::invalidation::{Mode, SelectorKind};
 use crate::ports::metrics::State;
 use crate::ports::registry::PolicyState;
 
@@ -19,7 +20,7 @@ pub(super) fn all() -> Value {
         "Breaker": object(&[("breaker", reference("BreakerStatus")), ("history", list_of("BreakerStep"))]),
         "BreakerStatus": breaker_status(),
         "BreakerStep": breaker_step(),
-        "BreakerForce": object(&[("mode", json!({ "type": "string", "enum": Mode::ALL.map(Mode::as_str) }))]),
+        "BreakerForce": object(&[("mode", json!({ "type": "string", "enum": BreakerMode::ALL.map(BreakerMode::as_str) }))]),
         "LockAsk": optional(&[
             ("ttl_ms", maybe("integer", "how long it lives if nobody extends it; as the settings say if left out")),
             ("wait_ms", maybe("integer", "how long to wait for it; as the settings say if left out; 0: not at all")),
@@ -39,6 +40,7 @@ pub(super) fn all() -> Value {
         "LockInfo": lock_info(),
         "LockList": lock_list(),
         "LocksFreed": locks_freed(),
+        "Invalidated": object(&[("invalidated", json!({ "type": "array", "items": invalidated() }))]),
     })
 }
 
@@ -52,6 +54,15 @@ fn problem() -> Value {
         ("detail", text("what exactly, and what to do")),
         ("blame", json!({ "type": "string", "enum": ["caller", "policy", "store", "host"] })),
         ("retry", flag("whether the same request may succeed later by itself")),
+    ])
+}
+
+fn invalidated() -> Value {
+    object(&[
+        ("domain", text("the domain")),
+        ("kind", json!({ "type": "string", "enum": SelectorKind::ALL.map(SelectorKind::as_str) })),
+        ("mode", json!({ "type": "string", "enum": Mode::ALL.map(Mode::as_str) })),
+        ("keys", maybe("integer", "how many keys were removed or made stale, where the host looked at each")),
     ])
 }
 
@@ -108,6 +119,11 @@ fn explanation() -> Value {
         ("rules_now", text("the rules that serve now")),
         ("rejudged", flag("whether the stored entry was judged under other rules and is judged again")),
         ("tags", json!({ "type": "array", "items": { "type": "string" }, "description": "tags of the entry" })),
+        ("invalidated", maybe("string", "whether it was invalidated since it was loaded: soft, hard")),
+        (
+            "invalidated_by",
+            json!({ "type": "array", "items": { "type": "string" }, "description": "what was: domain, tag …, prefix …, with how" }),
+        ),
     ])
 }
 
@@ -216,6 +232,7 @@ mod tests {
     use crate::ports::lock::{Freed, LockInfo, LockList};
     use crate::ports::registry::{PolicyEvent, PolicyStatus};
     use crate::wire::http::errors::Problem;
+    use crate::wire::http::invalidate::Done;
     use crate::wire::http::locks::{Extended, Granted};
 
     /// The value has the schema's members, each of a type that the schema allows, and no other.
@@ -291,10 +308,13 @@ mod tests {
             rules_now: String::new(),
             rejudged: false,
             tags: Vec::new(),
+            invalidated: None,
+            invalidated_by: Vec::new(),
         };
         check(&super::explanation(), &serde_json::to_value(&explanation).unwrap());
         explanation.fresh_left_ms = Some(-1);
         explanation.rules_stored = Some(String::new());
+        explanation.invalidated = Some("soft");
         check(&super::explanation(), &serde_json::to_value(&explanation).unwrap());
     }
 
@@ -302,8 +322,8 @@ mod tests {
     fn breakers_are_as_described() {
         let mut status = BreakerStatus {
             name: String::new(),
-            state: shown(Mode::MetricsOnly, crate::ports::breaker::State::Closed),
-            mode: Mode::MetricsOnly.as_str(),
+            state: shown(BreakerMode::MetricsOnly, crate::ports::breaker::State::Closed),
+            mode: BreakerMode::MetricsOnly.as_str(),
             calls: 1,
             failures: 1,
             slow: 1,
@@ -327,6 +347,14 @@ mod tests {
         let list = LockList { locks: vec![info], complete: true };
         check(&lock_list(), &serde_json::to_value(list).unwrap());
         check(&locks_freed(), &serde_json::to_value(Freed { released: 1, complete: true }).unwrap());
+    }
+
+    #[test]
+    fn an_invalidation_is_as_described() {
+        for keys in [None, Some(1)] {
+            let done = Done { domain: "d".into(), kind: "tag", mode: "soft", keys };
+            check(&invalidated(), &serde_json::to_value(done).unwrap());
+        }
     }
 
     #[tokio::test]

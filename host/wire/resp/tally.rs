@@ -29,7 +29,7 @@ impl Tally {
 
     /// One hit.
     pub(super) fn add(&mut self, engine: &Engine, entry: &Entry) {
-        if let Some((_, n)) = self.runs.iter_mut().find(|(metrics, _)| Arc::ptr_eq(metrics, &entry.metrics)) {
+        if let Some((_, n)) = self.runs.iter_mut().find(|(metrics, _)| Arc::ptr_eq(metrics, entry.metrics())) {
             *n += 1;
             return;
         }
@@ -37,7 +37,7 @@ impl Tally {
             self.count(engine);
             self.begin(engine);
         }
-        self.runs.push((Arc::clone(&entry.metrics), 1));
+        self.runs.push((Arc::clone(entry.metrics()), 1));
     }
 
     /// Counts what was added, and begins anew.

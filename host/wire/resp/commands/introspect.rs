@@ -57,9 +57,10 @@ pub(super) fn list(_session: &mut Session, args: &Args) -> Result<Output, Reply>
 /// `COMMAND GETKEYS name arg …`.
 pub(super) fn get_keys(_session: &mut Session, args: &Args) -> Result<Output, Reply> {
     let words: Words<'_> = args.words().skip(2);
-    let Some(spec) = words.get(0).and_then(find) else {
+    let Some(found) = words.get(0).and_then(find) else {
         return Err(errors::reply("ERR Invalid command specified"));
     };
+    let spec = words.get(1).and_then(|word| subcommand(found, word)).unwrap_or(found);
     if !spec.has_keys() {
         return Err(errors::reply("ERR The command has no key arguments"));
     }

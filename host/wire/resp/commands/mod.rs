@@ -10,6 +10,7 @@ mod expiry;
 mod handshake;
 mod info;
 mod introspect;
+mod invalidate;
 mod keys;
 mod lock;
 mod own;

@@ -26,6 +26,12 @@ const HELP: &[&str] = &[
     "    Begins its life anew, or gives it back: 1, or 0 if the token does not hold it.",
     "LARDER.LOCK INFO name | LIST [prefix] | FORCE-RELEASE name | FORCE-RELEASE PREFIX prefix | FORCE-RELEASE OWNER label",
     "    Who holds locks, and freeing them whoever holds them. Locks of policies are `@{domain}/{name}`.",
+    "LARDER.INVALIDATE KEY key [SOFT]",
+    "    Removes a key, or ends its fresh time.",
+    "LARDER.INVALIDATE TAG|PREFIX|PATTERN domain tag|prefix|pattern [SOFT]",
+    "    Invalidates all entries of a domain that carry the tag, or whose keys begin so or match.",
+    "LARDER.INVALIDATE DOMAIN domain [SOFT]",
+    "    Invalidates a whole domain. Answers the number of keys where the host looked at each, else OK.",
     "LARDER.POLICY LIST",
     "    All policies: state, generation, version, digest, why the newest file does not serve.",
     "LARDER.POLICY ROLLBACK domain",
@@ -88,6 +94,8 @@ fn explanation(explanation: Explanation) -> Reply {
         field("rules_now", bulk(explanation.rules_now)),
         field("rejudged", Reply::Boolean(explanation.rejudged)),
         field("tags", Reply::Array(explanation.tags.into_iter().map(bulk).collect())),
+        field("invalidated", explanation.invalidated.map_or(Reply::Nil, bulk)),
+        field("invalidated_by", Reply::Array(explanation.invalidated_by.into_iter().map(bulk).collect())),
     ])
 }
 

@@ -40,6 +40,8 @@ pub struct KeyRange {
 pub(super) const NO_KEYS: KeyRange = KeyRange { first: 0, last: 0, step: 0 };
 /// The first argument.
 pub(super) const ONE_KEY: KeyRange = KeyRange { first: 1, last: 1, step: 1 };
+/// The argument after the subcommand.
+pub(super) const SECOND_KEY: KeyRange = KeyRange { first: 2, last: 2, step: 1 };
 /// All arguments.
 pub(super) const ALL_KEYS: KeyRange = KeyRange { first: 1, last: -1, step: 1 };
 /// Every other argument, from the first.

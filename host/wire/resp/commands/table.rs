@@ -2,10 +2,10 @@
 //!
 //! Finding costs one hash over the name and nearly always one comparison; the places are computed when the host is compiled.
 
-use super::spec::{ALL_KEYS, Group, NO_KEYS, ONE_KEY, PAIRS, Spec};
+use super::spec::{ALL_KEYS, Group, NO_KEYS, ONE_KEY, PAIRS, SECOND_KEY, Spec};
 use super::{
-    breaker, client, config, counters, expiry, handshake, help, info, introspect, keys, lock, own, set, strings,
-    workflow,
+    breaker, client, config, counters, expiry, handshake, help, info, introspect, invalidate, keys, lock, own, set,
+    strings, workflow,
 };
 
 const OWN: &str = "0.1.0";
@@ -73,6 +73,7 @@ pub const COMMANDS: &[Spec] = &[
     ),
     Spec::read("larder.explain", 2, ONE_KEY, own::explain).doc(Group::Larder, OWN, "Why a key is answered as it is."),
     Spec::session("larder.help", 1, own::help).doc(Group::Larder, OWN, "Larder's own commands."),
+    Spec::container("larder.invalidate", INVALIDATE).doc(Group::Larder, OWN, "Invalidates what is out of date."),
     Spec::container("larder.lock", LOCK).doc(Group::Larder, OWN, "Distributed locks."),
     Spec::container("larder.policy", POLICY).admin().doc(Group::Larder, OWN, "The policies."),
     Spec::read("mget", -2, ALL_KEYS, strings::get_many).fast().doc(Group::String, "1.0.0", "The values of keys."),
@@ -240,6 +241,35 @@ const LOCK: &[Spec] = &[
     ),
 ];
 
+const INVALIDATE: &[Spec] = &[
+    Spec::write("larder.invalidate|domain", -3, NO_KEYS, invalidate::domain).doc(
+        Group::Larder,
+        OWN,
+        "(domain [SOFT]) All keys of a domain.",
+    ),
+    Spec::session("larder.invalidate|help", 2, help).doc(Group::Larder, OWN, "This list."),
+    Spec::write("larder.invalidate|key", -3, SECOND_KEY, invalidate::key).fast().doc(
+        Group::Larder,
+        OWN,
+        "(key [SOFT]) One key, as applications say it.",
+    ),
+    Spec::write("larder.invalidate|pattern", -4, NO_KEYS, invalidate::pattern).doc(
+        Group::Larder,
+        OWN,
+        "(domain pattern [SOFT]) Keys that match a glob, by a scan.",
+    ),
+    Spec::write("larder.invalidate|prefix", -4, NO_KEYS, invalidate::prefix).doc(
+        Group::Larder,
+        OWN,
+        "(domain prefix [SOFT]) Keys that begin so, after their domain.",
+    ),
+    Spec::write("larder.invalidate|tag", -4, NO_KEYS, invalidate::tag).fast().doc(
+        Group::Larder,
+        OWN,
+        "(domain tag [SOFT]) All entries that carry a tag.",
+    ),
+];
+
 const POLICY: &[Spec] = &[
     Spec::session("larder.policy|help", 2, help).doc(Group::Larder, OWN, "This list."),
     Spec::session("larder.policy|list", 2, own::list).admin().doc(
@@ -332,7 +362,13 @@ mod tests {
                 spec.subcommands.is_empty(),
                 !matches!(
                     spec.name,
-                    "client" | "command" | "config" | "larder.breaker" | "larder.lock" | "larder.policy"
+                    "client"
+                        | "command"
+                        | "config"
+                        | "larder.breaker"
+                        | "larder.invalidate"
+                        | "larder.lock"
+                        | "larder.policy"
                 )
             );
             assert!(spec.subcommands.is_sorted_by_key(|spec| spec.name));

@@ -1,0 +1,139 @@
+//! Compares entries with what is known of their domain's generations: how an entry stands, which generations a new one gets,
+//! and since when that is known.
+//!
+//! Nothing here waits or asks: what is not known is said to be *open*, and [`super::standing`] asks for it. Comparing an entry of
+//! which everything is known allocates nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::entry::Stamps;
+use super::generation::{Ids, Judged, NONE, Record, Standing};
+use super::known::{Domain, Fetched, Name};
+
+/// What of an entry is compared with the records.
+#[derive(Clone, Copy)]
+pub(super) struct Loaded<'a> {
+    pub(super) ids: &'a Ids,
+    pub(super) tags: &'a [String],
+    /// The key without its domain.
+    pub(super) key: &'a str,
+}
+
+impl<'a> Loaded<'a> {
+    /// Of an entry with these stamps; `None` if it has no generations.
+    pub(super) fn of(stamps: &'a Stamps, key: &'a str) -> Option<Self> {
+        stamps.under.as_deref().map(|ids| Self { ids, tags: &stamps.terms.tags, key })
+    }
+}
+
+/// A judgement as far as it could be made, and what has to be asked for before it counts.
+#[derive(Debug)]
+pub(super) struct Judgement {
+    pub(super) standing: Standing,
+    pub(super) open: Vec<Name>,
+}
+
+impl Domain {
+    /// How an entry stands by what is known; what is not known, too old at `now_ms`, or could be newer than the record that was
+    /// asked for before question number `after`, is open. `None` for `now_ms`: however old it is.
+    pub(super) fn judge(&self, loaded: Loaded<'_>, now_ms: Option<u64>, after: u64) -> Judgement {
+        let mut judged = if loaded.ids.ended { Judged::ENDED } else { Judged::CURRENT };
+        let mut open = Vec::new();
+        if self.unchecked.load(Ordering::Relaxed) {
+            return Judgement { standing: Standing::Current, open };
+        }
+        let known = self.known.lock();
+        let mut look =
+            |fetched: Option<&Fetched>, judge: &dyn Fn(Option<&Record>) -> Judged, name: &dyn Fn() -> Name| {
+                match fetched.filter(|fetched| now_ms.is_none_or(|now_ms| self.is_trusted(fetched, now_ms))) {
+                    None => open.push(name()),
+                    Some(fetched) => {
+                        let found = judge(fetched.record.as_deref());
+                        if !found.certain && fetched.number <= after {
+                            open.push(name());
+                        }
+                        judged = judged.and(found);
+                    }
+                }
+            };
+        let whole = |record: Option<&Record>| judge_domain(record, loaded);
+        look(known.domain.as_ref(), &whole, &|| Name::Domain);
+        for (i, tag) in loaded.tags.iter().enumerate() {
+            let id = loaded.ids.tags.get(i).copied().unwrap_or(NONE);
+            look(known.tags.peek(tag.as_str()), &|record| judge_id(record, id), &|| Name::tag(tag));
+        }
+        Judgement { standing: judged.standing, open }
+    }
+
+    /// Whose generation is no longer the one that an entry was loaded under, by what is known.
+    pub(super) fn differences(&self, loaded: Loaded<'_>) -> Vec<String> {
+        let known = self.known.lock();
+        let mut found = Vec::new();
+        let mut note = |what: String, standing: Standing| {
+            if let Some(mode) = standing.mode() {
+                found.push(format!("{what} ({})", mode.as_str()));
+            }
+        };
+        let record = known.domain.as_ref().and_then(|fetched| fetched.record.as_deref());
+        if loaded.ids.ended {
+            note("key".to_owned(), Standing::Soft);
+        }
+        note("domain".to_owned(), judge_id(record, loaded.ids.domain).standing);
+        for (prefix, judged) in
+            record.into_iter().flat_map(|record| record.judge_prefixes(loaded.key, &loaded.ids.prefixes))
+        {
+            note(format!("prefix {prefix}"), judged.standing);
+        }
+        for (i, tag) in loaded.tags.iter().enumerate() {
+            let id = loaded.ids.tags.get(i).copied().unwrap_or(NONE);
+            let record = known.tags.peek(tag.as_str()).and_then(|fetched| fetched.record.as_deref());
+            note(format!("tag {tag}"), judge_id(record, id).standing);
+        }
+        found
+    }
+
+    /// The generations that are current now, for something whose loading or writing began when there were `seq` changes; what an
+    /// invalidation here has overtaken since gets none. `None` if one is not known. The flag: whether all were asked for after
+    /// question number `after`.
+    pub(super) fn current(&self, tags: &[String], key: &str, seq: u64, after: u64) -> Option<(Arc<Ids>, bool)> {
+        let known = self.known.lock();
+        let mut fresh = true;
+        let mut id = |fetched: Option<&Fetched>, slot: usize| {
+            let record = fetched?.record.clone()?;
+            fresh &= fetched?.number > after;
+            let id = if known.changed[slot] > seq { NONE } else { record.current() };
+            Some((record, id))
+        };
+        let (record, domain) = id(known.domain.as_ref(), 0)?;
+        let prefixes = if domain == NONE { Box::default() } else { record.prefix_ids(key).collect() };
+        let ids = tags.iter().map(|tag| Some(id(known.tags.peek(tag.as_str()), self.slot(&Name::tag(tag)))?.1));
+        let tags = ids.collect::<Option<_>>()?;
+        Some((Arc::new(Ids { domain, tags, prefixes, ended: false }), fresh))
+    }
+
+    /// From when the oldest record is that says something of an entry: what it may be trusted from. `None`: one is not known.
+    pub(super) fn as_of_ms(&self, stamps: &Stamps) -> Option<u64> {
+        if self.trust_ms.is_none() || stamps.under.is_none() {
+            return Some(u64::MAX);
+        }
+        let known = self.known.lock();
+        let tags = stamps.terms.tags.iter().map(|tag| known.tags.peek(tag.as_str()));
+        let all = std::iter::once(known.domain.as_ref()).chain(tags);
+        all.map(|fetched| Some(fetched?.as_of_ms)).try_fold(u64::MAX, |least, ms| Some(least.min(ms?)))
+    }
+}
+
+fn judge_id(record: Option<&Record>, id: u64) -> Judged {
+    // A record that is lost invalidates softly; the entry may be newer than the loss.
+    record.map_or(Judged { standing: Standing::Soft, certain: id == NONE }, |record| record.judge_whole(id))
+}
+
+fn judge_domain(record: Option<&Record>, loaded: Loaded<'_>) -> Judged {
+    let whole = judge_id(record, loaded.ids.domain);
+    let prefixes = record.filter(|record| record.has_prefixes());
+    prefixes
+        .into_iter()
+        .flat_map(|record| record.judge_prefixes(loaded.key, &loaded.ids.prefixes))
+        .fold(whole, |all, (_, one)| all.and(one))
+}

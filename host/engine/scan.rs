@@ -1,0 +1,156 @@
+//! Invalidation by looking at the keys of a domain in the store, some at a time (`SCAN`, never `KEYS`).
+//!
+//! What is compared is the suffix: what follows `{prefix}:{version}:{domain}:`, the key itself unless the policy says otherwise. What
+//! comes before it is the host's, with every special character escaped, so no pattern leaves the domain. Keys that are there from the
+//! beginning to the end are found; a write that is under way meanwhile may survive it, as it would a `DEL`.
+//!
+//! Each step is bounded, and the future may be dropped between two of them; what was removed by then stays removed. How far
+//! it has come is in the log and in the metrics.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+
+use super::api::Outcome;
+use super::core::Engine;
+use super::invalidate::Found;
+use super::known::Domain;
+use crate::error::{Error, ErrorKind, Result};
+use crate::limits::SCAN_STEP_KEYS;
+use crate::ports::invalidation::Mode;
+use crate::ports::policy::{Encoding, KeyScope};
+use crate::ports::store::{Command, Reply, StoreKey};
+use crate::ports::table::Live;
+
+impl Engine {
+    /// Removes what is found in a domain, or ends its fresh time.
+    ///
+    /// # Errors
+    /// A failure of the store: what was found before stays invalidated.
+    pub(super) async fn scan(
+        &self,
+        live: &Arc<Live>,
+        domain: &Domain,
+        found: Found<'_>,
+        mode: Mode,
+    ) -> Result<Outcome> {
+        let pattern = self.scan_pattern(live, found)?;
+        // Copies in L1 lie under the application's keys, which cannot be told from storage keys: all of the domain go. What
+        // is read while the scan runs goes again when it has ended, even if it ends early.
+        let _forgetting = Forgetting::new(domain);
+        let (mut cursor, mut seen, mut keys) = (Bytes::from_static(b"0"), 0, 0);
+        loop {
+            let (next, batch) = self.scan_step(&pattern, cursor).await?;
+            seen += batch.len() as u64;
+            live.metrics.invalidation_scanned.add(batch.len() as u64);
+            let own: Vec<StoreKey> = batch.into_iter().filter(|key| self.is_own(live, key)).map(StoreKey).collect();
+            keys += self.invalidate_found(live, &own, mode).await?;
+            tracing::debug!(domain = %domain.name, seen, keys, "an invalidation looks through the store");
+            if next.as_ref() == b"0" {
+                break;
+            }
+            cursor = next;
+        }
+        tracing::info!(domain = %domain.name, seen, keys, mode = mode.as_str(), "an invalidation by scan has ended");
+        Ok(Outcome { keys: Some(keys) })
+    }
+
+    async fn scan_step(&self, pattern: &Bytes, cursor: Bytes) -> Result<(Bytes, Vec<Bytes>)> {
+        let command = Command::new("SCAN")
+            .arg(cursor)
+            .arg(&b"MATCH"[..])
+            .arg(pattern.clone())
+            .arg(&b"COUNT"[..])
+            .arg(SCAN_STEP_KEYS.to_string());
+        let odd = || Error::new(ErrorKind::StoreData, "the store gave an answer to SCAN that makes no sense");
+        let Reply::Array(parts) = self.call(command).await? else { return Err(odd()) };
+        let Ok([Reply::Bulk(next), Reply::Array(found)]) = <[Reply; 2]>::try_from(parts) else { return Err(odd()) };
+        let key = |reply| if let Reply::Bulk(key) = reply { Ok(key) } else { Err(odd()) };
+        Ok((next, found.into_iter().map(key).collect::<Result<_>>()?))
+    }
+
+    async fn invalidate_found(&self, live: &Live, keys: &[StoreKey], mode: Mode) -> Result<u64> {
+        if keys.is_empty() {
+            return Ok(0);
+        }
+        if mode == Mode::Soft && live.description.encoding == Encoding::Enveloped {
+            let ended = join_all(keys.iter().map(|key| self.end_entry(key))).await;
+            return ended.into_iter().try_fold(0, |sum, ended| Ok(sum + u64::from(ended?)));
+        }
+        let removed = self.store.delete(keys).await.map_err(|e| self.store_error(e))?;
+        Ok(removed.into_iter().filter(|&there| there).count() as u64)
+    }
+
+    /// The glob over storage keys.
+    ///
+    /// # Errors
+    /// A verbatim domain as a whole: that would be everything in the store that no other domain owns.
+    fn scan_pattern(&self, live: &Live, found: Found<'_>) -> Result<Bytes> {
+        let verbatim = live.description.key_scope == KeyScope::Verbatim;
+        if verbatim && matches!(found, Found::Prefix("")) {
+            let message = format!(
+                "the keys of '{}' are whatever is in the store; name a prefix or a pattern, not the domain",
+                live.domain
+            );
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+        let mut pattern = Vec::new();
+        if !verbatim {
+            escape_glob(self.keys.in_domain(live, "").as_bytes(), &mut pattern);
+        }
+        match found {
+            Found::Prefix(prefix) => {
+                escape_glob(prefix.as_bytes(), &mut pattern);
+                pattern.push(b'*');
+            }
+            Found::Pattern(glob) => pattern.extend_from_slice(glob.as_bytes()),
+        }
+        Ok(pattern.into())
+    }
+
+    /// Whether a key is one of the domain's: the pattern of a verbatim domain finds those of others, too.
+    fn is_own(&self, live: &Live, key: &[u8]) -> bool {
+        live.description.key_scope == KeyScope::Domain || self.keys.is_verbatim(&self.policies.table(), key)
+    }
+}
+
+/// Forgets the copies of a domain in L1 now and when dropped.
+struct Forgetting<'a>(&'a Domain);
+
+impl<'a> Forgetting<'a> {
+    fn new(domain: &'a Domain) -> Self {
+        domain.forget_copies();
+        Self(domain)
+    }
+}
+
+impl Drop for Forgetting<'_> {
+    fn drop(&mut self) {
+        self.0.forget_copies();
+    }
+}
+
+/// Appends bytes so that a glob matches them as they are.
+fn escape_glob(text: &[u8], pattern: &mut Vec<u8>) {
+    for &byte in text {
+        if matches!(byte, b'*' | b'?' | b'[' | b']' | b'\\') {
+            pattern.push(b'\\');
+        }
+        pattern.push(byte);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::escape_glob;
+
+    #[test]
+    fn a_glob_cannot_leave_what_is_escaped() {
+        for (text, expect) in [("chat:v1:a:", "chat:v1:a:"), ("c*t?[a]\\", "c\\*t\\?\\[a\\]\\\\"), ("", "")] {
+            let mut pattern = Vec::new();
+            escape_glob(text.as_bytes(), &mut pattern);
+            assert_eq!(String::from_utf8_lossy(&pattern), expect);
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! `POST /v1/invalidate`: several selectors in one request.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State as Of};
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+
+use super::app::Shared;
+use super::body;
+use super::entry::json;
+use super::errors::{Problem, ProblemKind};
+use crate::error::ErrorKind;
+use crate::limits::SELECTORS_MAX;
+use crate::ports::invalidation::Mode;
+use crate::ports::policy::Selector;
+
+/// What is asked.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    selectors: Vec<AskedSelector>,
+    mode: Option<Mode>,
+}
+
+/// One selector: a domain, and at most one of the others.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AskedSelector {
+    domain: String,
+    key: Option<String>,
+    tag: Option<String>,
+    prefix: Option<String>,
+    pattern: Option<String>,
+}
+
+/// What became of one selector.
+#[derive(Serialize)]
+pub(super) struct Done {
+    /// The domain.
+    pub(super) domain: String,
+    /// What was selected.
+    pub(super) kind: &'static str,
+    /// How hard.
+    pub(super) mode: &'static str,
+    /// How many keys it concerned, where that is known.
+    pub(super) keys: Option<u64>,
+}
+
+/// `POST /v1/invalidate`.
+pub(super) async fn invalidate(Of(shared): Of<Arc<Shared>>, request: Request) -> Result<Response, Problem> {
+    let bytes = body::read(request.into_body(), &shared.bodies).await?;
+    let (selectors, mode) = parse(&bytes)?;
+    let mut invalidated = Vec::with_capacity(selectors.len());
+    let count = selectors.len();
+    for (n, (domain, selector)) in selectors.into_iter().enumerate() {
+        let kind = selector.kind().as_str();
+        let outcome = shared.engine.invalidate(&domain, &selector, mode).await.map_err(|error| {
+            let place = format!("selector {} of {count} ({kind} of '{domain}'), those before it are done: ", n + 1);
+            let mut problem = Problem::from(error);
+            problem.detail.insert_str(0, &place);
+            problem
+        })?;
+        invalidated.push(Done { domain, kind, mode: mode.as_str(), keys: outcome.keys });
+    }
+    json(&serde_json::json!({ "invalidated": invalidated }))
+}
+
+fn invalid(detail: impl Into<String>) -> Problem {
+    Problem::new(ProblemKind::Error(ErrorKind::InvalidArgument), detail)
+}
+
+/// # Errors
+/// The body is not what the route describes.
+fn parse(bytes: &[u8]) -> Result<(Vec<(String, Selector)>, Mode), Problem> {
+    let asked: Asked = serde_json::from_slice(bytes).map_err(|error| invalid(format!("the body: {error}")))?;
+    let count = asked.selectors.len();
+    if !(1..=SELECTORS_MAX).contains(&count) {
+        return Err(invalid(format!("{count} selectors; 1 to {SELECTORS_MAX} are allowed")));
+    }
+    let selectors = asked.selectors.into_iter().map(AskedSelector::selector).collect::<Result<_, _>>()?;
+    Ok((selectors, asked.mode.unwrap_or(Mode::Hard)))
+}
+
+impl AskedSelector {
+    fn selector(self) -> Result<(String, Selector), Problem> {
+        let selector = match (self.key, self.tag, self.prefix, self.pattern) {
+            (Some(key), None, None, None) => Selector::Key(key),
+            (None, Some(tag), None, None) => Selector::Tag(tag),
+            (None, None, Some(prefix), None) => Selector::Prefix(prefix),
+            (None, None, None, Some(pattern)) => Selector::Pattern(pattern),
+            (None, None, None, None) => Selector::Domain,
+            _ => return Err(invalid("a selector has one of key, tag, prefix and pattern, or none of them")),
+        };
+        Ok((self.domain, selector))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[track_caller]
+    fn check(body: &str, expect: &str) {
+        let found = match parse(body.as_bytes()) {
+            Ok((selectors, mode)) => format!("{} {selectors:?}", mode.as_str()),
+            Err(problem) => problem.detail,
+        };
+        assert!(found.contains(expect), "{body}: {found}");
+    }
+
+    #[test]
+    fn bodies() {
+        check(r#"{"selectors":[{"domain":"d","tag":"t"}]}"#, r#"hard [("d", Tag("t"))]"#);
+        check(
+            r#"{"selectors":[{"domain":"d"},{"domain":"e","key":"k"}],"mode":"soft"}"#,
+            r#"soft [("d", Domain), ("e", Key("k"))]"#,
+        );
+        check(
+            r#"{"selectors":[{"domain":"d","prefix":"p"},{"domain":"d","pattern":"*"}]}"#,
+            r#"Prefix("p")), ("d", Pattern("*")"#,
+        );
+        check(r#"{"selectors":[{"domain":"d","tag":"t","key":"k"}]}"#, "one of key, tag");
+        check(r#"{"selectors":[{"tag":"t"}]}"#, "missing field `domain`");
+        check(r#"{"selectors":[{"domain":"d","tags":"t"}]}"#, "unknown field `tags`");
+        check(r#"{"selectors":[]}"#, "0 selectors");
+        check(r#"{"selectors":[{"domain":"d"}],"mode":"softly"}"#, "unknown variant `softly`");
+        check("", "the body: EOF");
+        check(&format!(r#"{{"selectors":[{}]}}"#, vec![r#"{"domain":"d"}"#; 1001].join(",")), "1001 selectors");
+    }
+}
