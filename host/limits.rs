@@ -72,12 +72,32 @@ pub const HTTP_BODIES_BYTES_MAX: usize = 512 * 1024 * 1024;
 pub const COMPONENT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Size of a `NAME.toml`, in bytes.
 pub const POLICY_TOML_BYTES_MAX: u64 = 256 * 1024;
+/// Size of a `NAME.cases.toml`, in bytes.
+pub const POLICY_CASES_BYTES_MAX: u64 = 256 * 1024;
+/// Cases of one policy. They run at every load, before the policy is live.
+pub const CASES_MAX: usize = 256;
+/// What all cases of one policy may take together, in milliseconds: each of 256 cases alone may use up two deadlines of a hook.
+pub const CASES_MS_MAX: u64 = 5_000;
 /// Domains with a policy.
 pub const DOMAINS_MAX: usize = 1024;
 /// Components of a domain that are kept for rollback.
 pub const ROLLBACK_MAX: usize = 3;
 /// Steps in a domain's history.
 pub const HISTORY_MAX: usize = 50;
+/// How often it is looked at how many calls of each live policy failed, in milliseconds: what a rollback by itself waits at most.
+pub const PROBATION_STEP_MS: u64 = 250;
+/// The time over which failures are held against calls, in milliseconds: long enough that a policy with one call in six seconds
+/// shows, short enough that yesterday's good calls excuse nothing.
+pub const PROBATION_WINDOW_MS: u64 = 60_000;
+/// Step in which the window moves, in milliseconds.
+pub const PROBATION_WINDOW_STEP_MS: u64 = 1_000;
+/// Failures in the window below which nothing is concluded: a handful of odd keys is no broken policy.
+pub const PROBATION_FAULTS_MIN: u64 = 10;
+/// Share of the calls in the window that may fail, in percent, by default. What serves nine requests in ten may be better than
+/// what was there before; what fails more is broken.
+pub const FAULT_PERCENT_DEFAULT: u64 = 10;
+/// Components of a domain in quarantine; the oldest go first.
+pub const QUARANTINED_MAX: usize = 16;
 /// How long the policy folder must be quiet before it is read again, in milliseconds.
 pub const WATCH_QUIET_MS: u64 = 30;
 /// How long a folder that never gets quiet may put off the reading, in milliseconds.
@@ -198,6 +218,7 @@ const _: () = assert!(VALUE_BYTES_MAX < RESP_COMMAND_BYTES_MAX);
 const _: () = assert!(HOOK_MS_DEFAULT <= HOOK_MS_MAX && TICK_MS < HOOK_MS_DEFAULT);
 const _: () = assert!(STORE_BACKOFF_MS_MIN < STORE_BACKOFF_MS_MAX && STORE_MS_DEFAULT <= STORE_CONNECT_MS_MAX);
 const _: () = assert!(WATCH_QUIET_MS < WATCH_QUIET_MS_MAX);
+const _: () = assert!(PROBATION_STEP_MS <= PROBATION_WINDOW_STEP_MS && PROBATION_WINDOW_STEP_MS < PROBATION_WINDOW_MS);
 const _: () = assert!(WATCH_QUIET_MS_MAX < WATCH_POLL_MS && WATCH_SETTLE_MS < WATCH_POLL_MS);
 const _: () = assert!(CANDIDATE_BYTES_MAX < HOSTCALL_BYTES_MAX);
 const _: () = assert!(HTTP_HEADER_MS_MAX < HTTP_IDLE_MS_MAX && HTTP_STALL_MS_MAX < HTTP_IDLE_MS_MAX);

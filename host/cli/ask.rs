@@ -1,18 +1,14 @@
 //! Commands that ask a running host, over RESP, and print what it answers.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use redis::Value;
 
-use super::{HostArgs, PolicyCommand};
+use super::HostArgs;
 
-/// `larder policy list|rollback|remove`.
-pub(crate) fn policy(command: &PolicyCommand) -> Result<()> {
-    match command {
-        PolicyCommand::List { host } => print_reply(&send(host, &["LARDER.POLICY", "LIST"])?),
-        PolicyCommand::Rollback { domain, host } => print_reply(&send(host, &["LARDER.POLICY", "ROLLBACK", domain])?),
-        PolicyCommand::Remove { domain, host } => print_reply(&send(host, &["LARDER.POLICY", "REMOVE", domain])?),
-        PolicyCommand::Build(_) | PolicyCommand::Measure { .. } => bail!("this command asks no host"),
-    }
+/// `larder policy list|show|rollback|remove|unquarantine`: one word of `LARDER.POLICY`, and a domain if it takes one.
+pub(crate) fn policy(host: &HostArgs, word: &str, domain: Option<&str>) -> Result<()> {
+    let words: Vec<&str> = ["LARDER.POLICY", word].into_iter().chain(domain).collect();
+    print_reply(&send(host, &words)?);
     Ok(())
 }
 

@@ -2,7 +2,10 @@
 
 pub(crate) mod ask;
 pub(crate) mod build;
+pub(crate) mod check;
 pub(crate) mod decision;
+pub(crate) mod inspect;
+pub(crate) mod new;
 pub(crate) mod serve;
 
 use std::path::PathBuf;
@@ -22,7 +25,9 @@ const EXAMPLES: &str = "Examples:
   larder serve --store redis://127.0.0.1:6379            serve in front of Redis
   redis-cli -p 6380 SET profile:user:42 '{\"name\":\"Ada\"}'
   redis-cli -p 6380 LARDER.EXPLAIN profile:user:42       why a key is answered as it is
-  larder policy build policies/profile                   compile a policy; the running host swaps it in
+  larder policy new presence                             begin a policy, in the folder presence
+  larder policy build presence                           compile it into policies; a running host swaps it in
+  larder policy test policies/presence.wasm              ask it its cases
   larder policy list                                     what is live, and what went wrong
   larder policy rollback profile                         back to the component before";
 
@@ -30,7 +35,7 @@ const EXAMPLES: &str = "Examples:
 pub(crate) enum Command {
     /// Run the host
     Serve(ServeArgs),
-    /// Build policies; list, roll back and remove those of a running host
+    /// Write, build and check policies; list, roll back and remove those of a running host
     #[command(subcommand)]
     Policy(PolicyCommand),
     /// Tell why a running host answers a key as it does
@@ -70,8 +75,37 @@ pub(crate) struct ServeArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PolicyCommand {
+    /// Begin a policy: a Rust crate with everything that it needs
+    New {
+        /// The domain that it is to serve; the folder and the crate are named after it
+        name: String,
+        /// The folder in which its folder is made
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        dir: PathBuf,
+    },
     /// Compile Rust crates into components
     Build(BuildArgs),
+    /// Take policy files up as a host does, without one; say what they are and whether they would serve
+    Check {
+        /// NAME.wasm, with NAME.toml and NAME.cases.toml beside it
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Print one JSON document instead of text
+        #[arg(long)]
+        json: bool,
+    },
+    /// Ask policies their cases, one line for each
+    Test {
+        /// NAME.wasm, with NAME.toml and NAME.cases.toml beside it
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Print the interfaces of a component as WIT
+    Inspect {
+        /// A component
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
     /// Measure what a decision of the sample policy `profile` costs beside the same rule in Rust
     #[command(hide = true)]
     Measure {
@@ -84,6 +118,13 @@ pub(crate) enum PolicyCommand {
         #[command(flatten)]
         host: HostArgs,
     },
+    /// Show one policy of a running host, with its history
+    Show {
+        /// The domain
+        domain: String,
+        #[command(flatten)]
+        host: HostArgs,
+    },
     /// Put the component before back into service, until the file changes again
     Rollback {
         /// The domain
@@ -93,6 +134,13 @@ pub(crate) enum PolicyCommand {
     },
     /// Take a policy whose file was deleted out of service
     Remove {
+        /// The domain
+        domain: String,
+        #[command(flatten)]
+        host: HostArgs,
+    },
+    /// Try a policy again that failed too often and is in quarantine
+    Unquarantine {
         /// The domain
         domain: String,
         #[command(flatten)]

@@ -90,7 +90,7 @@ impl WasmPolicy {
     fn failed(&self, hook: Hook, error: &PolicyError) {
         let PolicyError::Failed { fault, message } = error else { return };
         let context = self.program.context();
-        context.metrics.policy_faults[*fault as usize].increment();
+        context.metrics.policy_failed(*fault, &context.faults);
         if context.log.take(context.clock.monotonic_ns() / 1_000_000_000) {
             tracing::warn!(
                 target: "larder::policy",

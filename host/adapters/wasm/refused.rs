@@ -27,8 +27,12 @@ pub(super) enum Reason {
     NotServed,
     /// `NAME.toml` is wrong.
     Manifest,
+    /// `NAME.cases.toml` is wrong, or one of its cases failed.
+    Cases,
     /// It failed on trial.
     Trial,
+    /// It failed too often when it served.
+    Quarantined,
     /// What it says of itself makes no sense.
     Description,
     /// The host could not do its part.
@@ -51,7 +55,9 @@ impl Reason {
             Self::Import => "import",
             Self::NotServed => "not-served",
             Self::Manifest => "manifest",
+            Self::Cases => "cases",
             Self::Trial => "trial",
+            Self::Quarantined => "quarantined",
             Self::Description => "description",
             Self::Host => "host",
         }
@@ -72,9 +78,15 @@ impl Refused {
     pub(super) fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self { reason, message: message.into() }
     }
-}
 
-impl Refused {
+    /// The same, said of this file: the message told what is wrong with it. What is the host's fault stays as it is.
+    pub(super) fn in_file(self, name: &str) -> Self {
+        match self.reason {
+            Reason::Host => self,
+            reason => Self { reason, message: format!("{name} {}", self.message) },
+        }
+    }
+
     /// Says it in the log.
     pub(super) fn report(&self, domain: &str) {
         let reason = self.reason.as_str();

@@ -120,6 +120,10 @@ impl Registry for WasmRegistry {
     async fn remove(&self, domain: &str) -> Result<(), RegistryError> {
         self.ask(|reply| Message::Remove(domain.to_owned(), reply)).await
     }
+
+    async fn unquarantine(&self, domain: &str) -> Result<PolicyStatus, RegistryError> {
+        self.ask(|reply| Message::Unquarantine(domain.to_owned(), reply)).await
+    }
 }
 
 impl Drop for WasmRegistry {

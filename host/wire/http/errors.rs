@@ -40,6 +40,8 @@ pub(super) enum ProblemKind {
     CrossSite,
     /// The domain has no earlier policy.
     NothingToRollBack,
+    /// The domain has nothing in quarantine.
+    NothingInQuarantine,
     /// The policy's file is still in the folder.
     FileExists,
     /// The host cannot serve yet, or not any more.
@@ -65,7 +67,7 @@ pub(super) struct Row {
 
 impl ProblemKind {
     /// All of them.
-    pub(super) const ALL: [Self; 26] = [
+    pub(super) const ALL: [Self; 27] = [
         Self::Error(ErrorKind::InvalidKey),
         Self::Error(ErrorKind::InvalidValue),
         Self::Error(ErrorKind::InvalidArgument),
@@ -89,6 +91,7 @@ impl ProblemKind {
         Self::Encoded,
         Self::CrossSite,
         Self::NothingToRollBack,
+        Self::NothingInQuarantine,
         Self::FileExists,
         Self::NotReady,
         Self::ShuttingDown,
@@ -117,6 +120,7 @@ impl ProblemKind {
             Self::Encoded => ("encoded", S::UNSUPPORTED_MEDIA_TYPE, "The body has a content coding"),
             Self::CrossSite => ("cross-site", S::FORBIDDEN, "A page of another site may not change anything"),
             Self::NothingToRollBack => ("nothing-to-roll-back", S::CONFLICT, "There is no earlier policy"),
+            Self::NothingInQuarantine => ("nothing-in-quarantine", S::CONFLICT, "Nothing is in quarantine"),
             Self::FileExists => ("file-exists", S::CONFLICT, "The policy's file is still in the folder"),
         };
         Row { slug, status, title, blame: Blame::Caller, retry: false }
@@ -212,6 +216,7 @@ impl From<RegistryError> for Problem {
         let kind = match &error {
             RegistryError::UnknownDomain(_) => ProblemKind::Error(ErrorKind::UnknownDomain),
             RegistryError::NoPrevious(_) => ProblemKind::NothingToRollBack,
+            RegistryError::NotQuarantined(_) => ProblemKind::NothingInQuarantine,
             RegistryError::FileExists(_) => ProblemKind::FileExists,
             RegistryError::Closed => ProblemKind::ShuttingDown,
         };
@@ -312,6 +317,7 @@ mod tests {
         let kind = |error| Problem::from(error).kind;
         assert_eq!(kind(RegistryError::UnknownDomain("x".into())), ProblemKind::Error(ErrorKind::UnknownDomain));
         assert_eq!(kind(RegistryError::NoPrevious("x".into())), ProblemKind::NothingToRollBack);
+        assert_eq!(kind(RegistryError::NotQuarantined("x".into())), ProblemKind::NothingInQuarantine);
         assert_eq!(kind(RegistryError::FileExists("x".into())), ProblemKind::FileExists);
         assert_eq!(kind(RegistryError::Closed), ProblemKind::ShuttingDown);
     }
