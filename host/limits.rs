@@ -171,6 +171,11 @@ pub const COMPONENT_PARTS_MAX: u32 = 64;
 pub const COMPILED_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 /// A component above this size, in bytes, is compiled on all cores; a smaller one on one, to leave the others to requests.
 pub const COMPILE_ALONE_BYTES_MAX: usize = 256 * 1024;
+/// How long a component may take to compile, in milliseconds: a large one of Python takes seconds on all cores, ten times as long
+/// where they are busy.
+pub const COMPILE_MS_MAX: u64 = 120_000;
+/// What the compiler of one component may take of memory, address space included, in bytes.
+pub const COMPILE_MEMORY_BYTES_MAX: u64 = 8 * 1024 * 1024 * 1024;
 /// Policies that are loaded at the same time.
 pub const LOADS_MAX: usize = 4;
 /// Value that is shown to a policy which wants a candidate's bytes; a longer one is not.

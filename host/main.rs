@@ -38,6 +38,7 @@ fn policy(command: &PolicyCommand) -> Result<()> {
         PolicyCommand::Check { files, json } => cli::check::check(files, *json),
         PolicyCommand::Test { files } => cli::check::test(files),
         PolicyCommand::Inspect { file } => cli::inspect::run(file),
+        PolicyCommand::Compile => cli::compile::run(),
         PolicyCommand::Measure { policies } => cli::decision::run(policies),
         PolicyCommand::List { host } => cli::ask::policy(host, "LIST", None),
         PolicyCommand::Show { domain, host } => cli::ask::policy(host, "SHOW", Some(domain)),

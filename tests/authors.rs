@@ -125,7 +125,7 @@ fn a_check_refuses_what_a_host_would_refuse() {
         ("broken.wasm", "not-component", "broken.wasm is not a WebAssembly component"),
         ("Orders.wasm", "name", "rename it to orders.wasm"),
         ("notes.txt", "name", "is not named NAME.wasm"),
-        ("none.wasm", "unreadable", "none.wasm is gone"),
+        ("none.wasm", "unreadable", "none.wasm is not there"),
         (importer.to_str().unwrap(), "not-served", "importer.wasm exports larder:policy/"),
     ];
     for (file, reason, words) in checks {

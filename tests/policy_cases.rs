@@ -121,7 +121,7 @@ fn a_case_may_count_on_settings_of_its_own() {
 #[test]
 fn the_sample_policies_keep_to_their_cases() {
     let cache = tempfile::tempdir().unwrap();
-    let checker = Checker::new(cache.path(), Overrides::new(), Arc::new(SystemClock::default())).unwrap();
+    let checker = Checker::new(cache.path(), Overrides::new(), None, Arc::new(SystemClock::default())).unwrap();
     for name in ["default", "profile", "session"] {
         let checked = checker.check(&sample(name));
         assert_eq!(checked.refused, None, "{name}");

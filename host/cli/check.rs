@@ -14,6 +14,8 @@ use larder::config::layers::Layers;
 use larder::ports::policy::{Description, Shape};
 use serde_json::{Value, json};
 
+use super::OWN_PROGRAM;
+
 /// Prints all that is found of each policy.
 ///
 /// # Errors
@@ -61,7 +63,7 @@ fn take_up(files: &[PathBuf]) -> Result<Vec<Checked>> {
     let cache = tempfile::tempdir()?;
     // Settings of the environment outrank the files' here as they do in a host.
     let overrides = Config::new(&Layers::defaults(), |name: &str| std::env::var(name).ok())?.policy_overrides;
-    let checker = Checker::new(cache.path(), overrides, Arc::new(SystemClock::default()))?;
+    let checker = Checker::new(cache.path(), overrides, Some(OWN_PROGRAM.into()), Arc::new(SystemClock::default()))?;
     Ok(files.iter().map(|file| checker.check(file)).collect())
 }
 

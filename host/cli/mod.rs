@@ -3,6 +3,7 @@
 pub(crate) mod ask;
 pub(crate) mod build;
 pub(crate) mod check;
+pub(crate) mod compile;
 pub(crate) mod decision;
 pub(crate) mod inspect;
 pub(crate) mod new;
@@ -11,6 +12,9 @@ pub(crate) mod serve;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+
+/// The file that this process was started from, also when another one has its name by now: what runs beside a host is of its version.
+pub(crate) const OWN_PROGRAM: &str = "/proc/self/exe";
 
 /// A policy-driven cache host: in front of Redis, with rules that are WebAssembly components, swapped while it runs.
 #[derive(Debug, Parser)]
@@ -106,6 +110,9 @@ pub(crate) enum PolicyCommand {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
+    /// Compile a component from the standard input for this very program; what a host runs beside itself
+    #[command(hide = true)]
+    Compile,
     /// Measure what a decision of the sample policy `profile` costs beside the same rule in Rust
     #[command(hide = true)]
     Measure {

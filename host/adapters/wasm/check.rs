@@ -3,7 +3,7 @@
 //! The way is that of the host to the last step, with a cache of its own: what is accepted here is accepted there. Deliberately
 //! absent: going live, and what a host knows of its own folder (its quarantine).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::compile::Compiler;
@@ -36,12 +36,18 @@ pub struct Checked {
 }
 
 impl Checker {
-    /// With an empty folder for what is compiled, and the settings of the environment.
+    /// With an empty folder for what is compiled, the settings of the environment, and the program that compiles, as in
+    /// [`RegistryConfig`](super::RegistryConfig).
     ///
     /// # Errors
     /// The folder cannot be written, or WebAssembly not run here.
-    pub fn new(cache: &Path, overrides: Overrides, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
-        let compiler = Compiler::new(engine::serving()?, cache.to_owned())?;
+    pub fn new(
+        cache: &Path,
+        overrides: Overrides,
+        compile_with: Option<PathBuf>,
+        clock: Arc<dyn Clock>,
+    ) -> anyhow::Result<Self> {
+        let compiler = Compiler::new(engine::serving()?, cache.to_owned(), compile_with)?;
         Ok(Self { loader: Loader::new(compiler, overrides, Arc::new(Metrics::default()), clock)? })
     }
 

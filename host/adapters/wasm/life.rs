@@ -148,7 +148,7 @@ impl Life {
                 }
                 Look::Failing(why) => tracing::error!(target: "larder::policy", domain, "the policy is failing: {why}"),
                 Look::Recovered => {
-                    tracing::info!(target: "larder::policy", domain, "the policy fails too often no more")
+                    tracing::info!(target: "larder::policy", domain, "the policy recovered");
                 }
             }
             self.publish(&name);

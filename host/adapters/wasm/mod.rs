@@ -5,6 +5,7 @@
 //! with the host functions of `imports`, `probation` counts its failures, `keep` remembers it for the next start.
 
 mod answer;
+mod beside;
 mod bindings;
 mod board;
 mod case;
@@ -43,6 +44,7 @@ mod trial;
 mod watch;
 
 pub use check::{Checked, Checker};
+pub use compile::{bound_compiler, compile};
 pub use engine::prepare_thread;
 pub use load::Overrides;
 pub use registry::{RegistryConfig, WasmRegistry};

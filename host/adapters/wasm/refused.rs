@@ -19,6 +19,8 @@ pub(super) enum Reason {
     Truncated,
     /// The component is malformed, or uses what this host's WebAssembly does not have.
     Invalid,
+    /// It takes more to compile than it may.
+    Compile,
     /// It speaks another version of the contract, or none.
     Contract,
     /// It imports what it is not granted, or what does not exist.
@@ -51,6 +53,7 @@ impl Reason {
             Self::NotComponent => "not-component",
             Self::Truncated => "truncated",
             Self::Invalid => "invalid",
+            Self::Compile => "compile",
             Self::Contract => "contract",
             Self::Import => "import",
             Self::NotServed => "not-served",

@@ -29,7 +29,7 @@ impl Source {
     /// One cannot be read, or is larger than it may be.
     pub(super) fn read(folder: &Path, name: &str) -> Result<Self, Refused> {
         let Some(wasm) = read(&folder::wasm(folder, name), limits::COMPONENT_BYTES_MAX)? else {
-            return Err(Refused::new(Reason::Unreadable, format!("{name}.wasm is gone")));
+            return Err(Refused::new(Reason::Unreadable, format!("{name}.wasm is not there")));
         };
         let toml = text(&folder::toml(folder, name), limits::POLICY_TOML_BYTES_MAX, Reason::Manifest)?;
         let cases = text(&folder::cases(folder, name), limits::POLICY_CASES_BYTES_MAX, Reason::Cases)?;
@@ -137,7 +137,7 @@ mod tests {
             assert_eq!(refused.reason, reason, "{refused}");
             assert!(refused.message.contains(words), "{refused}");
         };
-        refuses("a", Reason::Unreadable, "a.wasm is gone");
+        refuses("a", Reason::Unreadable, "a.wasm is not there");
         fs::create_dir(path("b.wasm"))?;
         refuses("b", Reason::Unreadable, "not a file");
         std::os::unix::fs::symlink(path("nowhere"), path("c.wasm"))?;

@@ -3,7 +3,7 @@
 //! The canonical ABI wants `cabi_realloc`: the host calls it for each text and list that it hands over. It stands here, and not in a
 //! crate of its own, so that a policy depends on nothing that would have to be fetched.
 
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error, realloc};
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ptr::{NonNull, null_mut};
 
 /// A block that is lent to the host for the length of one call, and freed when this is dropped.
@@ -54,7 +54,7 @@ unsafe extern "C" fn cabi_realloc(old: *mut u8, old_bytes: usize, align: usize, 
         if old_bytes == 0 {
             alloc(Layout::from_size_align_unchecked(new_bytes, align))
         } else {
-            realloc(old, Layout::from_size_align_unchecked(old_bytes, align), new_bytes)
+            std::alloc::realloc(old, Layout::from_size_align_unchecked(old_bytes, align), new_bytes)
         }
     };
     if block.is_null() {

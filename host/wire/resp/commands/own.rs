@@ -47,7 +47,7 @@ pub(super) fn list(session: &mut Session, _args: &Args) -> Result<Output, Reply>
 pub(super) fn show(session: &mut Session, args: &Args) -> Result<Output, Reply> {
     let domain = args.text(2);
     let Some(mut status) = session.engine().registry().status(&domain) else {
-        return Err(refused(RegistryError::UnknownDomain(domain.into())));
+        return Err(refused(RegistryError::UnknownDomain(domain)));
     };
     let history = std::mem::take(&mut status.history).into_iter().map(step).collect();
     let mut fields = standing(status);
