@@ -36,6 +36,7 @@ fn fail_and_fall_back(folder: &Folder) {
         version(folder) == "1"
     });
     println!("rolled back after {took:?}");
+    folder.wait_for("d", PolicyState::Quarantined);
 }
 
 #[test]
@@ -178,6 +179,7 @@ fn what_served_before_a_restart_is_there_to_go_back_to() {
         let _ = plan(&*folder.policy("d"), "k");
         version(&folder) == "1"
     });
+    folder.wait_for("d", PolicyState::Quarantined);
     let status = folder.status("d");
     assert_ne!(status.quarantined[0].digest, status.digest);
 }

@@ -8,6 +8,9 @@ use wit_component::{DecodedWasm, WitPrinter};
 /// # Errors
 /// The bytes are no component.
 pub fn inspect(component: &[u8]) -> Result<String> {
+    if !wasmparser::Parser::is_component(component) {
+        bail!("its bytes are not those of a component");
+    }
     let decoded = wit_component::decode(component)?;
     let DecodedWasm::Component(resolve, world) = &decoded else {
         bail!("it is a package of WIT, without code");

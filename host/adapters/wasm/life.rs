@@ -143,6 +143,7 @@ impl Life {
                     let why = self.domains.get(&name).and_then(Domain::last_step).unwrap_or_default();
                     tracing::error!(target: "larder::policy", domain, "the policy is in quarantine: {why}");
                     self.go_live(live);
+                    self.publish(&name);
                     self.keep_quarantine(&name);
                     self.keep(&name, None);
                 }
