@@ -5,19 +5,23 @@
 //! component. The process is this host's own program, so that both agree about what comes out. Its start costs milliseconds.
 
 use std::io::{Read as _, Write as _};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
+use super::imports::one_line;
 use super::refused::{Reason, Refused};
 use crate::limits;
 
 /// The words that make this program a compiler: a component comes in on the standard input, its code goes out on the standard
 /// output, why there is none on the standard error.
 const WORDS: [&str; 2] = ["policy", "compile"];
-/// What a refusal may say, in bytes.
+/// What a refusal quotes of a compiler that broke, in bytes; the log has all of it.
+const LAST_WORDS_BYTES_MAX: usize = 300;
+/// What the compiler may say, in bytes.
 const MESSAGE_BYTES_MAX: u64 = 64 * 1024;
 
 /// A program that compiles.
@@ -88,13 +92,17 @@ fn ended(status: ExitStatus, message: &str) -> Refused {
         // As every command of this program says what went wrong.
         return Refused::new(Reason::Invalid, message.strip_prefix("error: ").unwrap_or(message));
     }
+    if status.signal() == Some(libc::SIGXCPU) {
+        let seconds = limits::COMPILE_CPU_S_MAX;
+        let words = format!("takes longer than {seconds} s on the processor to compile, the most that is allowed");
+        return Refused::new(Reason::Compile, words);
+    }
     tracing::warn!(target: "larder::policy", "the compiler ended with {status}: {message}");
+    let last_words = one_line(message.to_owned(), LAST_WORDS_BYTES_MAX);
+    let memory_mib = limits::COMPILE_MEMORY_BYTES_MAX >> 20;
     Refused::new(
         Reason::Compile,
-        format!(
-            "cannot be compiled: the compiler ended with {status}; it may use {} MiB of memory",
-            limits::COMPILE_MEMORY_BYTES_MAX >> 20
-        ),
+        format!("cannot be compiled: the compiler, which may use {memory_mib} MiB, ended with {status}: {last_words}"),
     )
 }
 
@@ -135,7 +143,8 @@ mod tests {
     #[test]
     fn a_compiler_that_breaks_costs_one_component() {
         refuses("kill -9 $$", 10_000, Reason::Compile, "signal: 9");
-        refuses("exit 101", 10_000, Reason::Compile, "exit status: 101");
+        refuses("echo a defect >&2; exit 101", 10_000, Reason::Compile, "exit status: 101: a defect");
+        refuses("kill -XCPU $$", 10_000, Reason::Compile, "longer than 120 s on the processor");
         let none = Beside::new("/nowhere/compiler".into()).compile(b"");
         assert_eq!(none.expect_err("there is none").reason, Reason::Host);
     }

@@ -11,7 +11,6 @@ use std::hash::{Hash as _, Hasher as _};
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::thread;
 
 use anyhow::Context as _;
 use wasmtime::Engine;
@@ -151,10 +150,10 @@ pub fn compile(wasm: &[u8]) -> Result<Vec<u8>, String> {
 /// # Errors
 /// The system refuses.
 pub fn bound_compiler() -> std::io::Result<()> {
-    let cores = thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
     let bounds = [
         (libc::RLIMIT_AS, limits::COMPILE_MEMORY_BYTES_MAX),
-        (libc::RLIMIT_CPU, cores * limits::COMPILE_MS_MAX.div_ceil(1_000)),
+        (libc::RLIMIT_CPU, limits::COMPILE_CPU_S_MAX),
+        (libc::RLIMIT_CORE, 0),
     ];
     for (what, bound) in bounds {
         let bound = libc::rlimit { rlim_cur: bound, rlim_max: bound };
