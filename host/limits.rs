@@ -99,12 +99,32 @@ pub const HTTP_BODIES_BYTES_MAX: usize = 512 * 1024 * 1024;
 pub const COMPONENT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Size of a `NAME.toml`, in bytes.
 pub const POLICY_TOML_BYTES_MAX: u64 = 256 * 1024;
+/// Size of a `NAME.cases.toml`, in bytes.
+pub const POLICY_CASES_BYTES_MAX: u64 = 256 * 1024;
+/// Cases of one policy. They run at every load, before the policy is live.
+pub const CASES_MAX: usize = 256;
+/// What all cases of one policy may take together, in milliseconds: each of 256 cases alone may use up two deadlines of a hook.
+pub const CASES_MS_MAX: u64 = 5_000;
 /// Domains with a policy.
 pub const DOMAINS_MAX: usize = 1024;
 /// Components of a domain that are kept for rollback.
 pub const ROLLBACK_MAX: usize = 3;
 /// Steps in a domain's history.
 pub const HISTORY_MAX: usize = 50;
+/// How often it is looked at how many calls of each live policy failed, in milliseconds: what a rollback by itself waits at most.
+pub const PROBATION_STEP_MS: u64 = 250;
+/// The time over which failures are held against calls, in milliseconds: long enough that a policy with one call in six seconds
+/// shows, short enough that yesterday's good calls excuse nothing.
+pub const PROBATION_WINDOW_MS: u64 = 60_000;
+/// Step in which the window moves, in milliseconds.
+pub const PROBATION_WINDOW_STEP_MS: u64 = 1_000;
+/// Failures in the window below which nothing is concluded: a handful of odd keys is no broken policy.
+pub const PROBATION_FAULTS_MIN: u64 = 10;
+/// Share of the calls in the window that may fail, in percent, by default. What serves nine requests in ten may be better than
+/// what was there before; what fails more is broken.
+pub const FAULT_PERCENT_DEFAULT: u64 = 10;
+/// Components of a domain in quarantine; the oldest go first.
+pub const QUARANTINED_MAX: usize = 16;
 /// How long the policy folder must be quiet before it is read again, in milliseconds.
 pub const WATCH_QUIET_MS: u64 = 30;
 /// How long a folder that never gets quiet may put off the reading, in milliseconds.
@@ -210,6 +230,12 @@ pub const COMPONENT_PARTS_MAX: u32 = 64;
 pub const COMPILED_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 /// A component above this size, in bytes, is compiled on all cores; a smaller one on one, to leave the others to requests.
 pub const COMPILE_ALONE_BYTES_MAX: usize = 256 * 1024;
+/// How long a component may take to compile, in seconds on the processor, over all cores: five times what 18 MB of Python take.
+pub const COMPILE_CPU_S_MAX: u64 = 120;
+/// How long it may take on the wall, in milliseconds, however busy the machine is.
+pub const COMPILE_MS_MAX: u64 = 300_000;
+/// What the compiler of one component may take of memory, address space included, in bytes.
+pub const COMPILE_MEMORY_BYTES_MAX: u64 = 8 * 1024 * 1024 * 1024;
 /// Policies that are loaded at the same time.
 pub const LOADS_MAX: usize = 4;
 /// Value that is shown to a policy which wants a candidate's bytes; a longer one is not.
@@ -311,7 +337,9 @@ const _: () = assert!(VALUE_BYTES_MAX < RESP_COMMAND_BYTES_MAX);
 const _: () = assert!(HOOK_MS_DEFAULT <= HOOK_MS_MAX && TICK_MS < HOOK_MS_DEFAULT);
 const _: () = assert!(STORE_BACKOFF_MS_MIN < STORE_BACKOFF_MS_MAX && STORE_MS_DEFAULT <= STORE_CONNECT_MS_MAX);
 const _: () = assert!(WATCH_QUIET_MS < WATCH_QUIET_MS_MAX);
+const _: () = assert!(PROBATION_STEP_MS <= PROBATION_WINDOW_STEP_MS && PROBATION_WINDOW_STEP_MS < PROBATION_WINDOW_MS);
 const _: () = assert!(WATCH_QUIET_MS_MAX < WATCH_POLL_MS && WATCH_SETTLE_MS < WATCH_POLL_MS);
+const _: () = assert!(COMPILE_CPU_S_MAX * 1_000 < COMPILE_MS_MAX);
 const _: () = assert!(CANDIDATE_BYTES_MAX < HOSTCALL_BYTES_MAX);
 const _: () = assert!(WORKFLOW_MS_DEFAULT <= TICK_CALL_MS_DEFAULT && TICK_CALL_MS_DEFAULT <= WORKFLOW_MS_MAX);
 const _: () = assert!(WORKFLOWS_PER_DOMAIN_MAX < WORKFLOWS_MAX);

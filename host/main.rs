@@ -26,12 +26,27 @@ fn main() -> ExitCode {
 fn dispatch(cli: &Cli) -> Result<()> {
     match &cli.command {
         Command::Serve(args) => cli::serve::run(args),
-        Command::Policy(PolicyCommand::Build(args)) => cli::build::run(args),
-        Command::Policy(PolicyCommand::Measure { policies }) => cli::decision::run(policies),
-        Command::Policy(command) => cli::ask::policy(command),
+        Command::Policy(command) => policy(command),
         Command::Locks(command) => cli::ask::locks(command),
         Command::Breakers { command, host } => cli::ask::breakers(command.as_ref(), host),
         Command::Invalidate(command) => cli::ask::invalidate(command),
         Command::Explain { key, host } => cli::ask::explain(key, host),
+    }
+}
+
+fn policy(command: &PolicyCommand) -> Result<()> {
+    match command {
+        PolicyCommand::New { name, dir } => cli::new::run(name, dir),
+        PolicyCommand::Build(args) => cli::build::run(args),
+        PolicyCommand::Check { files, json } => cli::check::check(files, *json),
+        PolicyCommand::Test { files } => cli::check::test(files),
+        PolicyCommand::Inspect { file } => cli::inspect::run(file),
+        PolicyCommand::Compile => cli::compile::run(),
+        PolicyCommand::Measure { policies } => cli::decision::run(policies),
+        PolicyCommand::List { host } => cli::ask::policy(host, "LIST", None),
+        PolicyCommand::Show { domain, host } => cli::ask::policy(host, "SHOW", Some(domain)),
+        PolicyCommand::Rollback { domain, host } => cli::ask::policy(host, "ROLLBACK", Some(domain)),
+        PolicyCommand::Remove { domain, host } => cli::ask::policy(host, "REMOVE", Some(domain)),
+        PolicyCommand::Unquarantine { domain, host } => cli::ask::policy(host, "UNQUARANTINE", Some(domain)),
     }
 }

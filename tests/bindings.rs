@@ -63,6 +63,9 @@ fn options(resolve: &Resolve, world: &str) -> Opts {
         // The section that `export!` emits names the imports too.
         disable_custom_section_link_helpers: true,
         additional_derive_attributes: vec!["PartialEq".into()],
+        // The SDK's own, so that it depends on nothing.
+        runtime_path: Some("crate::runtime".into()),
+        bitflags_path: Some("crate::runtime".into()),
         ..Opts::default()
     };
     if world != BASE {

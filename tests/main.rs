@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "tests of real servers wait in real time")]
 #![allow(unreachable_pub, reason = "nobody reaches into a test binary; `pub` says what a helper is for")]
 
+mod authors;
 mod bad_input;
 mod bindings;
 mod breaker;
@@ -11,7 +12,10 @@ mod http;
 mod invalidate;
 mod locks;
 mod newcomer;
+mod operators;
+mod policy_cases;
 mod policy_life;
+mod policy_probation;
 mod policy_runtime;
 mod readme;
 mod resp;

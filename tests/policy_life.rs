@@ -33,17 +33,13 @@ fn release(folder: &Folder, version: &str) {
 #[test]
 fn a_bad_component_never_replaces_a_good_one() {
     let whole = std::fs::read(guest("hostile")).unwrap();
-    let (len, importer) = (whole.len(), guest("importer"));
+    let importer = guest("importer");
     let cases: [(&str, Vec<u8>, &str); 9] = [
         ("empty", Vec::new(), "is empty"),
         ("random bytes", b"\x93\x01not wasm at all".to_vec(), "is not a WebAssembly component"),
         ("a core module", b"\0asm\x01\0\0\0".to_vec(), "core WebAssembly module"),
         ("cut off", whole[..whole.len() / 2].to_vec(), "is cut off after"),
-        (
-            "damaged",
-            whole.iter().enumerate().map(|(i, b)| if i > len / 2 && i < len / 2 + 50 { 0xff } else { *b }).collect(),
-            "not a valid component",
-        ),
+        ("damaged", damaged(&whole), "not a valid component"),
         ("no policy", b"\0asm\x0d\0\x01\0".to_vec(), "does not export larder:policy/rules@0.1.0"),
         (
             "another version",
@@ -57,6 +53,7 @@ fn a_bad_component_never_replaces_a_good_one() {
     for (n, (what, bytes, words)) in (1..).zip(cases) {
         folder.put("d.wasm", &bytes);
         wait_until(what, || folder.state("d").1.contains(words));
+        assert!(folder.state("d").1.starts_with("d.wasm "), "the file is named");
         assert_eq!(folder.state("d").0, Some(PolicyState::Refused), "{what}");
         assert_eq!(serves(&folder), Some(("1".into(), 1)), "{what}");
         assert_eq!(folder.metrics("d").rejections.get(), n, "{what}: each file is refused once");
@@ -118,7 +115,7 @@ fn a_bad_first_file_serves_nothing_until_it_is_mended() {
     assert!(folder.live("d").is_none());
     folder.copy("d", &guest("hostile"));
     folder.wait_for("d", PolicyState::Live);
-    assert_eq!(folder.status("d").history.iter().map(|it| it.event).collect::<Vec<_>>(), ["live", "refused"]);
+    assert_eq!(folder.status("d").history.iter().map(|it| it.event.as_str()).collect::<Vec<_>>(), ["live", "refused"]);
     folder.put("e.wasm", b"");
     folder.wait_for("e", PolicyState::Failed);
     folder.delete("e.wasm");
@@ -209,7 +206,9 @@ async fn what_is_rolled_back_stays_so_until_its_file_changes() {
     release(&folder, "4");
     folder.wait_for("d", PolicyState::Live);
     let registry = folder.registry().clone();
-    assert_eq!(registry.rollback("d").await.unwrap().version, "2");
+    for version in ["2", "1"] {
+        assert_eq!(registry.rollback("d").await.unwrap().version, version, "what was kept before the restart, too");
+    }
     assert_eq!(registry.rollback("d").await.unwrap_err(), RegistryError::NoPrevious("d".into()));
 }
 
@@ -350,6 +349,28 @@ fn the_second_start_compiles_nothing() {
     folder.start();
     assert_eq!(compiled(&folder), first);
     assert_eq!(serves(&folder), Some(("1".into(), 1)));
+}
+
+#[test]
+fn a_process_of_its_own_compiles_the_same() {
+    let mut folder = Folder::new().compiling_with(env!("CARGO_BIN_EXE_larder"));
+    folder.copy("d", &guest("hostile"));
+    folder.put("e.wasm", &damaged(&std::fs::read(guest("hostile")).unwrap()));
+    folder.start();
+    plan(&*folder.policy("d"), "k").expect("it serves");
+    assert_eq!(folder.state("e").0, Some(PolicyState::Failed));
+    assert!(folder.state("e").1.starts_with("e.wasm is not a valid component: "), "{}", folder.state("e").1);
+
+    let mut folder = Folder::new().compiling_with("/nowhere/larder");
+    folder.copy("d", &guest("hostile"));
+    folder.start();
+    assert!(folder.state("d").1.starts_with("the compiler does not run: /nowhere/larder"), "{}", folder.state("d").1);
+}
+
+/// The same bytes with nonsense in the middle.
+fn damaged(whole: &[u8]) -> Vec<u8> {
+    let middle = whole.len() / 2;
+    whole.iter().enumerate().map(|(i, byte)| if i > middle && i < middle + 50 { 0xff } else { *byte }).collect()
 }
 
 #[test]

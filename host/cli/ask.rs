@@ -3,16 +3,12 @@
 use anyhow::{Context, Result, bail};
 use redis::Value;
 
-use super::{BreakersCommand, HostArgs, InvalidateCommand, LocksCommand, PolicyCommand};
+use super::{BreakersCommand, HostArgs, InvalidateCommand, LocksCommand};
 
-/// `larder policy list|rollback|remove`.
-pub(crate) fn policy(command: &PolicyCommand) -> Result<()> {
-    match command {
-        PolicyCommand::List { host } => print_reply(&send(host, &["LARDER.POLICY", "LIST"])?),
-        PolicyCommand::Rollback { domain, host } => print_reply(&send(host, &["LARDER.POLICY", "ROLLBACK", domain])?),
-        PolicyCommand::Remove { domain, host } => print_reply(&send(host, &["LARDER.POLICY", "REMOVE", domain])?),
-        PolicyCommand::Build(_) | PolicyCommand::Measure { .. } => bail!("this command asks no host"),
-    }
+/// `larder policy list|show|rollback|remove|unquarantine`: one word of `LARDER.POLICY`, and a domain if it takes one.
+pub(crate) fn policy(host: &HostArgs, word: &str, domain: Option<&str>) -> Result<()> {
+    let words: Vec<&str> = ["LARDER.POLICY", word].into_iter().chain(domain).collect();
+    print_reply(&send(host, &words)?);
     Ok(())
 }
 

@@ -2,12 +2,19 @@
 
 pub(crate) mod ask;
 pub(crate) mod build;
+pub(crate) mod check;
+pub(crate) mod compile;
 pub(crate) mod decision;
+pub(crate) mod inspect;
+pub(crate) mod new;
 pub(crate) mod serve;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+
+/// The file that this process was started from, also when another one has its name by now: what runs beside a host is of its version.
+pub(crate) const OWN_PROGRAM: &str = "/proc/self/exe";
 
 /// A policy-driven cache host: in front of Redis, with rules that are WebAssembly components, swapped while it runs.
 #[derive(Debug, Parser)]
@@ -23,7 +30,9 @@ const EXAMPLES: &str = "Examples:
   redis-cli -p 6380 SET profile:user:42 '{\"name\":\"Ada\"}'
   redis-cli -p 6380 LARDER.EXPLAIN profile:user:42       why a key is answered as it is
   larder invalidate tag profile team:7                   all entries with a tag, at once
-  larder policy build policies/profile                   compile a policy; the running host swaps it in
+  larder policy new presence                             begin a policy, in the folder presence
+  larder policy build presence                           compile it into policies; a running host swaps it in
+  larder policy test policies/presence.wasm              ask it its cases
   larder policy list                                     what is live, and what went wrong
   larder policy rollback profile                         back to the component before";
 
@@ -31,7 +40,7 @@ const EXAMPLES: &str = "Examples:
 pub(crate) enum Command {
     /// Run the host
     Serve(ServeArgs),
-    /// Build policies; list, roll back and remove those of a running host
+    /// Write, build and check policies; list, roll back and remove those of a running host
     #[command(subcommand)]
     Policy(PolicyCommand),
     /// Invalidate what is out of date on a running host
@@ -84,8 +93,40 @@ pub(crate) struct ServeArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PolicyCommand {
+    /// Begin a policy: a Rust crate with everything that it needs
+    New {
+        /// The domain that it is to serve; the folder and the crate are named after it
+        name: String,
+        /// The folder in which its folder is made
+        #[arg(long, value_name = "DIR", default_value = ".")]
+        dir: PathBuf,
+    },
     /// Compile Rust crates into components
     Build(BuildArgs),
+    /// Take policy files up as a host does, without one; say what they are and whether they would serve
+    Check {
+        /// NAME.wasm, with NAME.toml and NAME.cases.toml beside it
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Print one JSON document instead of text
+        #[arg(long)]
+        json: bool,
+    },
+    /// Ask policies their cases, one line for each
+    Test {
+        /// NAME.wasm, with NAME.toml and NAME.cases.toml beside it
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Print the interfaces of a component as WIT
+    Inspect {
+        /// A component
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Compile a component from the standard input for this very program; what a host runs beside itself
+    #[command(hide = true)]
+    Compile,
     /// Measure what a decision of the sample policy `profile` costs beside the same rule in Rust
     #[command(hide = true)]
     Measure {
@@ -98,6 +139,13 @@ pub(crate) enum PolicyCommand {
         #[command(flatten)]
         host: HostArgs,
     },
+    /// Show one policy of a running host, with its history
+    Show {
+        /// The domain
+        domain: String,
+        #[command(flatten)]
+        host: HostArgs,
+    },
     /// Put the component before back into service, until the file changes again
     Rollback {
         /// The domain
@@ -107,6 +155,13 @@ pub(crate) enum PolicyCommand {
     },
     /// Take a policy whose file was deleted out of service
     Remove {
+        /// The domain
+        domain: String,
+        #[command(flatten)]
+        host: HostArgs,
+    },
+    /// Try a policy again that failed too often and is in quarantine
+    Unquarantine {
         /// The domain
         domain: String,
         #[command(flatten)]

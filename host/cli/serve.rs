@@ -30,7 +30,7 @@ use larder::wire::resp::{RespConfig, RespServer};
 use larder::wire::workers::Workers;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::ServeArgs;
+use super::{OWN_PROGRAM, ServeArgs};
 
 /// Reads the settings, then serves until SIGTERM or SIGINT.
 pub(crate) fn run(args: &ServeArgs) -> Result<()> {
@@ -86,6 +86,7 @@ async fn serve(config: Config) -> Result<()> {
         policies_dir: config.policies_folder.clone(),
         state_dir: config.state_folder.clone(),
         overrides: config.policy_overrides.clone(),
+        compile_with: Some(OWN_PROGRAM.into()),
     };
     let registry = WasmRegistry::start(registry_config, policies.clone(), metrics.clone(), clock.clone())?;
     let ports = Ports {

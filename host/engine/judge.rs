@@ -223,7 +223,7 @@ pub(super) fn policy_error(live: &Live, error: PolicyError) -> Error {
 }
 
 fn bad_answer(live: &Live, reason: &str) -> Error {
-    live.metrics.policy_faults[Fault::BadAnswer as usize].increment();
+    live.metrics.policy_failed(Fault::BadAnswer, &live.faults);
     policy_error(live, PolicyError::Failed { fault: Fault::BadAnswer, message: reason.to_owned() })
 }
 

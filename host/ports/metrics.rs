@@ -267,6 +267,10 @@ pub struct DomainMetrics {
     pub swaps: Counter,
     /// Files that were refused.
     pub rejections: Counter,
+    /// Components that were taken out of service because they failed too often.
+    pub quarantines: Counter,
+    /// Whether what serves fails too often, with nothing to go back to: 1 or 0.
+    pub failing: Gauge,
     /// The generation that serves; 0: none.
     pub generation: Gauge,
     /// Entries that were judged again because the rules changed.
@@ -294,6 +298,21 @@ impl DomainMetrics {
     /// Counts many equal answers.
     pub fn answered_many(&self, operation: Operation, state: State, n: u64) {
         self.answers[operation as usize][state as usize].add(n);
+    }
+
+    /// Counts a failure of the policy, and holds it against its generation if it was its own doing.
+    pub fn policy_failed(&self, fault: Fault, of_generation: &Counter) {
+        self.policy_faults[fault as usize].increment();
+        if fault.is_the_policys() {
+            of_generation.increment();
+        }
+    }
+
+    /// Calls of all hooks that serve requests, over all generations.
+    #[must_use]
+    pub fn serving_calls(&self) -> u64 {
+        let serving = Hook::ALL.into_iter().filter(|hook| *hook != Hook::Describe);
+        serving.map(|hook| self.policy_calls[hook as usize].get()).sum()
     }
 
     /// How many answers there were.

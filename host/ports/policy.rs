@@ -160,6 +160,9 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// All of them, in the order of the contract.
+    pub const ALL: [Self; 4] = [Self::Write, Self::Fill, Self::Load, Self::Refresh];
+
     /// The word in explanations and logs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -337,6 +340,12 @@ impl Fault {
             Self::Instance => "instance",
             Self::HostCalls => "host-calls",
         }
+    }
+
+    /// Whether it is the policy's own doing. That the host had no room for an instance is not.
+    #[must_use]
+    pub const fn is_the_policys(self) -> bool {
+        !matches!(self, Self::Instance)
     }
 }
 

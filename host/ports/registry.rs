@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Where a domain's policy stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -15,13 +15,23 @@ pub enum PolicyState {
     Refused,
     /// Serving, though its file is gone from the folder.
     Orphaned,
-    /// Serving an earlier component by command or by itself, until the file changes again.
+    /// Serving an earlier component by command, until the file changes again.
     RolledBack,
+    /// Serving an earlier component by itself: that in the folder failed too often and is in quarantine, until the file changes
+    /// or an operator clears it.
+    Quarantined,
+    /// Serving, though it fails too often: there is nothing to go back to, and no policy at all would be worse, since the keys
+    /// would fall to the rules of another domain.
+    Failing,
     /// Nothing serves the domain: it never came to life, or was removed by command. `last_error` says which.
     Failed,
 }
 
 impl PolicyState {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Live, Self::Refused, Self::Orphaned, Self::RolledBack, Self::Quarantined, Self::Failing, Self::Failed];
+
     /// The word in lists, logs and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -30,7 +40,64 @@ impl PolicyState {
             Self::Refused => "refused",
             Self::Orphaned => "orphaned",
             Self::RolledBack => "rolled-back",
+            Self::Quarantined => "quarantined",
+            Self::Failing => "failing",
             Self::Failed => "failed",
+        }
+    }
+}
+
+/// What happened in the life of a domain's policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PolicyStep {
+    /// A component began to serve.
+    Live,
+    /// A file was refused.
+    Refused,
+    /// An earlier component was put back by command.
+    RolledBack,
+    /// The file went away.
+    Orphaned,
+    /// It was taken out of service by command.
+    Removed,
+    /// It failed too often and was replaced by the one before.
+    Quarantined,
+    /// It fails too often, and there is none before it.
+    Failing,
+    /// It no longer fails too often.
+    Recovered,
+    /// The quarantine was cleared by command.
+    Unquarantined,
+}
+
+impl PolicyStep {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Live,
+        Self::Refused,
+        Self::RolledBack,
+        Self::Orphaned,
+        Self::Removed,
+        Self::Quarantined,
+        Self::Failing,
+        Self::Recovered,
+        Self::Unquarantined,
+    ];
+
+    /// The word in lists and tests.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Refused => "refused",
+            Self::RolledBack => "rolled-back",
+            Self::Orphaned => "orphaned",
+            Self::Removed => "removed",
+            Self::Quarantined => "quarantined",
+            Self::Failing => "failing",
+            Self::Recovered => "recovered",
+            Self::Unquarantined => "unquarantined",
         }
     }
 }
@@ -40,11 +107,22 @@ impl PolicyState {
 pub struct PolicyEvent {
     /// Wall time, milliseconds since the Unix epoch.
     pub at_ms: u64,
-    /// `live`, `refused`, `rolled-back`, `orphaned`, `removed`.
-    pub event: &'static str,
+    /// What happened.
+    pub event: PolicyStep,
     /// SHA-256 of the component concerned, in hex; empty if there is none.
     pub digest: Arc<str>,
     /// In words.
+    pub detail: String,
+}
+
+/// A component that is not taken again, because it failed too often.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quarantined {
+    /// Since when: wall time, milliseconds since the Unix epoch.
+    pub at_ms: u64,
+    /// SHA-256 of the component, in hex.
+    pub digest: Arc<str>,
+    /// How often it failed.
     pub detail: String,
 }
 
@@ -73,8 +151,10 @@ pub struct PolicyStatus {
     pub live_since_ms: u64,
     /// What it may be rolled back to: digests, newest first.
     pub previous: Vec<Arc<str>>,
-    /// Why the newest file does not serve.
+    /// Why the newest file does not serve, or what is wrong with what serves.
     pub last_error: Option<String>,
+    /// Components that are not taken again, newest first.
+    pub quarantined: Vec<Quarantined>,
     /// The last steps, newest first.
     pub history: Vec<PolicyEvent>,
 }
@@ -88,6 +168,9 @@ pub enum RegistryError {
     /// There is nothing to roll back to.
     #[error("the domain '{0}' has no earlier policy to roll back to")]
     NoPrevious(String),
+    /// There is nothing in quarantine.
+    #[error("the domain '{0}' has no policy in quarantine")]
+    NotQuarantined(String),
     /// The file is still in the folder.
     #[error("the file '{0}' is still in the policy folder; delete it first, or the next change brings it back")]
     FileExists(String),
@@ -116,4 +199,10 @@ pub trait Registry: Send + Sync {
     /// # Errors
     /// An unknown domain; a file that is still there.
     async fn remove(&self, domain: &str) -> Result<(), RegistryError>;
+
+    /// Forgets what is in quarantine for a domain; the file in its folder is tried again at once.
+    ///
+    /// # Errors
+    /// An unknown domain; nothing in quarantine.
+    async fn unquarantine(&self, domain: &str) -> Result<PolicyStatus, RegistryError>;
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
 
-use super::metrics::DomainMetrics;
+use super::metrics::{Counter, DomainMetrics};
 use super::policy::{Description, Policy};
 
 /// The domain whose policy serves every key without a domain of its own.
@@ -32,6 +32,8 @@ pub struct Live {
     pub policy: Arc<dyn Policy>,
     /// The domain's counters; the same for all generations.
     pub metrics: Arc<DomainMetrics>,
+    /// Failures that are this component's own: what takes it out of service if they are too many.
+    pub faults: Arc<Counter>,
 }
 
 impl std::fmt::Debug for Live {

@@ -35,8 +35,15 @@ const FLAGS: &str = "-Clink-arg=-zstack-size=65536\x1f-Clink-arg=--stack-first";
 #[derive(Debug)]
 pub(super) struct Workspace {
     root: PathBuf,
-    /// Package ids, as Cargo writes them in its messages, and names.
-    packages: BTreeMap<String, String>,
+    /// By package ids, as Cargo writes them in its messages.
+    packages: BTreeMap<String, Crate>,
+}
+
+/// A package that is to be built.
+#[derive(Clone, Debug)]
+struct Crate {
+    name: String,
+    folder: PathBuf,
 }
 
 /// A core module that Cargo made.
@@ -44,6 +51,8 @@ pub(super) struct Workspace {
 pub(super) struct Module {
     pub(super) package: String,
     pub(super) path: PathBuf,
+    /// The folder of its crate.
+    pub(super) folder: PathBuf,
 }
 
 #[derive(Deserialize)]
@@ -81,7 +90,8 @@ pub(super) fn workspaces(crate_dirs: &[PathBuf]) -> Result<Vec<Workspace>> {
         let package = package.with_context(|| format!("{} names no package", manifest.display()))?;
         let root = metadata.workspace_root;
         let workspace = found.entry(root.clone()).or_insert_with(|| Workspace { root, packages: BTreeMap::new() });
-        workspace.packages.insert(package.id, package.name);
+        let folder = manifest.parent().map(Path::to_owned).unwrap_or_default();
+        workspace.packages.insert(package.id, Crate { name: package.name, folder });
     }
     Ok(found.into_values().collect())
 }
@@ -129,8 +139,8 @@ pub(super) fn compile(
     if !child.wait()?.success() {
         bail!("the policies do not compile: {}", last_error.as_deref().unwrap_or("cargo failed without a word"));
     }
-    let missing = workspace.packages.values().find(|name| modules.iter().all(|module| module.package != **name));
-    if let Some(name) = missing {
+    let missing = workspace.packages.values().find(|it| modules.iter().all(|module| module.package != it.name));
+    if let Some(Crate { name, .. }) = missing {
         bail!(
             "the crate `{name}` made no WebAssembly module; its `Cargo.toml` needs `[lib] crate-type = [\"cdylib\"]`"
         );
@@ -146,7 +156,7 @@ fn command(compiler: &Rustc, workspace: &Workspace, target_dir: &Path) -> Comman
         .arg("--target-dir")
         .arg(std::path::absolute(target_dir).unwrap_or_else(|_| target_dir.to_owned()))
         .args(PROFILE.iter().map(|setting| format!("--config=profile.guest.{setting}")))
-        .args(workspace.packages.values().map(|name| format!("--package={name}")))
+        .args(workspace.packages.values().map(|it| format!("--package={}", it.name)))
         .env("RUSTC", &compiler.program)
         .env("CARGO_ENCODED_RUSTFLAGS", FLAGS)
         .stdin(Stdio::null())
@@ -189,7 +199,7 @@ fn forward(from: impl Read + Send + 'static, to: Sender<Line>, kind: fn(String) 
 fn module(message: &str, workspace: &Workspace) -> Option<Module> {
     let message: Message =
         serde_json::from_str(message).ok().filter(|it: &Message| it.reason == "compiler-artifact")?;
-    let package = workspace.packages.get(&message.package_id)?.clone();
+    let Crate { name: package, folder } = workspace.packages.get(&message.package_id)?.clone();
     let path = message.filenames.into_iter().find(|path| path.extension().is_some_and(|ending| ending == "wasm"))?;
-    Some(Module { package, path })
+    Some(Module { package, path, folder })
 }

@@ -1,15 +1,18 @@
-//! From the source of Rust policies to components: the work behind `larder policy build`.
+//! From the source of Rust policies to components: the work behind `larder policy new`, `build` and `inspect`.
 //!
-//! Three nouns, three files: the compiler that is there ([`rustc`]), one run of Cargo over the crates of a
-//! workspace ([`cargo`]), the component made from its output ([`mod@componentize`]). A component appears under its
+//! A noun, a file: a policy to begin with ([`begin`]) and the SDK that goes along ([`sdk`]), the compiler that is there ([`rustc`]), one run of Cargo over the crates of a
+//! workspace ([`cargo`]), the component made from its output ([`mod@componentize`]), its interfaces as text ([`mod@inspect`]). A component appears under its
 //! name whole or not at all, since the folder may be watched by a running host.
 //!
 //! Deliberately absent: installing anything (`cargo xtask setup` does), other languages than Rust (their own tools
 //! make components), and what a policy may import (the host that loads it decides).
 
+mod begin;
 mod cargo;
 mod componentize;
+mod inspect;
 mod rustc;
+mod sdk;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,7 +25,9 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
+pub use begin::new_policy;
 pub use componentize::componentize;
+pub use inspect::inspect;
 pub use rustc::Rustc;
 
 /// A component that was built.
@@ -49,7 +54,8 @@ pub enum Progress<'a> {
     Built(&'a Built),
 }
 
-/// Builds each crate's component into `out_dir` as `NAME.wasm`, in the order of the compiler.
+/// Builds each crate's component into `out_dir` as `NAME.wasm`, in the order of the compiler; `NAME.cases.toml` of the crate's
+/// folder goes along, and `NAME.toml` where there is none yet.
 ///
 /// `target_dir` keeps what is compiled between builds; one for all guests makes the second build take seconds. It must
 /// not be one in which a Cargo that waits for this build is working.
@@ -77,6 +83,7 @@ pub fn build(
             let core = fs::read(&module.path).with_context(|| format!("cannot read {}", module.path.display()))?;
             let component = componentize(&core).with_context(|| format!("the crate `{name}` is not a policy"))?;
             let path = out_dir.join(format!("{name}.wasm"));
+            bring_along(&module.folder, &name, out_dir)?;
             replace(&path, &component).with_context(|| format!("cannot write {}", path.display()))?;
             let built = Built { name, path, bytes: component.len() as u64, elapsed: began.elapsed() };
             progress(Progress::Built(&built));
@@ -84,6 +91,19 @@ pub fn build(
         }
     }
     Ok(all)
+}
+
+/// Copies what belongs to a component and lies beside its source: the author's cases always, the operator's settings only where
+/// there are none yet. Before the component, so that a watched folder never has a new one with old cases for long.
+fn bring_along(from: &Path, name: &str, out_dir: &Path) -> Result<()> {
+    for (ending, overwrite) in [("toml", false), ("cases.toml", true)] {
+        let (source, path) = (from.join(format!("{name}.{ending}")), out_dir.join(format!("{name}.{ending}")));
+        if source.is_file() && (overwrite || !path.exists()) {
+            let bytes = fs::read(&source).with_context(|| format!("cannot read {}", source.display()))?;
+            replace(&path, &bytes).with_context(|| format!("cannot write {}", path.display()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes a file beside its place and moves it there, so that a reader sees the old one or the new one.

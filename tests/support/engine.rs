@@ -152,6 +152,7 @@ impl World {
             description,
             policy: Arc::new(rules),
             metrics: self.metrics.domain(domain),
+            faults: Arc::default(),
         });
         self.policies.replace(|table| table.with(live.clone()));
     }
@@ -199,6 +200,10 @@ impl Registry for NoRegistry {
     }
 
     async fn remove(&self, domain: &str) -> Result<(), RegistryError> {
+        Err(RegistryError::UnknownDomain(domain.into()))
+    }
+
+    async fn unquarantine(&self, domain: &str) -> Result<PolicyStatus, RegistryError> {
         Err(RegistryError::UnknownDomain(domain.into()))
     }
 }

@@ -32,8 +32,10 @@ impl HostBuilder {
         let mut builder = Self::new();
         for name in ["default", "profile", "session"] {
             builder = builder.policy(name, &sample(name));
-            let toml = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("policies/{name}.toml"));
-            std::fs::copy(toml, builder.policies().join(format!("{name}.toml"))).unwrap();
+            for ending in ["toml", "cases.toml"] {
+                let from = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("policies/{name}.{ending}"));
+                std::fs::copy(from, builder.policies().join(format!("{name}.{ending}"))).unwrap();
+            }
         }
         builder
     }

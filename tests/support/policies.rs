@@ -18,6 +18,7 @@ pub struct Folder {
     root: TempDir,
     registry: Option<Arc<WasmRegistry>>,
     overrides: Overrides,
+    compile_with: Option<PathBuf>,
     pub policies: Arc<Policies>,
     pub metrics: Arc<Metrics>,
 }
@@ -27,7 +28,14 @@ impl Folder {
     pub fn new() -> Self {
         let root = TempDir::new().unwrap();
         std::fs::create_dir(root.path().join("policies")).unwrap();
-        Self { root, registry: None, overrides: Overrides::new(), policies: Arc::default(), metrics: Arc::default() }
+        Self {
+            root,
+            registry: None,
+            overrides: Overrides::new(),
+            compile_with: None,
+            policies: Arc::default(),
+            metrics: Arc::default(),
+        }
     }
 
     /// With one policy and its settings, watched.
@@ -42,6 +50,12 @@ impl Folder {
     /// A setting that outranks the files'.
     pub fn overriding(mut self, domain: &str, name: &str, value: &str) -> Self {
         self.overrides.entry(domain.into()).or_default().insert(name.into(), value.into());
+        self
+    }
+
+    /// Compiling in a process of its own.
+    pub fn compiling_with(mut self, program: &str) -> Self {
+        self.compile_with = Some(program.into());
         self
     }
 
@@ -65,6 +79,7 @@ impl Folder {
             policies_dir: self.path(),
             state_dir: self.state_path(),
             overrides: self.overrides.clone(),
+            compile_with: self.compile_with.clone(),
         };
         let clock = Arc::new(SystemClock::default());
         self.registry = Some(WasmRegistry::start(config, self.policies.clone(), self.metrics.clone(), clock)?);

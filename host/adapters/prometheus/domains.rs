@@ -27,6 +27,8 @@ struct Families {
     faults: Family,
     swaps: Family,
     rejections: Family,
+    quarantines: Family,
+    failing: Family,
     generation: Family,
     instances: Family,
     rejudged: Family,
@@ -54,6 +56,14 @@ impl Families {
             faults: Family::counter("larder_policy_faults_total", "Failures of a policy"),
             swaps: Family::counter("larder_policy_swaps_total", "Policies that went live"),
             rejections: Family::counter("larder_policy_rejections_total", "Policy files that were refused"),
+            quarantines: Family::counter(
+                "larder_policy_quarantines_total",
+                "Policies that failed too often and were replaced by the one before",
+            ),
+            failing: Family::gauge(
+                "larder_policy_failing",
+                "Whether the policy fails too often, with none before it to go back to: 1 or 0",
+            ),
             generation: Family::gauge("larder_policy_generation", "The generation that serves; 0: none"),
             instances: Family::counter("larder_policy_instances_created_total", "Instances of a policy that were made"),
             rejudged: Family::counter(
@@ -106,6 +116,8 @@ impl Families {
         let labels = [("domain", domain)];
         self.swaps.count(&labels, metrics.swaps.get());
         self.rejections.count(&labels, metrics.rejections.get());
+        self.quarantines.count(&labels, metrics.quarantines.get());
+        self.failing.level(&labels, metrics.failing.get() as f64);
         self.generation.level(&labels, metrics.generation.get() as f64);
         self.instances.count(&labels, metrics.instances_created.get());
         self.rejudged.count(&labels, metrics.rejudged.get());
@@ -139,6 +151,8 @@ impl Families {
             self.faults,
             self.swaps,
             self.rejections,
+            self.quarantines,
+            self.failing,
             self.generation,
             self.instances,
             self.rejudged,

@@ -53,12 +53,14 @@ pub enum Value {
 }
 
 /// The host's names under the policies' prefix.
-pub(super) const RESERVED: [&str; 7] = [
+pub(super) const RESERVED: [&str; 9] = [
     "larder_policy_calls_total",
     "larder_policy_call_duration_seconds",
     "larder_policy_faults_total",
     "larder_policy_swaps_total",
     "larder_policy_rejections_total",
+    "larder_policy_quarantines_total",
+    "larder_policy_failing",
     "larder_policy_generation",
     "larder_policy_instances_created_total",
 ];

@@ -109,9 +109,11 @@ fn the_names_are_a_promise() {
         larder_l1_entries gauge
         larder_policy_call_duration_seconds histogram
         larder_policy_calls_total counter
+        larder_policy_failing gauge
         larder_policy_faults_total counter
         larder_policy_generation gauge
         larder_policy_instances_created_total counter
+        larder_policy_quarantines_total counter
         larder_policy_rejections_total counter
         larder_policy_swaps_total counter
         larder_rejudged_total counter

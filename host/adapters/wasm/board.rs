@@ -75,6 +75,7 @@ fn stray(domain: Arc<str>, problem: String) -> PolicyStatus {
         live_since_ms: 0,
         previous: Vec::new(),
         last_error: Some(problem),
+        quarantined: Vec::new(),
         history: Vec::new(),
     }
 }

@@ -1,6 +1,7 @@
 //! From the bytes of a component to machine code: compiled off the request path, kept on disk.
 //!
-//! Invariants: the compiler runs in an engine of its own that is dropped afterwards; machine code is loaded only if its digest
+//! Invariants: the compiler runs in a process of its own where there is a program for it ([`super::beside`]), else in an engine of its own
+//! that is dropped afterwards; machine code is loaded only if its digest
 //! is the one that this host wrote beside it, since the loader trusts what it is given; whatever is wrong with a kept file, the
 //! answer is to compile again. Files are written under another name and renamed, never changed in place: they are mapped.
 
@@ -15,6 +16,7 @@ use anyhow::Context as _;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use super::beside::Beside;
 use super::engine;
 use super::refused::{Reason, Refused};
 use super::source::digest_hex;
@@ -30,21 +32,23 @@ pub(super) struct Compiler {
     /// Tells apart what different hosts, versions and settings of the compiler made.
     compatibility: String,
     folder: PathBuf,
+    /// Compiles; `None`: this process does.
+    beside: Option<Beside>,
 }
 
 impl Compiler {
-    /// Keeps machine code in `folder`, which only this user may enter.
+    /// Keeps machine code in `folder`, which only this user may enter; `program` compiles, or this process if there is none.
     ///
     /// # Errors
     /// The folder cannot be made.
-    pub(super) fn new(engine: Engine, folder: PathBuf) -> anyhow::Result<Self> {
+    pub(super) fn new(engine: Engine, folder: PathBuf, program: Option<PathBuf>) -> anyhow::Result<Self> {
         let context = || format!("making the folder for compiled policies, {}", folder.display());
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).with_context(context)?;
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).with_context(context)?;
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
         let compatibility = format!("{:016x}", hasher.finish());
-        Ok(Self { engine, compatibility, folder })
+        Ok(Self { engine, compatibility, folder, beside: program.map(Beside::new) })
     }
 
     /// The serving engine.
@@ -61,7 +65,7 @@ impl Compiler {
         if let Some(component) = self.kept(&path) {
             return Ok(component);
         }
-        let code = compile(wasm)?;
+        let code = self.beside.as_ref().map_or_else(|| compile_here(wasm), |beside| beside.compile(wasm))?;
         match self.keep(&path, &code) {
             Ok(()) => self.make_room(&path),
             Err(error) => tracing::warn!(
@@ -89,7 +93,10 @@ impl Compiler {
     }
 
     fn load_unkept(&self, code: &[u8]) -> Result<Component, Refused> {
-        #[expect(unsafe_code, reason = "the compiler made these bytes in this process just now")]
+        #[expect(
+            unsafe_code,
+            reason = "the compiler made these bytes just now, in this process or one of this host's own"
+        )]
         let loaded = unsafe { Component::deserialize(&self.engine, code) };
         loaded.map_err(|error| Refused::new(Reason::Invalid, format!("does not fit into this host: {error:#}")))
     }
@@ -129,7 +136,37 @@ impl Compiler {
     }
 }
 
-fn compile(wasm: &[u8]) -> Result<Vec<u8>, Refused> {
+/// Compiles in this process; nothing bounds how long it takes.
+///
+/// # Errors
+/// What is wrong with the component, in words for its author.
+pub fn compile(wasm: &[u8]) -> Result<Vec<u8>, String> {
+    compile_here(wasm).map_err(|refused| refused.message)
+}
+
+/// Bounds the memory and the time on the processor of this process, which compiles and does nothing else: should its host end before it,
+/// it still ends.
+///
+/// # Errors
+/// The system refuses.
+pub fn bound_compiler() -> std::io::Result<()> {
+    let bounds = [
+        (libc::RLIMIT_AS, limits::COMPILE_MEMORY_BYTES_MAX),
+        (libc::RLIMIT_CPU, limits::COMPILE_CPU_S_MAX),
+        (libc::RLIMIT_CORE, 0),
+    ];
+    for (what, bound) in bounds {
+        let bound = libc::rlimit { rlim_cur: bound, rlim_max: bound };
+        #[expect(unsafe_code, reason = "reads one value of this function's")]
+        let done = unsafe { libc::setrlimit(what, &raw const bound) };
+        if done != 0 {
+            return Err(std::io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
+fn compile_here(wasm: &[u8]) -> Result<Vec<u8>, Refused> {
     let all_cores = wasm.len() > limits::COMPILE_ALONE_BYTES_MAX;
     let engine = engine::compiling(all_cores)
         .map_err(|error| Refused::new(Reason::Host, format!("the compiler does not start: {error:#}")))?;
@@ -165,7 +202,7 @@ mod tests {
     #[test]
     fn what_is_damaged_on_disk_is_compiled_again() -> anyhow::Result<()> {
         let folder = tempfile::tempdir()?;
-        let compiler = Compiler::new(engine::serving()?, folder.path().join("cache"))?;
+        let compiler = Compiler::new(engine::serving()?, folder.path().join("cache"), None)?;
         compiler.component(&WASM, "abc")?;
         let path = files(&compiler.folder, CODE).pop().expect("one file of code");
         assert!(compiler.kept(&path).is_some());
@@ -185,7 +222,7 @@ mod tests {
     fn only_this_user_may_enter_the_folder() -> anyhow::Result<()> {
         let folder = tempfile::tempdir()?;
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
-        Compiler::new(engine::serving()?, folder.path().to_owned())?;
+        Compiler::new(engine::serving()?, folder.path().to_owned(), None)?;
         assert_eq!(fs::metadata(folder.path())?.mode() & 0o777, 0o700);
         Ok(())
     }

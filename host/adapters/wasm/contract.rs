@@ -55,6 +55,22 @@ pub(super) fn read(wasm: &[u8]) -> Result<Surface, Refused> {
 }
 
 impl Surface {
+    /// What it imports.
+    pub(super) fn imports(&self) -> &[String] {
+        &self.imports
+    }
+
+    /// What it exports.
+    pub(super) fn exports(&self) -> &[String] {
+        &self.exports
+    }
+
+    /// The interfaces that it imports and must be granted.
+    pub(super) fn grants_needed(&self) -> Vec<&'static str> {
+        let imports = |interface: &str| self.imports.iter().any(|name| split(name).is_some_and(|it| it.0 == interface));
+        GRANTABLE.into_iter().filter(|interface| imports(interface)).collect()
+    }
+
     /// Whether a policy with these grants may have this surface, and the host serves all of it.
     ///
     /// # Errors
@@ -87,7 +103,7 @@ impl Surface {
 fn check_form(wasm: &[u8]) -> Result<(), Refused> {
     let not = |what: &str| Err(Refused::new(Reason::NotComponent, what));
     match wasm {
-        [] => Err(Refused::new(Reason::Empty, "the file is empty")),
+        [] => Err(Refused::new(Reason::Empty, "is empty")),
         [b'\0', b'a', b's', b'm', 0x0d, 0, 1, 0, ..] => Ok(()),
         [b'\0', b'a', b's', b'm', 1, 0, 0, 0, ..] => {
             not("is a core WebAssembly module, not a component; build it with \

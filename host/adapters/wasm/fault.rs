@@ -60,7 +60,7 @@ pub(super) fn of_instance(
 #[cold]
 pub(super) fn report(context: &Context, hook: Hook, error: &PolicyError) {
     let PolicyError::Failed { fault, message } = error else { return };
-    context.metrics.policy_faults[*fault as usize].increment();
+    context.metrics.policy_failed(*fault, &context.faults);
     if context.log.take(context.clock.monotonic_ns() / 1_000_000_000) {
         tracing::warn!(
             target: "larder::policy",

@@ -1,6 +1,6 @@
 //! The policy folder as it is: which files are policies, which are not and why, and whether one changed.
 //!
-//! Only `NAME.wasm` with `NAME.toml` counts, where `NAME` is a domain. What editors and copying tools leave beside them is
+//! Only `NAME.wasm` with `NAME.toml` and `NAME.cases.toml` counts, where `NAME` is a domain. What editors and copying tools leave beside them is
 //! passed over. Nothing is opened here.
 
 use std::collections::BTreeMap;
@@ -27,6 +27,7 @@ pub(super) struct Stamp {
 pub(super) struct Files {
     wasm: Stamp,
     toml: Option<Stamp>,
+    cases: Option<Stamp>,
 }
 
 /// The folder at one moment.
@@ -66,7 +67,7 @@ pub(super) fn scan(folder: &Path) -> io::Result<Scan> {
 /// The files of one domain as they are now; `None` if there is no component.
 pub(super) fn files(folder: &Path, domain: &str) -> Option<Files> {
     let wasm = stamp(&wasm(folder, domain))?;
-    Some(Files { wasm, toml: stamp(&toml(folder, domain)) })
+    Some(Files { wasm, toml: stamp(&toml(folder, domain)), cases: stamp(&cases(folder, domain)) })
 }
 
 /// The component's file.
@@ -74,9 +75,14 @@ pub(super) fn wasm(folder: &Path, domain: &str) -> PathBuf {
     folder.join(format!("{domain}.wasm"))
 }
 
-/// The file beside it.
+/// The operator's file beside it.
 pub(super) fn toml(folder: &Path, domain: &str) -> PathBuf {
     folder.join(format!("{domain}.toml"))
+}
+
+/// The author's file beside it.
+pub(super) fn cases(folder: &Path, domain: &str) -> PathBuf {
+    folder.join(format!("{domain}.cases.toml"))
 }
 
 /// Whether this may be the name of a domain.
@@ -111,7 +117,8 @@ fn stamp(path: &Path) -> Option<Stamp> {
     })
 }
 
-fn misnamed(stem: &str) -> String {
+/// Why a name is none of a domain, and which would be.
+pub(super) fn misnamed(stem: &str) -> String {
     let better: String = stem
         .to_lowercase()
         .chars()
@@ -172,7 +179,10 @@ mod tests {
         let second = files(folder.path(), "a");
         assert_ne!(first, second);
         fs::write(at("a.toml"), "")?;
-        assert_ne!(files(folder.path(), "a"), second);
+        let third = files(folder.path(), "a");
+        assert_ne!(third, second);
+        fs::write(at("a.cases.toml"), "")?;
+        assert_ne!(files(folder.path(), "a"), third);
         assert_eq!(files(folder.path(), "b"), None);
         std::os::unix::fs::symlink(at("nowhere"), at("b.wasm"))?;
         assert!(files(folder.path(), "b").is_some());

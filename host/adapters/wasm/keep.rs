@@ -1,7 +1,8 @@
 //! The last good policies in the state folder: what serves at the start if the newest file is broken, or was rolled back.
 //!
-//! Layout: `DOMAIN/DIGEST.wasm` and `DIGEST.toml` for what serves and what it may be rolled back to, and `DOMAIN/serving`, which
-//! names the one that serves. Files are written under another name and renamed; what does not match its digest is not there.
+//! Layout: `DOMAIN/DIGEST.wasm`, `DIGEST.toml` and `DIGEST.cases.toml` for what serves and what it may be rolled back to, and `DOMAIN/serving`, which
+//! names the one that serves, the one that was rolled back from, and those before, newest first. `DOMAIN/quarantine` lists what is
+//! not taken again. Files are written under another name and renamed; what does not match its digest is not there.
 
 use std::fs;
 use std::io::Write as _;
@@ -9,7 +10,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
+use super::quarantine::Quarantine;
 use super::source::Source;
+use crate::limits;
 
 /// The folder of the last good policies.
 #[derive(Debug)]
@@ -20,8 +23,8 @@ pub(super) struct LastGood {
 /// What served a domain last.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Kept {
-    /// Its files.
-    pub(super) source: Source,
+    /// Its files, then those of what served before, newest first: those that are whole.
+    pub(super) sources: Vec<Source>,
     /// Digest of the source that an operator rolled back from: it must not serve.
     pub(super) rolled_back_from: Option<String>,
 }
@@ -46,7 +49,10 @@ impl LastGood {
         fs::create_dir_all(&folder)?;
         let digest = source.digest();
         write(&folder, &format!("{digest}.wasm"), &source.wasm)?;
-        source.toml.as_ref().map_or(Ok(()), |toml| write(&folder, &format!("{digest}.toml"), toml.as_bytes()))
+        for (ending, text) in [("toml", &source.toml), ("cases.toml", &source.cases)] {
+            text.as_ref().map_or(Ok(()), |text| write(&folder, &format!("{digest}.{ending}"), text.as_bytes()))?;
+        }
+        Ok(())
     }
 
     /// Names the source that serves, and the one that it was rolled back from; all but `others` and itself are removed.
@@ -61,13 +67,15 @@ impl LastGood {
         others: &[&str],
     ) -> anyhow::Result<()> {
         let folder = self.folder.join(domain);
-        let text = format!("{serving}\n{}\n", rolled_back_from.unwrap_or_default());
+        let lines: Vec<&str> = [serving, rolled_back_from.unwrap_or_default()].iter().chain(others).copied().collect();
+        let text = lines.join("\n");
         write(&folder, SERVING, text.as_bytes())?;
         for entry in fs::read_dir(&folder)?.flatten() {
-            let path = entry.path();
-            let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-            if stem != serving && stem != SERVING && !others.contains(&&*stem) {
-                let _ = fs::remove_file(&path);
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            let stem = name.split('.').next().unwrap_or_default();
+            if ![serving, SERVING, QUARANTINE].contains(&stem) && !others.contains(&stem) {
+                let _ = fs::remove_file(entry.path());
             }
         }
         Ok(())
@@ -78,11 +86,35 @@ impl LastGood {
         let folder = self.folder.join(domain);
         let text = fs::read_to_string(folder.join(SERVING)).ok()?;
         let mut lines = text.lines();
-        let digest = lines.next()?;
+        let serving = lines.next()?;
         let rolled_back_from = lines.next().filter(|line| !line.is_empty()).map(str::to_owned);
-        let source =
-            Source::read(&folder.join(format!("{digest}.wasm")), &folder.join(format!("{digest}.toml"))).ok()?;
-        (source.digest() == digest).then_some(Kept { source, rolled_back_from })
+        let whole = |digest: &str| Source::read(&folder, digest).ok().filter(|source| source.digest() == digest);
+        let sources = [serving].into_iter().chain(lines.take(limits::ROLLBACK_MAX)).filter_map(whole).collect();
+        Some(Kept { sources, rolled_back_from })
+    }
+
+    /// Keeps what is in quarantine.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(super) fn save_quarantine(&self, domain: &str, quarantine: &Quarantine) -> anyhow::Result<()> {
+        let folder = self.folder.join(domain);
+        if quarantine.is_empty() {
+            let _ = fs::remove_file(folder.join(QUARANTINE));
+            return Ok(());
+        }
+        fs::create_dir_all(&folder)?;
+        write(&folder, QUARANTINE, &serde_json::to_vec_pretty(quarantine)?)
+    }
+
+    /// What is in quarantine; what cannot be read is taken for empty, and said.
+    pub(super) fn quarantine(&self, domain: &str) -> Quarantine {
+        let path = self.folder.join(domain).join(QUARANTINE);
+        let Ok(text) = fs::read(&path) else { return Quarantine::default() };
+        serde_json::from_slice(&text).unwrap_or_else(|error| {
+            tracing::warn!(target: "larder::policy", domain, path = %path.display(), "the quarantine cannot be read: {error}");
+            Quarantine::default()
+        })
     }
 
     /// Forgets a domain.
@@ -93,6 +125,8 @@ impl LastGood {
 
 /// Names what serves; no digest is called so.
 const SERVING: &str = "serving";
+/// Lists what is in quarantine.
+const QUARANTINE: &str = "quarantine";
 
 fn write(folder: &Path, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
     let mut file = tempfile::Builder::new().prefix(".").tempfile_in(folder)?;
@@ -104,9 +138,10 @@ fn write(folder: &Path, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ports::registry::Quarantined;
 
     fn source(wasm: &str, toml: Option<&str>) -> Source {
-        Source { wasm: wasm.into(), toml: toml.map(str::to_owned) }
+        Source { wasm: wasm.into(), toml: toml.map(str::to_owned), cases: Some("[settings]".to_owned()) }
     }
 
     #[test]
@@ -119,11 +154,18 @@ mod tests {
             kept.save("a", it)?;
         }
         kept.point("a", &two.digest(), None, &[&one.digest()])?;
-        assert_eq!(kept.load("a"), Some(Kept { source: two.clone(), rolled_back_from: None }));
+        let sources = vec![two.clone(), one.clone()];
+        assert_eq!(kept.load("a"), Some(Kept { sources, rolled_back_from: None }));
+        let mut quarantine = Quarantine::default();
+        quarantine.add(7, Quarantined { at_ms: 1, digest: "x".into(), detail: "it fails".into() });
+        kept.save_quarantine("a", &quarantine)?;
         kept.point("a", &one.digest(), Some(&two.digest()), &[])?;
-        assert_eq!(kept.load("a"), Some(Kept { source: one, rolled_back_from: Some(two.digest()) }));
+        assert_eq!(kept.load("a"), Some(Kept { sources: vec![one], rolled_back_from: Some(two.digest()) }));
+        assert_eq!(kept.quarantine("a"), quarantine);
+        kept.save_quarantine("a", &Quarantine::default())?;
+        assert_eq!(kept.quarantine("a"), Quarantine::default());
         let left = fs::read_dir(folder.path().join("last-good/a"))?.count();
-        assert_eq!(left, 3, "two files of the one that serves, and its name");
+        assert_eq!(left, 4, "three files of the one that serves, and its name");
         kept.forget("a");
         assert_eq!(kept.load("a"), None);
         Ok(())
@@ -137,7 +179,10 @@ mod tests {
         kept.save("a", &one)?;
         kept.point("a", &one.digest(), None, &[])?;
         fs::write(folder.path().join("a").join(format!("{}.wasm", one.digest())), "")?;
-        assert_eq!(kept.load("a"), None);
+        assert_eq!(kept.load("a").map(|kept| kept.sources), Some(Vec::new()));
+        kept.save("a", &one)?;
+        fs::write(folder.path().join("a").join(QUARANTINE), "{")?;
+        assert_eq!(kept.quarantine("a"), Quarantine::default());
         Ok(())
     }
 }

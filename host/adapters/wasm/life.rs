@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::board::Board;
-use super::domain::{Domain, Doubt};
+use super::domain::{Domain, Doubt, Look};
 use super::folder::{self, Files};
 use super::keep::LastGood;
 use super::load::Loader;
@@ -37,6 +37,8 @@ pub(super) enum Message {
     RollBack(String, oneshot::Sender<Result<PolicyStatus, RegistryError>>),
     /// Take an orphan out of service.
     Remove(String, oneshot::Sender<Result<(), RegistryError>>),
+    /// Forget what is in quarantine.
+    Unquarantine(String, oneshot::Sender<Result<PolicyStatus, RegistryError>>),
     /// End.
     Stop,
 }
@@ -65,7 +67,11 @@ pub(super) struct Work {
     /// Threads that read.
     readers: usize,
     /// When the folder was first disturbed since it was last read.
-    disturbed_ns: Option<u64>,
+    pub(super) disturbed_ns: Option<u64>,
+    /// How long nothing was told, in milliseconds.
+    quiet_ms: u64,
+    /// When the failures of the live policies were last looked at.
+    looked_ns: u64,
     /// Whether the folder could not be read.
     lost: bool,
 }
@@ -97,20 +103,57 @@ impl Life {
     /// Waits for one thing and does it. Whether to go on.
     fn step(&mut self) -> bool {
         let settling = self.domains.values().any(|domain| domain.doubt.is_some());
-        let wait_ms = match (self.work.disturbed_ns, settling) {
+        let quiet_ms = match (self.work.disturbed_ns, settling) {
             (Some(_), _) => limits::WATCH_QUIET_MS,
             (None, true) => limits::WATCH_SETTLE_MS,
             (None, false) => limits::WATCH_POLL_MS,
         };
-        match self.inbox.recv_timeout(Duration::from_millis(wait_ms)) {
+        let wait_ms = quiet_ms.saturating_sub(self.work.quiet_ms).min(limits::PROBATION_STEP_MS);
+        let received = self.inbox.recv_timeout(Duration::from_millis(wait_ms));
+        self.work.quiet_ms = if received.is_ok() { 0 } else { self.work.quiet_ms + wait_ms };
+        match received {
             Ok(Message::Changed) => self.disturbed(),
             Ok(Message::Read(domain, files, verdict)) => self.was_read(&domain, files, *verdict),
             Ok(Message::RollBack(domain, reply)) => drop(reply.send(self.roll_back(&domain))),
             Ok(Message::Remove(domain, reply)) => drop(reply.send(self.remove(&domain))),
+            Ok(Message::Unquarantine(domain, reply)) => drop(reply.send(self.unquarantine(&domain))),
             Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return false,
-            Err(RecvTimeoutError::Timeout) => self.read_folder(self.work.disturbed_ns.is_none()),
+            Err(RecvTimeoutError::Timeout) if self.work.quiet_ms < quiet_ms => {}
+            Err(RecvTimeoutError::Timeout) => {
+                self.work.quiet_ms = 0;
+                self.read_folder(self.work.disturbed_ns.is_none());
+            }
         }
+        self.look_at_failures();
         true
+    }
+
+    /// Takes out of service what fails too often.
+    fn look_at_failures(&mut self) {
+        let (now_ns, now_ms) = (self.clock.monotonic_ns(), self.clock.wall_ms());
+        if now_ns.saturating_sub(self.work.looked_ns) < limits::PROBATION_STEP_MS * 1_000_000 {
+            return;
+        }
+        self.work.looked_ns = now_ns;
+        let looks = self.domains.values_mut().filter_map(|it| Some((Arc::clone(&it.name), it.look(now_ns, now_ms)?)));
+        for (name, look) in looks.collect::<Vec<_>>() {
+            let domain = &*name;
+            match look {
+                Look::Quarantined(live) => {
+                    let why = self.domains.get(&name).and_then(Domain::last_step).unwrap_or_default();
+                    tracing::error!(target: "larder::policy", domain, "the policy is in quarantine: {why}");
+                    self.go_live(live);
+                    self.publish(&name);
+                    self.keep_quarantine(&name);
+                    self.keep(&name, None);
+                }
+                Look::Failing(why) => tracing::error!(target: "larder::policy", domain, "the policy is failing: {why}"),
+                Look::Recovered => {
+                    tracing::info!(target: "larder::policy", domain, "the policy recovered");
+                }
+            }
+            self.publish(&name);
+        }
     }
 
     /// Waits for quiet, but not for ever.
@@ -159,16 +202,18 @@ impl Life {
     /// A policy's file is in the folder: has it read if it is not as it was, or if a refusal waits to be believed.
     fn appeared(&mut self, name: Arc<str>, files: Files, settled: bool) {
         let now = self.clock.monotonic_ns();
-        let metrics = &self.metrics;
-        let domain =
-            self.domains.entry(name).or_insert_with_key(|name| Domain::new(Arc::clone(name), metrics.domain(name)));
+        let (metrics, last_good) = (&self.metrics, &self.last_good);
+        let domain = self
+            .domains
+            .entry(name)
+            .or_insert_with_key(|name| Domain::new(Arc::clone(name), metrics.domain(name), last_good.quarantine(name)));
         if domain.reading {
             domain.read_again = true;
             return;
         }
         let waited = |doubt: &Doubt| now.saturating_sub(doubt.since_ns) >= limits::WATCH_SETTLE_MS * 1_000_000;
         let due = domain.doubt.as_ref().is_some_and(|doubt| settled || waited(doubt));
-        if domain.files != Some(files) || due {
+        if domain.files != Some(files) || due || std::mem::take(&mut domain.retry) {
             domain.reading = true;
             self.work.queue.push_back(Arc::clone(&domain.name));
         }
@@ -223,6 +268,7 @@ impl Life {
                 log: Arc::clone(&domain.log),
                 files,
                 known,
+                quarantine: domain.quarantine().clone(),
                 served: domain.serving().is_some(),
             };
             let sender = self.sender.clone();
@@ -253,8 +299,8 @@ impl Life {
         let (live, save) = match verdict {
             Verdict::Unstable => (None, None),
             Verdict::Same => (domain.doubt.take().and_then(|doubt| believe(domain, doubt, now_ms)), None),
-            Verdict::Bad { digest, refused, fallback } => {
-                let doubt = Doubt { digest, refused, fallback, since_ns: now_ns };
+            Verdict::Bad { digest, refused, kept } => {
+                let doubt = Doubt { digest, refused, kept, since_ns: now_ns };
                 match domain.doubt.take() {
                     Some(before) if before.digest == doubt.digest => (believe(domain, doubt, now_ms), None),
                     _ => {
@@ -263,10 +309,10 @@ impl Life {
                     }
                 }
             }
-            Verdict::RolledBack { kept, from } => (Some(domain.stay_rolled_back(kept, from, now_ms)), None),
-            Verdict::Good { loaded, source } => {
+            Verdict::RolledBack { from, kept } => (domain.stay_rolled_back(kept, from, now_ms), None),
+            Verdict::Good { loaded, source, earlier } => {
                 domain.doubt = None;
-                (domain.accept(loaded, now_ms), Some(source))
+                (domain.accept(loaded, earlier, now_ms), Some(source))
             }
         };
         if let Some(live) = live {
@@ -280,7 +326,7 @@ impl Life {
         self.start_readers();
     }
 
-    fn go_live(&self, live: Live) {
+    pub(super) fn go_live(&self, live: Live) {
         let live = Arc::new(live);
         tracing::info!(
             target: "larder::policy",
@@ -294,7 +340,7 @@ impl Life {
     }
 
     /// Keeps on disk what serves, for the next start.
-    fn keep(&self, name: &Arc<str>, new: Option<&Source>) {
+    pub(super) fn keep(&self, name: &Arc<str>, new: Option<&Source>) {
         let Some(domain) = self.domains.get(name) else { return };
         let Some(serving) = domain.serving() else { return };
         let saved = new.map_or(Ok(()), |source| self.last_good.save(name, source)).and_then(|()| {
@@ -310,34 +356,15 @@ impl Life {
         }
     }
 
-    fn roll_back(&mut self, name: &str) -> Result<PolicyStatus, RegistryError> {
-        let unknown = || RegistryError::UnknownDomain(name.to_owned());
-        let domain = self.domains.get_mut(name).filter(|domain| domain.serving().is_some()).ok_or_else(unknown)?;
-        let live = domain.roll_back(self.clock.wall_ms()).ok_or_else(|| RegistryError::NoPrevious(name.to_owned()))?;
-        let (name, status) = (Arc::clone(&domain.name), domain.status());
-        self.go_live(live);
-        self.publish(&name);
-        self.keep(&name, None);
-        Ok(status)
-    }
-
-    fn remove(&mut self, name: &str) -> Result<(), RegistryError> {
-        let unknown = || RegistryError::UnknownDomain(name.to_owned());
-        let domain = self.domains.get_mut(name).filter(|domain| domain.serving().is_some()).ok_or_else(unknown)?;
-        let file = folder::wasm(&self.folder, name);
-        if file.symlink_metadata().is_ok() {
-            return Err(RegistryError::FileExists(file.display().to_string()));
+    /// Keeps on disk what is not to be taken again.
+    pub(super) fn keep_quarantine(&self, name: &Arc<str>) {
+        let Some(domain) = self.domains.get(name) else { return };
+        if let Err(error) = self.last_good.save_quarantine(name, domain.quarantine()) {
+            tracing::warn!(target: "larder::policy", domain = &**name, "the quarantine could not be kept: {error:#}");
         }
-        domain.remove(self.clock.wall_ms());
-        let name = Arc::clone(&domain.name);
-        self.policies.replace(|table| table.without(&name));
-        self.last_good.forget(&name);
-        self.publish(&name);
-        tracing::info!(target: "larder::policy", domain = &*name, "the policy is removed");
-        Ok(())
     }
 
-    fn publish(&self, name: &Arc<str>) {
+    pub(super) fn publish(&self, name: &Arc<str>) {
         if let Some(domain) = self.domains.get(name).filter(|domain| domain.doubt.is_none() || domain.ever_served()) {
             self.board.publish(domain.status());
         }

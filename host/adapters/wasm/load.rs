@@ -14,14 +14,16 @@ use super::instance::Program;
 use super::manifest::{Manifest, PolicyLimits};
 use super::policy::WasmPolicy;
 use super::refused::{Reason, Refused};
+use super::report::Report;
 use super::source::{Source, digest_hex};
 use super::state::{Context, HostState, LogBudget};
+use super::trial::Trial;
 use super::workflow::{self, CallState, WorkflowProgram};
-use super::{answer, contract, imports};
+use super::{case, contract, imports};
 use crate::ports::clock::Clock;
 use crate::ports::hooks::{Abilities, Ability};
-use crate::ports::metrics::Metrics;
-use crate::ports::policy::{Description, Fault, PolicyError};
+use crate::ports::metrics::{Counter, Metrics};
+use crate::ports::policy::Description;
 
 /// Settings by domain that outrank those of `NAME.toml`: the environment's.
 pub type Overrides = BTreeMap<String, BTreeMap<String, String>>;
@@ -35,10 +37,12 @@ pub(super) struct Loaded {
     pub(super) description: Description,
     /// SHA-256 of the component, in hex.
     pub(super) digest: Arc<str>,
-    /// SHA-256 over both files, in hex.
+    /// SHA-256 over all its files, in hex.
     pub(super) source_digest: String,
     /// Identifies the rules: component, settings, limits, origin.
     pub(super) rules_id: u64,
+    /// Share of its calls that may fail, in percent.
+    pub(super) fault_percent: u64,
     /// Size of the component.
     pub(super) size_bytes: u64,
     /// How long it took to compile it, or to load what was compiled before.
@@ -50,6 +54,11 @@ impl Loaded {
     pub(super) fn policy(&self) -> Arc<WasmPolicy> {
         let (program, workflow) = (Arc::clone(&self.program), self.workflow.clone());
         Arc::new(WasmPolicy::new(program, workflow, &self.description, self.abilities))
+    }
+
+    /// Where its failures are counted.
+    pub(super) fn faults(&self) -> Arc<Counter> {
+        Arc::clone(&self.program.context().faults)
     }
 }
 
@@ -82,11 +91,30 @@ impl Loader {
     /// Takes a policy up to where it could go live.
     ///
     /// # Errors
-    /// Why it may not.
+    /// Why it may not. The file is named.
     pub(super) fn load(&self, domain: &Arc<str>, log: &Arc<LogBudget>, source: &Source) -> Result<Loaded, Refused> {
-        let surface = contract::read(&source.wasm)?;
+        self.load_and_report(domain, log, source, &mut Report::default())
+    }
+
+    /// The same, and what was found on the way, however far that is.
+    ///
+    /// # Errors
+    /// Why it may not. The file is named.
+    pub(super) fn load_and_report(
+        &self,
+        domain: &Arc<str>,
+        log: &Arc<LogBudget>,
+        source: &Source,
+        report: &mut Report,
+    ) -> Result<Loaded, Refused> {
+        let in_file = |refused: Refused| refused.in_file(&format!("{domain}.wasm"));
+        report.size_bytes = source.wasm.len() as u64;
+        let surface = contract::read(&source.wasm).map_err(in_file)?;
+        report.imports_and_exports(&surface);
         let manifest = self.manifest(domain, source)?;
-        surface.check(domain, &manifest.grants)?;
+        report.bounds(&manifest);
+        surface.check(domain, &manifest.grants).map_err(in_file)?;
+        let cases = source.cases.as_deref().map_or_else(|| Ok(Vec::new()), |text| case::parse(domain, text))?;
         if let Some(origin) = &manifest.origin {
             return Err(Refused::new(
                 Reason::NotServed,
@@ -98,24 +126,29 @@ impl Loader {
         let abilities = surface.abilities();
         let digest = digest_hex(&source.wasm);
         let rules_id = rules_id(&digest, &manifest);
-        let began = self.clock.monotonic_ns();
-        let component = self.compiler.component(&source.wasm, &digest)?;
-        let load_ms = self.clock.monotonic_ns().saturating_sub(began) / 1_000_000;
+        let (component, load_us) = self.component(source, &digest).map_err(in_file)?;
+        report.load_us = Some(load_us);
 
-        let context = Arc::new(Context {
-            domain: Arc::clone(domain),
-            settings: manifest.settings.into_iter().collect(),
-            clock: Arc::clone(&self.clock),
-            metrics: self.metrics.domain(domain),
-            log: Arc::clone(log),
-        });
-        let program = self
-            .linker
-            .instantiate_pre(&component)
-            .and_then(|pre| Program::new(pre, abilities, Arc::clone(&context), manifest.limits))
-            .map_err(|error| does_not_fit(&error))?;
-        let description = try_out(&program, domain, abilities)?;
-        let workflow = self.workflow(&component, abilities, context, manifest.limits)?;
+        let pre = self.linker.instantiate_pre(&component).map_err(|error| does_not_fit(&error)).map_err(in_file)?;
+        let program = |settings: &BTreeMap<String, String>| {
+            let context = Context {
+                domain: Arc::clone(domain),
+                settings: settings.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
+                clock: Arc::clone(&self.clock),
+                metrics: self.metrics.domain(domain),
+                faults: Arc::default(),
+                log: Arc::clone(log),
+            };
+            Program::new(pre.clone(), abilities, Arc::new(context), manifest.limits)
+                .map_err(|error| does_not_fit(&error))
+        };
+        let trial = Trial { domain, abilities, settings: &manifest.settings, program: &program, clock: &*self.clock };
+        let (program, instance, description) = trial.describe(&manifest.settings).map_err(in_file)?;
+        report.description = Some(description.clone());
+        report.cases = trial.cases(&cases, instance, &description);
+        report.failed_case(domain)?;
+        let context = Arc::clone(program.context());
+        let workflow = self.workflow(&component, abilities, context, manifest.limits).map_err(in_file)?;
         Ok(Loaded {
             program: Arc::new(program),
             workflow,
@@ -124,9 +157,24 @@ impl Loader {
             digest: digest.into(),
             source_digest: source.digest(),
             rules_id,
+            fault_percent: manifest.limits.fault_percent,
             size_bytes: source.wasm.len() as u64,
-            load_ms,
+            load_ms: load_us / 1_000,
         })
+    }
+
+    /// How long it takes to compile a component, or to load what was compiled before, in microseconds.
+    ///
+    /// # Errors
+    /// It does not compile.
+    pub(super) fn load_time_us(&self, source: &Source) -> Result<u64, Refused> {
+        self.component(source, &digest_hex(&source.wasm)).map(|(_, us)| us)
+    }
+
+    fn component(&self, source: &Source, digest: &str) -> Result<(Component, u64), Refused> {
+        let began = self.clock.monotonic_ns();
+        let component = self.compiler.component(&source.wasm, digest)?;
+        Ok((component, self.clock.monotonic_ns().saturating_sub(began) / 1_000))
     }
 
     fn workflow(
@@ -152,18 +200,6 @@ impl Loader {
         }
         Ok(manifest)
     }
-}
-
-/// Makes the first instance, under its deadline, and lets it describe itself.
-fn try_out(program: &Program, domain: &str, abilities: Abilities) -> Result<Description, Refused> {
-    let (_, described) = program.instantiate().map_err(|error| match error {
-        PolicyError::Failed { fault: Fault::Instance, message } => Refused::new(Reason::Contract, message),
-        other => Refused::new(Reason::Trial, format!("failed on trial, in `describe`: {other}")),
-    })?;
-    let description =
-        described.map_err(|text| Refused::new(Reason::Trial, format!("will not serve with these settings: {text}")))?;
-    answer::description(description, domain, abilities)
-        .map_err(|error| Refused::new(Reason::Description, format!("describes itself wrongly: {error}")))
 }
 
 fn does_not_fit(error: &wasmtime::Error) -> Refused {

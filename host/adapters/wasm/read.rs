@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::folder::{self, Files};
-use super::keep::LastGood;
+use super::keep::{Kept, LastGood};
 use super::load::{Loaded, Loader};
+use super::quarantine::Quarantine;
 use super::refused::{Reason, Refused};
 use super::source::{Source, digest_hex};
 use super::state::LogBudget;
@@ -22,7 +23,9 @@ pub(super) struct Reading {
     pub(super) files: Files,
     /// Digest of the source that was seen last: nothing is done for the same again.
     pub(super) known: Option<String>,
-    /// Whether something serves the domain now.
+    /// What is not to be taken again.
+    pub(super) quarantine: Quarantine,
+    /// Whether something serves the domain now. If not, what served before the last stop is looked for.
     pub(super) served: bool,
 }
 
@@ -32,12 +35,12 @@ pub(super) enum Verdict {
     Same,
     /// It changed while it was read.
     Unstable,
-    /// It may serve.
-    Good { loaded: Loaded, source: Source },
-    /// It is what an operator rolled back from before the last stop; this served instead.
-    RolledBack { kept: Loaded, from: String },
-    /// It may not serve. The fallback is what served last, if nothing serves now.
-    Bad { digest: String, refused: Refused, fallback: Option<Loaded> },
+    /// It may serve. `earlier` is what served before the last stop, newest first.
+    Good { loaded: Loaded, source: Source, earlier: Vec<Loaded> },
+    /// It is what an operator rolled back from before the last stop; this served instead, newest first.
+    RolledBack { from: String, kept: Vec<Loaded> },
+    /// It may not serve. `kept` is what served last, newest first, if nothing serves now.
+    Bad { digest: String, refused: Refused, kept: Vec<Loaded> },
 }
 
 impl Reading {
@@ -49,13 +52,13 @@ impl Reading {
                 Reason::Host,
                 "the host failed while it loaded the policy: a defect; its log says more",
             ),
-            fallback: None,
+            kept: Vec::new(),
         });
         (self.domain, self.files, verdict)
     }
 
     fn verdict(&self) -> Verdict {
-        let read = Source::read(&folder::wasm(&self.folder, &self.domain), &folder::toml(&self.folder, &self.domain));
+        let read = Source::read(&self.folder, &self.domain);
         if folder::files(&self.folder, &self.domain) != Some(self.files) {
             return Verdict::Unstable;
         }
@@ -64,43 +67,47 @@ impl Reading {
         if self.known.as_ref() == Some(&digest) {
             return Verdict::Same;
         }
-        if let Some(kept) = self.rolled_back(&digest) {
-            return Verdict::RolledBack { kept, from: digest };
+        let kept = if self.served { None } else { self.last_good.load(&self.domain) };
+        if kept.as_ref().is_some_and(|kept| kept.rolled_back_from.as_ref() == Some(&digest)) {
+            let kept = self.restore(kept.as_ref(), &digest);
+            if !kept.is_empty() {
+                return Verdict::RolledBack { from: digest, kept };
+            }
         }
         match read.and_then(|source| Ok((self.load(&source)?, source))) {
-            Ok((loaded, source)) => Verdict::Good { loaded, source },
-            Err(refused) => Verdict::Bad { digest, refused, fallback: self.fallback() },
+            Ok((loaded, source)) => Verdict::Good { loaded, source, earlier: self.restore(kept.as_ref(), &digest) },
+            Err(refused) => Verdict::Bad { kept: self.restore(kept.as_ref(), &digest), digest, refused },
         }
     }
 
+    /// Takes a policy up, unless it is in quarantine.
     fn load(&self, source: &Source) -> Result<Loaded, Refused> {
-        self.loader.load(&self.domain, &self.log, source)
+        let loaded = self.loader.load(&self.domain, &self.log, source)?;
+        match self.quarantine.why(loaded.rules_id) {
+            Some(why) => Err(Refused::new(Reason::Quarantined, quarantined(&self.domain, why))),
+            None => Ok(loaded),
+        }
     }
 
-    fn rolled_back(&self, digest: &str) -> Option<Loaded> {
-        if self.served {
-            return None;
-        }
-        let kept = self.last_good.load(&self.domain)?;
-        if kept.rolled_back_from.as_deref() != Some(digest) {
-            return None;
-        }
-        self.load(&kept.source).ok()
-    }
-
-    fn fallback(&self) -> Option<Loaded> {
-        if self.served {
-            return None;
-        }
-        let kept = self.last_good.load(&self.domain)?;
-        self.load(&kept.source)
-            .inspect_err(|refused| {
-                tracing::error!(
-                    target: "larder::policy",
-                    domain = &*self.domain,
-                    "the last good policy does not load either: {refused}"
-                );
+    /// What served before the last stop, newest first, without what is in the folder.
+    fn restore(&self, kept: Option<&Kept>, digest: &str) -> Vec<Loaded> {
+        let sources = kept.map_or(&[][..], |kept| &kept.sources);
+        let others = sources.iter().filter(|source| source.digest() != digest);
+        let load = |source: &Source| {
+            let loaded = self.load(source);
+            loaded.inspect_err(|refused| {
+                let domain = &*self.domain;
+                tracing::warn!(target: "larder::policy", domain, "a policy that served before does not load: {refused}");
             })
-            .ok()
+        };
+        others.filter_map(|source| load(source).ok()).collect()
     }
+}
+
+/// What an operator is told of a policy in quarantine.
+pub(super) fn quarantined(domain: &str, why: &str) -> String {
+    format!(
+        "{domain}.wasm is in quarantine: {why}; put another file there, or clear the quarantine to try it again \
+         (`larder policy unquarantine {domain}`)"
+    )
 }

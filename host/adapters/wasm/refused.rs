@@ -19,6 +19,8 @@ pub(super) enum Reason {
     Truncated,
     /// The component is malformed, or uses what this host's WebAssembly does not have.
     Invalid,
+    /// It takes more to compile than it may.
+    Compile,
     /// It speaks another version of the contract, or none.
     Contract,
     /// It imports what it is not granted, or what does not exist.
@@ -27,8 +29,12 @@ pub(super) enum Reason {
     NotServed,
     /// `NAME.toml` is wrong.
     Manifest,
+    /// `NAME.cases.toml` is wrong, or one of its cases failed.
+    Cases,
     /// It failed on trial.
     Trial,
+    /// It failed too often when it served.
+    Quarantined,
     /// What it says of itself makes no sense.
     Description,
     /// The host could not do its part.
@@ -47,11 +53,14 @@ impl Reason {
             Self::NotComponent => "not-component",
             Self::Truncated => "truncated",
             Self::Invalid => "invalid",
+            Self::Compile => "compile",
             Self::Contract => "contract",
             Self::Import => "import",
             Self::NotServed => "not-served",
             Self::Manifest => "manifest",
+            Self::Cases => "cases",
             Self::Trial => "trial",
+            Self::Quarantined => "quarantined",
             Self::Description => "description",
             Self::Host => "host",
         }
@@ -72,9 +81,15 @@ impl Refused {
     pub(super) fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self { reason, message: message.into() }
     }
-}
 
-impl Refused {
+    /// The same, said of this file: the message told what is wrong with it. What is the host's fault stays as it is.
+    pub(super) fn in_file(self, name: &str) -> Self {
+        match self.reason {
+            Reason::Host => self,
+            reason => Self { reason, message: format!("{name} {}", self.message) },
+        }
+    }
+
     /// Says it in the log.
     pub(super) fn report(&self, domain: &str) {
         let reason = self.reason.as_str();

@@ -33,6 +33,9 @@ pub struct RegistryConfig {
     pub state_dir: PathBuf,
     /// Settings by domain that outrank those of `NAME.toml`.
     pub overrides: Overrides,
+    /// The program that compiles components, in a process of its own: this host's own binary. `None`: this process compiles, and
+    /// nothing bounds how long that takes.
+    pub compile_with: Option<PathBuf>,
 }
 
 /// The policies of a folder. Dropping it ends the care for the folder; what serves goes on serving.
@@ -55,11 +58,11 @@ impl WasmRegistry {
         metrics: Arc<Metrics>,
         clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Arc<Self>> {
-        let RegistryConfig { policies_dir, state_dir, overrides } = config;
+        let RegistryConfig { policies_dir, state_dir, overrides, compile_with } = config;
         folder::scan(&policies_dir).with_context(|| {
             format!("the policy folder {} cannot be read; make it, or name another one", policies_dir.display())
         })?;
-        let compiler = Compiler::new(engine::serving()?, state_dir.join("cache"))?;
+        let compiler = Compiler::new(engine::serving()?, state_dir.join("cache"), compile_with)?;
         let last_good = Arc::new(LastGood::new(state_dir.join("last-good"))?);
         let loader = Arc::new(Loader::new(compiler, overrides, Arc::clone(&metrics), Arc::clone(&clock))?);
         let (sender, inbox) = mpsc::channel();
@@ -119,6 +122,10 @@ impl Registry for WasmRegistry {
 
     async fn remove(&self, domain: &str) -> Result<(), RegistryError> {
         self.ask(|reply| Message::Remove(domain.to_owned(), reply)).await
+    }
+
+    async fn unquarantine(&self, domain: &str) -> Result<PolicyStatus, RegistryError> {
+        self.ask(|reply| Message::Unquarantine(domain.to_owned(), reply)).await
     }
 }
 

@@ -1,4 +1,4 @@
-//! A policy as it lies on disk: the component's bytes and its `NAME.toml`, and what identifies them.
+//! A policy as it lies on disk: the component's bytes, its `NAME.toml` and `NAME.cases.toml`, and what identifies them.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -7,6 +7,7 @@ use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
+use super::folder;
 use super::refused::{Reason, Refused};
 use crate::limits;
 
@@ -17,27 +18,34 @@ pub(super) struct Source {
     pub(super) wasm: Vec<u8>,
     /// Its `NAME.toml`, if there is one.
     pub(super) toml: Option<String>,
+    /// Its `NAME.cases.toml`, if there is one.
+    pub(super) cases: Option<String>,
 }
 
 impl Source {
-    /// Reads both files.
+    /// Reads the files of one name in a folder.
     ///
     /// # Errors
     /// One cannot be read, or is larger than it may be.
-    pub(super) fn read(wasm: &Path, toml: &Path) -> Result<Self, Refused> {
-        let Some(wasm) = read(wasm, limits::COMPONENT_BYTES_MAX)? else {
-            return Err(Refused::new(Reason::Unreadable, "the file is gone"));
+    pub(super) fn read(folder: &Path, name: &str) -> Result<Self, Refused> {
+        let Some(wasm) = read(&folder::wasm(folder, name), limits::COMPONENT_BYTES_MAX)? else {
+            return Err(Refused::new(Reason::Unreadable, format!("{name}.wasm is not there")));
         };
-        let toml = read(toml, limits::POLICY_TOML_BYTES_MAX)?.map(String::from_utf8).transpose();
-        let toml = toml.map_err(|_| Refused::new(Reason::Manifest, "the .toml file is not UTF-8"))?;
-        Ok(Self { wasm, toml })
+        let toml = text(&folder::toml(folder, name), limits::POLICY_TOML_BYTES_MAX, Reason::Manifest)?;
+        let cases = text(&folder::cases(folder, name), limits::POLICY_CASES_BYTES_MAX, Reason::Cases)?;
+        Ok(Self { wasm, toml, cases })
     }
 
-    /// SHA-256 over both files, in hex: says whether anything changed.
+    /// SHA-256 over all files, in hex: says whether anything changed.
     pub(super) fn digest(&self) -> String {
         let mut hash = Sha256::new();
         hash.update((self.wasm.len() as u64).to_le_bytes());
         hash.update(&self.wasm);
+        if let Some(cases) = &self.cases {
+            hash.update([2]);
+            hash.update((cases.len() as u64).to_le_bytes());
+            hash.update(cases);
+        }
         if let Some(toml) = &self.toml {
             hash.update([1]);
             hash.update(toml);
@@ -56,6 +64,15 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
+    })
+}
+
+/// A file's text; `None` if there is no such file.
+fn text(path: &Path, bytes_max: u64, reason: Reason) -> Result<Option<String>, Refused> {
+    let text = read(path, bytes_max)?.map(String::from_utf8).transpose();
+    text.map_err(|_| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        Refused::new(reason, format!("{name} is not UTF-8"))
     })
 }
 
@@ -92,9 +109,19 @@ mod tests {
 
     #[test]
     fn the_digest_tells_every_change() {
-        let source =
-            |wasm: &str, toml: Option<&str>| Source { wasm: wasm.into(), toml: toml.map(str::to_owned) }.digest();
-        let all = [source("ab", None), source("ab", Some("")), source("a", Some("b")), source("ab", Some("x"))];
+        let source = |wasm: &str, toml: Option<&str>, cases: Option<&str>| {
+            let own = |text: Option<&str>| text.map(str::to_owned);
+            Source { wasm: wasm.into(), toml: own(toml), cases: own(cases) }.digest()
+        };
+        let all = [
+            source("ab", None, None),
+            source("ab", Some(""), None),
+            source("ab", None, Some("")),
+            source("ab", Some(""), Some("")),
+            source("a", Some("b"), None),
+            source("ab", Some("x"), None),
+            source("ab", None, Some("x")),
+        ];
         for (i, one) in all.iter().enumerate() {
             assert!(all.iter().skip(i + 1).all(|other| other != one));
         }
@@ -106,17 +133,22 @@ mod tests {
         let folder = tempfile::tempdir()?;
         let path = |name: &str| folder.path().join(name);
         let refuses = |name: &str, reason: Reason, words: &str| {
-            let refused = Source::read(&path(name), &path("none.toml")).expect_err("there is nothing to read");
+            let refused = Source::read(folder.path(), name).expect_err("there is nothing to read");
             assert_eq!(refused.reason, reason, "{refused}");
             assert!(refused.message.contains(words), "{refused}");
         };
-        refuses("a.wasm", Reason::Unreadable, "gone");
+        refuses("a", Reason::Unreadable, "a.wasm is not there");
         fs::create_dir(path("b.wasm"))?;
-        refuses("b.wasm", Reason::Unreadable, "not a file");
+        refuses("b", Reason::Unreadable, "not a file");
         std::os::unix::fs::symlink(path("nowhere"), path("c.wasm"))?;
-        refuses("c.wasm", Reason::Unreadable, "leads nowhere");
+        refuses("c", Reason::Unreadable, "leads nowhere");
         File::create(path("d.wasm"))?.set_len(limits::COMPONENT_BYTES_MAX + 1)?;
-        refuses("d.wasm", Reason::TooLarge, "larger than");
+        refuses("d", Reason::TooLarge, "d.wasm is larger than");
+        fs::write(path("e.wasm"), "")?;
+        fs::write(path("e.cases.toml"), b"\xff")?;
+        refuses("e", Reason::Cases, "e.cases.toml is not UTF-8");
+        File::create(path("e.cases.toml"))?.set_len(limits::POLICY_CASES_BYTES_MAX + 1)?;
+        refuses("e", Reason::TooLarge, "e.cases.toml is larger than");
         Ok(())
     }
 }

@@ -7,7 +7,7 @@ use super::deadline::Deadline;
 use super::limiter::Limiter;
 use crate::limits;
 use crate::ports::clock::Clock;
-use crate::ports::metrics::DomainMetrics;
+use crate::ports::metrics::{Counter, DomainMetrics};
 
 /// What all instances of one policy share; the same for all generations but the settings.
 pub(super) struct Context {
@@ -19,6 +19,8 @@ pub(super) struct Context {
     pub(super) clock: Arc<dyn Clock>,
     /// The domain's counters.
     pub(super) metrics: Arc<DomainMetrics>,
+    /// Failures of this component with these settings, whatever instance had them.
+    pub(super) faults: Arc<Counter>,
     /// What the domain may still log.
     pub(super) log: Arc<LogBudget>,
 }

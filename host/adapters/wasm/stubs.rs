@@ -106,6 +106,7 @@ mod tests {
             settings: Vec::new(),
             clock: Arc::new(VirtualClock::new(0, 0)),
             metrics: Arc::default(),
+            faults: Arc::default(),
             log: Arc::default(),
         };
         let mut state = HostState::new(Arc::new(context), 0);

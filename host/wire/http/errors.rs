@@ -40,6 +40,8 @@ pub(super) enum ProblemKind {
     CrossSite,
     /// The domain has no earlier policy.
     NothingToRollBack,
+    /// The domain has nothing in quarantine.
+    NothingInQuarantine,
     /// The policy's file is still in the folder.
     FileExists,
     /// Somebody else holds the lock.
@@ -73,7 +75,7 @@ pub(super) struct Row {
 
 impl ProblemKind {
     /// All of them.
-    pub(super) const ALL: [Self; 31] = [
+    pub(super) const ALL: [Self; 32] = [
         Self::Error(ErrorKind::InvalidKey),
         Self::Error(ErrorKind::InvalidValue),
         Self::Error(ErrorKind::InvalidArgument),
@@ -98,6 +100,7 @@ impl ProblemKind {
         Self::Encoded,
         Self::CrossSite,
         Self::NothingToRollBack,
+        Self::NothingInQuarantine,
         Self::FileExists,
         Self::Locked,
         Self::NotHeld,
@@ -134,6 +137,7 @@ impl ProblemKind {
             Self::Encoded => ("encoded", S::UNSUPPORTED_MEDIA_TYPE, "The body has a content coding"),
             Self::CrossSite => ("cross-site", S::FORBIDDEN, "A page of another site may not change anything"),
             Self::NothingToRollBack => ("nothing-to-roll-back", S::CONFLICT, "There is no earlier policy"),
+            Self::NothingInQuarantine => ("nothing-in-quarantine", S::CONFLICT, "Nothing is in quarantine"),
             Self::FileExists => ("file-exists", S::CONFLICT, "The policy's file is still in the folder"),
             Self::NotHeld => ("not-held", S::CONFLICT, "The token does not hold the lock"),
             Self::UnknownBreaker => ("unknown-breaker", S::NOT_FOUND, "There is no such breaker"),
@@ -233,6 +237,7 @@ impl From<RegistryError> for Problem {
         let kind = match &error {
             RegistryError::UnknownDomain(_) => ProblemKind::Error(ErrorKind::UnknownDomain),
             RegistryError::NoPrevious(_) => ProblemKind::NothingToRollBack,
+            RegistryError::NotQuarantined(_) => ProblemKind::NothingInQuarantine,
             RegistryError::FileExists(_) => ProblemKind::FileExists,
             RegistryError::Closed => ProblemKind::ShuttingDown,
         };
@@ -338,6 +343,7 @@ mod tests {
         let kind = |error| Problem::from(error).kind;
         assert_eq!(kind(RegistryError::UnknownDomain("x".into())), ProblemKind::Error(ErrorKind::UnknownDomain));
         assert_eq!(kind(RegistryError::NoPrevious("x".into())), ProblemKind::NothingToRollBack);
+        assert_eq!(kind(RegistryError::NotQuarantined("x".into())), ProblemKind::NothingInQuarantine);
         assert_eq!(kind(RegistryError::FileExists("x".into())), ProblemKind::FileExists);
         assert_eq!(kind(RegistryError::Closed), ProblemKind::ShuttingDown);
     }

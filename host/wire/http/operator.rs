@@ -42,6 +42,12 @@ pub(super) async fn rollback(Of(shared): Of<Arc<Shared>>, uri: Uri) -> Result<Re
     json(&shared.engine.registry().rollback(&domain).await?)
 }
 
+/// `DELETE /v1/policies/{domain}/quarantine`.
+pub(super) async fn unquarantine(Of(shared): Of<Arc<Shared>>, uri: Uri) -> Result<Response, Problem> {
+    let domain = domain(&uri, shared.separator)?;
+    json(&shared.engine.registry().unquarantine(&domain).await?)
+}
+
 /// `DELETE /v1/policies/{domain}`.
 pub(super) async fn remove_policy(Of(shared): Of<Arc<Shared>>, uri: Uri) -> Result<StatusCode, Problem> {
     let domain = domain(&uri, shared.separator)?;

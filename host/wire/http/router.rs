@@ -42,6 +42,7 @@ pub(super) fn handler(action: Action, method: MethodFilter) -> MethodRouter<Arc<
         Action::ListPolicies => on(method, operator::policies),
         Action::ShowPolicy => on(method, operator::policy),
         Action::RollBackPolicy => on(method, operator::rollback),
+        Action::UnquarantinePolicy => on(method, operator::unquarantine),
         Action::RemovePolicy => on(method, operator::remove_policy),
         Action::ListLocks => on(method, locks::list),
         Action::ForceReleaseLocks => on(method, locks::force_release),

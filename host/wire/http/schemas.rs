@@ -6,7 +6,7 @@ use super::errors::ProblemKind;
 use crate::ports::breaker::Mode as BreakerMode;
 use crate::ports::invalidation::{Mode, SelectorKind};
 use crate::ports::metrics::State;
-use crate::ports::registry::PolicyState;
+use crate::ports::registry::{PolicyState, PolicyStep};
 
 /// All of them, by name.
 #[must_use]
@@ -67,17 +67,20 @@ fn invalidated() -> Value {
 }
 
 fn policy_status() -> Value {
-    const STATES: [PolicyState; 5] =
-        [PolicyState::Live, PolicyState::Refused, PolicyState::Orphaned, PolicyState::RolledBack, PolicyState::Failed];
     let event = object(&[
         ("at_ms", number("wall time, milliseconds since the Unix epoch")),
-        ("event", text("live, refused, rolled-back, orphaned, removed")),
+        ("event", json!({ "type": "string", "enum": PolicyStep::ALL.map(PolicyStep::as_str) })),
         ("digest", text("SHA-256 of the component concerned; empty if there is none")),
         ("detail", text("in words")),
     ]);
+    let quarantined = object(&[
+        ("at_ms", number("since when: wall time, milliseconds since the Unix epoch")),
+        ("digest", text("SHA-256 of the component")),
+        ("detail", text("how often it failed")),
+    ]);
     object(&[
         ("domain", text("the domain")),
-        ("state", json!({ "type": "string", "enum": STATES.map(PolicyState::as_str) })),
+        ("state", json!({ "type": "string", "enum": PolicyState::ALL.map(PolicyState::as_str) })),
         ("generation", number("the generation that serves; 0 if none")),
         ("digest", text("SHA-256 of the component that serves; empty if none")),
         ("version", text("the policy's own version; empty if none serves")),
@@ -90,7 +93,11 @@ fn policy_status() -> Value {
             "previous",
             json!({ "type": "array", "items": { "type": "string" }, "description": "what it may be rolled back to, newest first" }),
         ),
-        ("last_error", maybe("string", "why the newest file does not serve")),
+        ("last_error", maybe("string", "why the newest file does not serve, or what is wrong with what serves")),
+        (
+            "quarantined",
+            json!({ "type": "array", "items": quarantined, "description": "what is not taken again, newest first" }),
+        ),
         ("history", json!({ "type": "array", "items": event, "description": "the last steps, newest first" })),
     ])
 }
@@ -230,7 +237,7 @@ mod tests {
     use crate::engine::api::Explanation;
     use crate::ports::breaker::{BreakerStatus, Transition, shown};
     use crate::ports::lock::{Freed, LockInfo, LockList};
-    use crate::ports::registry::{PolicyEvent, PolicyStatus};
+    use crate::ports::registry::{PolicyEvent, PolicyStatus, Quarantined};
     use crate::wire::http::errors::Problem;
     use crate::wire::http::invalidate::Done;
     use crate::wire::http::locks::{Extended, Granted};
@@ -276,12 +283,14 @@ mod tests {
             live_since_ms: 1,
             previous: vec!["x".into()],
             last_error: None,
-            history: vec![PolicyEvent { at_ms: 1, event: "live", digest: "".into(), detail: String::new() }],
+            quarantined: vec![Quarantined { at_ms: 1, digest: "".into(), detail: String::new() }],
+            history: vec![PolicyEvent { at_ms: 1, event: PolicyStep::Live, digest: "".into(), detail: String::new() }],
         };
         let schema = policy_status();
         let value = serde_json::to_value(status).unwrap();
         check(&schema, &value);
         check(&schema["properties"]["history"]["items"], &value["history"][0]);
+        check(&schema["properties"]["quarantined"]["items"], &value["quarantined"][0]);
     }
 
     #[test]

@@ -46,6 +46,8 @@ pub mod host;
 mod keys;
 mod lifetime;
 mod rules;
+#[doc(hidden)]
+pub mod runtime;
 mod settings;
 mod units;
 

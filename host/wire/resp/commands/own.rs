@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{bulk, count, field, work};
 use crate::engine::Engine;
 use crate::engine::api::Explanation;
-use crate::ports::registry::{PolicyStatus, RegistryError};
+use crate::ports::registry::{PolicyEvent, PolicyStatus, RegistryError};
 use crate::ports::store::Reply;
 use crate::wire::resp::args::Args;
 use crate::wire::resp::errors;
@@ -34,10 +34,14 @@ const HELP: &[&str] = &[
     "    Invalidates a whole domain. Answers the number of keys where the host looked at each, else OK.",
     "LARDER.POLICY LIST",
     "    All policies: state, generation, version, digest, why the newest file does not serve.",
+    "LARDER.POLICY SHOW domain",
+    "    One policy, with its history.",
     "LARDER.POLICY ROLLBACK domain",
     "    Puts the policy before back into service, until its file changes.",
     "LARDER.POLICY REMOVE domain",
     "    Takes a policy out of service whose file is gone.",
+    "LARDER.POLICY UNQUARANTINE domain",
+    "    Forgets that policies of the domain failed too often; the file in the folder is tried again at once.",
     "LARDER.HELP",
     "    This text.",
 ];
@@ -56,6 +60,17 @@ pub(super) fn list(session: &mut Session, _args: &Args) -> Result<Output, Reply>
     Ok(Output::Reply(Reply::Array(policies.into_iter().map(policy).collect())))
 }
 
+pub(super) fn show(session: &mut Session, args: &Args) -> Result<Output, Reply> {
+    let domain = args.text(2);
+    let Some(mut status) = session.engine().registry().status(&domain) else {
+        return Err(refused(RegistryError::UnknownDomain(domain)));
+    };
+    let history = std::mem::take(&mut status.history).into_iter().map(step).collect();
+    let mut fields = standing(status);
+    fields.push(field("history", Reply::Array(history)));
+    Ok(Output::Reply(Reply::Map(fields)))
+}
+
 pub(super) fn rollback(engine: &Arc<Engine>, args: Args) -> Result<Work, Reply> {
     let registry = Arc::clone(engine.registry());
     Ok(Box::pin(async move { registry.rollback(&args.text(2)).await.map_or_else(refused, policy) }))
@@ -64,6 +79,11 @@ pub(super) fn rollback(engine: &Arc<Engine>, args: Args) -> Result<Work, Reply> 
 pub(super) fn remove(engine: &Arc<Engine>, args: Args) -> Result<Work, Reply> {
     let registry = Arc::clone(engine.registry());
     Ok(Box::pin(async move { registry.remove(&args.text(2)).await.map_or_else(refused, |()| Reply::ok()) }))
+}
+
+pub(super) fn unquarantine(engine: &Arc<Engine>, args: Args) -> Result<Work, Reply> {
+    let registry = Arc::clone(engine.registry());
+    Ok(Box::pin(async move { registry.unquarantine(&args.text(2)).await.map_or_else(refused, policy) }))
 }
 
 fn refused(error: RegistryError) -> Reply {
@@ -100,8 +120,13 @@ fn explanation(explanation: Explanation) -> Reply {
 }
 
 fn policy(status: PolicyStatus) -> Reply {
+    Reply::Map(standing(status))
+}
+
+fn standing(status: PolicyStatus) -> Vec<(Reply, Reply)> {
     let digests = status.previous.iter().map(|digest| bulk(digest.as_ref())).collect();
-    Reply::Map(vec![
+    let quarantined = status.quarantined.iter().map(|it| bulk(it.digest.as_ref())).collect();
+    vec![
         field("domain", bulk(status.domain.as_ref())),
         field("state", bulk(status.state.as_str())),
         field("generation", count(status.generation)),
@@ -114,5 +139,15 @@ fn policy(status: PolicyStatus) -> Reply {
         field("live_since_ms", count(status.live_since_ms)),
         field("previous", Reply::Array(digests)),
         field("last_error", status.last_error.map_or(Reply::Nil, bulk)),
+        field("quarantined", Reply::Array(quarantined)),
+    ]
+}
+
+fn step(event: PolicyEvent) -> Reply {
+    Reply::Map(vec![
+        field("at_ms", count(event.at_ms)),
+        field("event", bulk(event.event.as_str())),
+        field("digest", bulk(event.digest.as_ref())),
+        field("detail", bulk(event.detail)),
     ])
 }

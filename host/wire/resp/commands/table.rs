@@ -287,6 +287,16 @@ const POLICY: &[Spec] = &[
         OWN,
         "(domain) Puts the policy before back into service.",
     ),
+    Spec::session("larder.policy|show", 3, own::show).admin().doc(
+        Group::Larder,
+        OWN,
+        "(domain) One policy, with its history.",
+    ),
+    Spec::write("larder.policy|unquarantine", 3, NO_KEYS, own::unquarantine).admin().doc(
+        Group::Larder,
+        OWN,
+        "(domain) Tries a policy again that failed too often.",
+    ),
 ];
 
 /// Twice as many places as commands, at least, so that a search ends soon.

@@ -1,0 +1,163 @@
+//! `larder policy check` and `larder policy test`: what a host would say of a policy, without one.
+//!
+//! The policy is taken up by the host's own loader, with a cache of its own that is empty, so that the times are those of the first
+//! load. It names that adapter, and no other.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+use larder::adapters::clock::SystemClock;
+use larder::adapters::wasm::{CaseResult, Checked, Checker};
+use larder::config::Config;
+use larder::config::layers::Layers;
+use larder::ports::policy::{Description, Shape};
+use serde_json::{Value, json};
+
+use super::OWN_PROGRAM;
+
+/// Prints all that is found of each policy.
+///
+/// # Errors
+/// One of them would not serve.
+pub(crate) fn check(files: &[PathBuf], as_json: bool) -> Result<()> {
+    let checked = take_up(files)?;
+    if as_json {
+        let all: Vec<Value> = checked.iter().map(document).collect();
+        println!("{:#}", json!({ "policies": all }));
+    } else {
+        for (n, policy) in checked.iter().enumerate() {
+            if n > 0 {
+                println!();
+            }
+            print!("{}", text(policy));
+        }
+    }
+    verdict(&checked)
+}
+
+/// Prints a line for each case of each policy.
+///
+/// # Errors
+/// One failed, or a policy would not serve for another reason.
+pub(crate) fn test(files: &[PathBuf]) -> Result<()> {
+    let checked = take_up(files)?;
+    for policy in &checked {
+        for case in &policy.report.cases {
+            println!("{}: {}", policy.domain, case_line(case));
+        }
+        match &policy.refused {
+            Some((reason, message)) if *reason != "cases" || policy.report.cases.is_empty() => {
+                println!("{}: REFUSED  {message}", policy.domain);
+            }
+            None if policy.report.cases.is_empty() => {
+                println!("{}: no cases; they belong into {}.cases.toml", policy.domain, policy.domain);
+            }
+            _ => {}
+        }
+    }
+    verdict(&checked)
+}
+
+fn take_up(files: &[PathBuf]) -> Result<Vec<Checked>> {
+    let cache = tempfile::tempdir()?;
+    // Settings of the environment outrank the files' here as they do in a host.
+    let overrides = Config::new(&Layers::defaults(), |name: &str| std::env::var(name).ok())?.policy_overrides;
+    let checker = Checker::new(cache.path(), overrides, Some(OWN_PROGRAM.into()), Arc::new(SystemClock::default()))?;
+    Ok(files.iter().map(|file| checker.check(file)).collect())
+}
+
+fn verdict(checked: &[Checked]) -> Result<()> {
+    match checked.iter().filter(|policy| policy.refused.is_some()).count() {
+        0 => Ok(()),
+        refused => bail!("{refused} of {} policies would not serve", checked.len()),
+    }
+}
+
+fn text(policy: &Checked) -> String {
+    let report = &policy.report;
+    let verdict = if policy.refused.is_none() { "would serve" } else { "would NOT serve" };
+    let mut text = format!("{}: {verdict}\n", policy.domain);
+    let mut line = |name: &str, value: String| text.push_str(&format!("  {name:<10} {value}\n"));
+    if let Some((_, message)) = &policy.refused {
+        line("refused", message.clone());
+    }
+    if !policy.digest.is_empty() {
+        line("component", format!("{} KiB, sha256 {}", report.size_bytes.div_ceil(1024), policy.digest));
+    }
+    if !report.exports.is_empty() {
+        line("exports", report.exports.join(", "));
+        line("imports", words(&report.imports));
+        line("grants", format!("needs {}, has {}", words(&report.grants_needed), words(&report.grants)));
+    }
+    if report.hook_ms > 0 {
+        line("limits", format!("{} ms for a decision, {} KiB of memory", report.hook_ms, report.memory_bytes >> 10));
+    }
+    if let Some(it) = &report.description {
+        let shapes = shapes(it).join(", ");
+        let encoding = it.encoding.as_str();
+        line("describes", format!("version {}, keys {}, {encoding}, serves {shapes}", it.version, it.key_version));
+    }
+    if let (Some(cold_us), Some(cached_us)) = (report.load_us, policy.cached_us) {
+        line("compiled", format!("in {}, from the cache in {}", ms(cold_us), ms(cached_us)));
+    }
+    if report.description.is_some() {
+        let passed = report.cases.iter().filter(|case| case.failure.is_none()).count();
+        line("cases", format!("{passed} of {} passed", report.cases.len()));
+    }
+    for case in &report.cases {
+        text.push_str(&format!("    {}\n", case_line(case)));
+    }
+    text
+}
+
+fn case_line(case: &CaseResult) -> String {
+    match &case.failure {
+        None => format!("passed  {}", case.name),
+        Some(failure) => format!("FAILED  {} (line {}): {failure}", case.name, case.line),
+    }
+}
+
+fn words(list: &[impl AsRef<str>]) -> String {
+    match list {
+        [] => "none".to_owned(),
+        list => list.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", "),
+    }
+}
+
+fn ms(us: u64) -> String {
+    format!("{}.{} ms", us / 1_000, us % 1_000 / 100)
+}
+
+fn shapes(description: &Description) -> Vec<&'static str> {
+    let served = Shape::ALL.into_iter().filter(|shape| description.shapes.contains(*shape));
+    served.map(Shape::as_str).collect()
+}
+
+fn document(policy: &Checked) -> Value {
+    let report = &policy.report;
+    json!({
+        "domain": policy.domain,
+        "serves": policy.refused.is_none(),
+        "refused": policy.refused.as_ref().map(|(reason, message)| json!({ "reason": reason, "message": message })),
+        "digest": policy.digest,
+        "size_bytes": report.size_bytes,
+        "imports": report.imports,
+        "exports": report.exports,
+        "grants_needed": report.grants_needed,
+        "grants": report.grants,
+        "hook_ms": report.hook_ms,
+        "memory_bytes": report.memory_bytes,
+        "description": report.description.as_ref().map(|it| json!({
+            "version": it.version,
+            "key_version": it.key_version,
+            "encoding": it.encoding.as_str(),
+            "shapes": shapes(it),
+            "wants_bytes": it.wants_bytes,
+            "tick_ms": it.tick_ms,
+        })),
+        "compile_us": report.load_us,
+        "cached_us": policy.cached_us,
+        "cases": report.cases,
+    })
+}
