@@ -100,7 +100,12 @@ fn start(
         fs::copy(&from, policies_dir.join(file))
             .with_context(|| format!("copying {}; build it with `cargo xtask policies`", from.display()))?;
     }
-    let config = RegistryConfig { policies_dir, state_dir: scratch.join("state"), overrides: Overrides::new() };
+    let config = RegistryConfig {
+        policies_dir,
+        state_dir: scratch.join("state"),
+        overrides: Overrides::new(),
+        key_separator: b':',
+    };
     WasmRegistry::start(config, policies.clone(), metrics.clone(), clock.clone())
 }
 

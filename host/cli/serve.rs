@@ -86,6 +86,7 @@ async fn serve(config: Config) -> Result<()> {
         policies_dir: config.policies_folder.clone(),
         state_dir: config.state_folder.clone(),
         overrides: config.policy_overrides.clone(),
+        key_separator: config.key_separator,
     };
     let registry = WasmRegistry::start(registry_config, policies.clone(), metrics.clone(), clock.clone())?;
     let ports = Ports {

@@ -65,6 +65,7 @@ impl Folder {
             policies_dir: self.path(),
             state_dir: self.state_path(),
             overrides: self.overrides.clone(),
+            key_separator: b':',
         };
         let clock = Arc::new(SystemClock::default());
         self.registry = Some(WasmRegistry::start(config, self.policies.clone(), self.metrics.clone(), clock)?);

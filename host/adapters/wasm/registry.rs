@@ -33,6 +33,8 @@ pub struct RegistryConfig {
     pub state_dir: PathBuf,
     /// Settings by domain that outrank those of `NAME.toml`.
     pub overrides: Overrides,
+    /// Between the parts of a key; policies are told where it is not `:`.
+    pub key_separator: u8,
 }
 
 /// The policies of a folder. Dropping it ends the care for the folder; what serves goes on serving.
@@ -55,13 +57,14 @@ impl WasmRegistry {
         metrics: Arc<Metrics>,
         clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Arc<Self>> {
-        let RegistryConfig { policies_dir, state_dir, overrides } = config;
+        let RegistryConfig { policies_dir, state_dir, overrides, key_separator } = config;
         folder::scan(&policies_dir).with_context(|| {
             format!("the policy folder {} cannot be read; make it, or name another one", policies_dir.display())
         })?;
         let compiler = Compiler::new(engine::serving()?, state_dir.join("cache"))?;
         let last_good = Arc::new(LastGood::new(state_dir.join("last-good"))?);
-        let loader = Arc::new(Loader::new(compiler, overrides, Arc::clone(&metrics), Arc::clone(&clock))?);
+        let loader =
+            Arc::new(Loader::new(compiler, overrides, key_separator, Arc::clone(&metrics), Arc::clone(&clock))?);
         let (sender, inbox) = mpsc::channel();
         let board = Arc::new(Board::default());
         let changed = sender.clone();

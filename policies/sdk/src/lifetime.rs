@@ -151,6 +151,15 @@ impl Candidate {
     pub fn asked_ttl(&self) -> Option<Duration> {
         self.asked_ttl_ms.map(Duration::from_millis)
     }
+
+    /// Whether the value is a number that the store can count on from: decimal, without spaces, plus or leading zeros. Needs
+    /// [`Wants::CANDIDATE_BYTES`].
+    pub fn is_whole_number(&self) -> bool {
+        let Some(text) = self.bytes.as_deref().and_then(|bytes| str::from_utf8(bytes).ok()) else { return false };
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        let plain = !digits.starts_with(['+', '0']) || text == "0";
+        plain && text.parse::<i64>().is_ok()
+    }
 }
 
 impl Description {
@@ -196,5 +205,35 @@ impl Description {
     /// Calls `Workflow::on_tick` this often.
     pub fn tick(self, every: Duration) -> Self {
         Self { tick_ms: Some(short_ms(every)), ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Cause;
+
+    #[test]
+    fn a_whole_number_is_one_that_redis_counts_on_from() {
+        let is_number = |bytes: Option<&[u8]>| {
+            let candidate = Candidate {
+                cause: Cause::Write,
+                size_bytes: 1,
+                asked_ttl_ms: None,
+                origin_status: None,
+                origin_headers: vec![],
+                load_ms: 0,
+                bytes: bytes.map(Into::into),
+            };
+            candidate.is_whole_number()
+        };
+        for number in ["0", "7", "-7", "10", "9223372036854775807", "-9223372036854775808"] {
+            assert!(is_number(Some(number.as_bytes())), "{number}");
+        }
+        for other in ["", "-", "+7", "-0", "007", "-+7", " 7", "7.0", "9223372036854775808", "seven"] {
+            assert!(!is_number(Some(other.as_bytes())), "{other}");
+        }
+        assert!(!is_number(Some(b"\xff")));
+        assert!(!is_number(None));
     }
 }
