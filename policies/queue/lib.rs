@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use larder_policy::host::{HostError, clock, redis};
+use larder_policy::host::{self, HostError, clock, redis};
 use larder_policy::*;
 
 struct Queue {
@@ -71,11 +71,11 @@ impl Workflow for Queue {
                 let keep = argument::number(keep, 0..=u32::MAX)?;
                 Ok(Reply::Integer(keep_newest(user_of(user)?, keep)?.into()))
             }
-            ("push", _) => usage("push user item…"),
-            ("pop", _) => usage("pop user [count]"),
-            ("range", _) => usage("range user start stop"),
-            ("length", _) => usage("length user"),
-            ("cleanup", _) => usage("cleanup [user [keep]]"),
+            ("push", _) => argument::usage("push user item…"),
+            ("pop", _) => argument::usage("pop user [count]"),
+            ("range", _) => argument::usage("range user start stop"),
+            ("length", _) => argument::usage("length user"),
+            ("cleanup", _) => argument::usage("cleanup [user [keep]]"),
             _ => Err(CommandError::Unknown),
         }
     }
@@ -86,7 +86,7 @@ impl Workflow for Queue {
             Ok(Cleaned { queues, trimmed, dropped, .. }) => {
                 Some(format!("looked at {queues} queues, trimmed {trimmed}, dropped {dropped} items"))
             }
-            Err(error) => Some(format!("the clean-up ended early: {error}")),
+            Err(error) => Some(format!("the clean-up ended early: {}", host::words(error))),
         }
     }
 }
@@ -117,7 +117,7 @@ impl Queue {
     /// Goes on with the walk over the queues for about `cleanup_time`. Where it stopped is kept in the store: each call
     /// has a new instance, perhaps on another node.
     fn clean_up(&self) -> Result<Cleaned, HostError> {
-        let until_ms = clock::now_ms().saturating_add(ms(self.cleanup_time));
+        let until_ms = clock::now_ms().saturating_add(in_ms(self.cleanup_time));
         let cursor = redis::get(&cursor_name())?.and_then(|text| str::from_utf8(&text).ok()?.parse().ok());
         let mut cursor: u64 = cursor.unwrap_or(0);
         let mut cleaned = Cleaned::default();
@@ -155,18 +155,13 @@ impl Queue {
     }
 
     fn idle_ms(&self) -> Option<u64> {
-        self.idle_ttl.map(ms)
+        self.idle_ttl.map(in_ms)
     }
 }
 
 impl From<Cleaned> for Reply {
     fn from(Cleaned { queues, trimmed, dropped, done }: Cleaned) -> Self {
-        Self::Fields(vec![
-            ("queues".into(), queues.to_string()),
-            ("trimmed".into(), trimmed.to_string()),
-            ("dropped".into(), dropped.to_string()),
-            ("done".into(), done.to_string()),
-        ])
+        Self::fields(&[("queues", &queues), ("trimmed", &trimmed), ("dropped", &dropped), ("done", &done)])
     }
 }
 
@@ -196,17 +191,9 @@ fn user_of(argument: &[u8]) -> Result<&str, CommandError> {
     parts(user).map(|[user]| user).ok_or_else(wrong)
 }
 
-fn usage(words: &str) -> Result<Reply, CommandError> {
-    Err(CommandError::InvalidArguments(words.into()))
-}
-
 /// Zero stands for none.
 fn some(time: Duration) -> Option<Duration> {
     Some(time).filter(|time| !time.is_zero())
-}
-
-fn ms(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 export!(Queue with workflow);

@@ -52,7 +52,7 @@ impl Workflow for RateLimit {
             ("check", [subject]) => (subject, None, None),
             ("check", [subject, limit]) => (subject, Some(limit), None),
             ("check", [subject, limit, cost]) => (subject, Some(limit), Some(cost)),
-            ("check", _) => return Err(CommandError::InvalidArguments("check subject [limit] [cost]".into())),
+            ("check", _) => return argument::usage("check subject [limit] [cost]"),
             _ => return Err(CommandError::Unknown),
         };
         let subject = argument::text(subject)?;
@@ -64,7 +64,7 @@ impl Workflow for RateLimit {
 
 impl RateLimit {
     fn check(&self, subject: &str, limit: i64, cost: i64) -> Result<Reply, CommandError> {
-        let window_ms = u64::try_from(self.window.as_millis()).ok();
+        let window_ms = Some(in_ms(self.window));
         let mut used = redis::get(subject)?.map_or(Ok(0), |count| argument::number(&count, i64::MIN..=i64::MAX))?;
         let mut allowed = used.saturating_add(cost) <= limit;
         if allowed {
@@ -75,11 +75,11 @@ impl RateLimit {
             None if redis::expire(subject, window_ms)? => window_ms,
             left_ms => left_ms,
         };
-        Ok(Reply::Fields(vec![
-            ("allowed".into(), allowed.to_string()),
-            ("limit".into(), limit.to_string()),
-            ("remaining".into(), limit.saturating_sub(used).clamp(0, limit).to_string()),
-            ("reset_ms".into(), reset_ms.unwrap_or(0).to_string()),
+        Ok(Reply::fields(&[
+            ("allowed", &allowed),
+            ("limit", &limit),
+            ("remaining", &limit.saturating_sub(used).clamp(0, limit)),
+            ("reset_ms", &reset_ms.unwrap_or(0)),
         ]))
     }
 

@@ -70,10 +70,10 @@ impl Workflow for Unread {
                 let names: Result<Vec<_>, _> = conversations.iter().map(|it| name(user, it)).collect();
                 total(&names?)
             }
-            ("increment", _) => usage("increment user conversation [delta]"),
-            ("get", _) => usage("get user conversation"),
-            ("reset", _) => usage("reset user conversation"),
-            ("total", _) => usage("total user conversation…"),
+            ("increment", _) => argument::usage("increment user conversation [delta]"),
+            ("get", _) => argument::usage("get user conversation"),
+            ("reset", _) => argument::usage("reset user conversation"),
+            ("total", _) => argument::usage("total user conversation…"),
             _ => Err(CommandError::Unknown),
         }
     }
@@ -95,10 +95,6 @@ fn total(names: &[String]) -> Result<Reply, CommandError> {
 fn name(user: &[u8], conversation: &[u8]) -> Result<String, CommandError> {
     let name = join([argument::text(user)?, argument::text(conversation)?]);
     name.ok_or_else(|| CommandError::InvalidArguments("user and conversation must be one part of a key each".into()))
-}
-
-fn usage(words: &str) -> Result<Reply, CommandError> {
-    Err(CommandError::InvalidArguments(words.into()))
 }
 
 export!(Unread with events, workflow);

@@ -1,9 +1,9 @@
-//! The arguments of a command: bytes, read as what they should be. Errors reach the caller.
+//! The arguments of a command, bytes that are read as what they should be, and its answer. Errors reach the caller.
 
-use std::ops::RangeInclusive;
+use std::{fmt::Display, ops::RangeInclusive};
 
-use crate::CommandError;
-use crate::host::HostError;
+use crate::host::{self, HostError};
+use crate::{CommandError, Reply};
 
 /// An argument that is text.
 ///
@@ -33,19 +33,30 @@ fn whole_number(argument: &[u8], least: i64, most: i64) -> Result<i64, CommandEr
         .ok_or_else(|| CommandError::InvalidArguments(format!("`{text}` is not a whole number from {least} to {most}")))
 }
 
+/// What is told to a caller whose arguments do not fit: how they should be, `pop user [count]`.
+///
+/// # Errors
+/// Always.
+pub fn usage(words: &str) -> Result<Reply, CommandError> {
+    Err(CommandError::InvalidArguments(words.into()))
+}
+
+impl Reply {
+    /// Names and values: `Reply::fields(&[("limit", &100), ("allowed", &true)])`.
+    pub fn fields(pairs: &[(&str, &dyn Display)]) -> Self {
+        Self::Fields(pairs.iter().map(|(name, value)| ((*name).to_owned(), value.to_string())).collect())
+    }
+}
+
 /// So that `?` hands a caller what the host would not do.
 impl From<HostError> for CommandError {
     fn from(error: HostError) -> Self {
-        match error {
-            HostError::Invalid(text) => Self::InvalidArguments(text),
-            HostError::Unavailable(text) => Self::Unavailable(text),
-            HostError::CircuitOpen => Self::Unavailable("the circuit breaker is open".into()),
-            HostError::TimedOut => {
-                Self::Unavailable("the store did not answer in time; the work may or may not have been done".into())
-            }
-            HostError::WrongType => Self::Other("the key holds another type of value".into()),
-            HostError::NotAllowed(text) | HostError::Other(text) => Self::Other(text),
-        }
+        let kind = match error {
+            HostError::Invalid(_) => Self::InvalidArguments,
+            HostError::Unavailable(_) | HostError::CircuitOpen | HostError::TimedOut => Self::Unavailable,
+            HostError::WrongType | HostError::NotAllowed(_) | HostError::Other(_) => Self::Other,
+        };
+        kind(host::words(error))
     }
 }
 

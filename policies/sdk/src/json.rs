@@ -118,7 +118,7 @@ impl Reader<'_> {
                 self.list(b'[', b']', "`,` or `]` is wanted", &mut |reader| reader.value(depth + 1).map(drop))?;
             }
             _ => {
-                let word = ["true", "false", "null"].into_iter().find(|word| self.rest().starts_with(word));
+                let word = ["true", "false", "null"].into_iter().find(|word| self.rest().starts_with(word.as_bytes()));
                 self.at += word.ok_or("a value is wanted")?.len();
             }
         }
@@ -163,11 +163,11 @@ impl Reader<'_> {
             let _ = self.skip(b'+') || self.skip(b'-');
             self.digits()?;
         }
-        Ok(if self.at == whole { Field::WholeNumber(self.json[start..whole].into()) } else { Field::Other })
+        Ok(if self.at == whole { Field::WholeNumber(self.slice(start, whole).into()) } else { Field::Other })
     }
 
     fn digits(&mut self) -> Result<(), Wanted> {
-        let count = self.rest().bytes().take_while(u8::is_ascii_digit).count();
+        let count = self.count(u8::is_ascii_digit);
         self.at += count;
         if count == 0 { Err("a digit is wanted") } else { Ok(()) }
     }
@@ -176,9 +176,9 @@ impl Reader<'_> {
         self.expect(b'"', "`\"` is wanted")?;
         let mut text = String::new();
         loop {
-            let plain = self.rest().bytes().take_while(|&byte| byte >= b' ' && byte != b'"' && byte != b'\\').count();
+            let plain = self.count(|&byte| byte >= b' ' && byte != b'"' && byte != b'\\');
             // All bytes of other characters than those are plain, so this is the end of a character.
-            text.push_str(&self.json[self.at..self.at + plain]);
+            text.push_str(self.slice(self.at, self.at + plain));
             self.at += plain;
             match self.peek() {
                 Some(b'"') => {
@@ -231,15 +231,17 @@ impl Reader<'_> {
     }
 
     fn code_unit(&mut self) -> Result<u32, Wanted> {
-        let digits = self.json.get(self.at..self.at + 4).filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
-        let unit =
-            digits.and_then(|digits| u32::from_str_radix(digits, 16).ok()).ok_or("four hex digits are wanted")?;
-        self.at += 4;
+        let mut unit = 0;
+        for _ in 0..4 {
+            let digit = self.peek().and_then(|digit| char::from(digit).to_digit(16));
+            unit = unit << 4 | digit.ok_or("a hex digit is wanted")?;
+            self.at += 1;
+        }
         Ok(unit)
     }
 
     fn space(&mut self) {
-        self.at += self.rest().bytes().take_while(|byte| b" \t\r\n".contains(byte)).count();
+        self.at += self.count(|byte| b" \t\r\n".contains(byte));
     }
 
     fn expect(&mut self, byte: u8, wanted: Wanted) -> Result<(), Wanted> {
@@ -257,8 +259,18 @@ impl Reader<'_> {
         self.json.as_bytes().get(self.at).copied()
     }
 
-    fn rest(&self) -> &str {
-        &self.json[self.at..]
+    /// How many of the next bytes are so.
+    fn count(&self, is_so: fn(&u8) -> bool) -> usize {
+        self.rest().iter().take_while(|byte| is_so(byte)).count()
+    }
+
+    fn rest(&self) -> &[u8] {
+        self.json.as_bytes().get(self.at..).unwrap_or_default()
+    }
+
+    /// Both ends are those of characters. Said so, it needs no words for a panic, which weigh kilobytes.
+    fn slice(&self, from: usize, to: usize) -> &str {
+        self.json.get(from..to).unwrap_or_default()
     }
 }
 
@@ -310,7 +322,7 @@ mod tests {
         refuses(r#"{"a":[1 2]}"#, "no JSON object: `,` or `]` is wanted at byte 8");
         refuses("{\"a\":\"\n\"}", "no JSON object: the end of a text is wanted at byte 6");
         refuses(r#"{"a":"\x"}"#, "no JSON object: an escape is wanted at byte 7");
-        refuses(r#"{"a":"\u+123"}"#, "no JSON object: four hex digits are wanted at byte 8");
+        refuses(r#"{"a":"\u+123"}"#, "no JSON object: a hex digit is wanted at byte 8");
         for number in ["01", "-", "1.", ".5", "1e", "+1", "0x1", "NaN"] {
             assert!(Object::parse(&format!("{{\"a\":{number}}}")).is_err(), "{number}");
         }

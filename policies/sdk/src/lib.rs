@@ -66,4 +66,4 @@ pub use types::{
     Absence, Admission, Candidate, Cause, Compression, Description, Encoding, KeyScope, Lifetime, Miss, Operation,
     Plan, Refusal, Request, Selector, Shape, Shapes, Wants,
 };
-pub use units::{days, hours, milliseconds, minutes, seconds};
+pub use units::{days, hours, in_ms, milliseconds, minutes, seconds};
