@@ -15,6 +15,7 @@ mod policy_life;
 mod policy_runtime;
 mod readme;
 mod resp;
+mod samples;
 mod sdk;
 mod store_contract;
 mod store_memory;

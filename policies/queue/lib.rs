@@ -25,7 +25,7 @@ impl Rules for Queue {
         let policy = Self {
             list_max: settings.number("list_max", 1000, 1..=1_000_000)?,
             idle_ttl: some(settings.duration("idle_ttl", Duration::ZERO)?),
-            scan_count: settings.number("scan_count", 100, 1..=10_000)?,
+            scan_count: settings.number("scan_count", 100, 1..=200)?,
             cleanup_time: settings.duration("cleanup_time", milliseconds(500))?,
         };
         let tick = some(settings.duration("tick", minutes(5))?);
@@ -121,9 +121,16 @@ impl Queue {
         let cursor = redis::get(&cursor_name())?.and_then(|text| str::from_utf8(&text).ok()?.parse().ok());
         let mut cursor: u64 = cursor.unwrap_or(0);
         let mut cleaned = Cleaned::default();
-        loop {
+        let mut calls = CALLS_MAX;
+        while calls > self.scan_count * CALLS_PER_QUEUE {
             let (next, names) = redis::scan("", cursor, self.scan_count)?;
+            calls -= 1;
+            // A portion may hold more than was asked for; what is too much waits for the next walk.
             for name in names.iter().filter(|name| parts::<1>(name).is_some()) {
+                if calls < CALLS_PER_QUEUE {
+                    break;
+                }
+                calls -= CALLS_PER_QUEUE;
                 self.clean_up_queue(name, &mut cleaned)?;
             }
             cursor = next;
@@ -165,6 +172,10 @@ impl From<Cleaned> for Reply {
     }
 }
 
+/// What one part of a walk may ask of the host, which allows a thousand calls.
+const CALLS_MAX: u32 = 900;
+/// Length, trim, time to live, expire.
+const CALLS_PER_QUEUE: u32 = 4;
 /// Positions in a list, from either end.
 const POSITIONS: std::ops::RangeInclusive<i64> = i64::MIN..=i64::MAX;
 /// A walk that nobody went on with for a day begins anew.
