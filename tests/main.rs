@@ -19,6 +19,7 @@ mod policy_probation;
 mod policy_runtime;
 mod readme;
 mod resp;
+mod samples;
 mod sdk;
 mod store_contract;
 mod store_memory;

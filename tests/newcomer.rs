@@ -1,17 +1,7 @@
 //! What a newcomer does first, as the README tells it: a real host, real clients, a policy that is replaced.
 
-use std::process::Command;
-
 use crate::support::host::{HostBuilder, guest, sample, text, variant, wait_until};
-use crate::support::redis::RedisServer;
-
-/// `redis-cli` against a port; its output.
-fn redis_cli(port: u16, words: &[&str]) -> String {
-    let output =
-        Command::new("redis-cli").args(["-p", &port.to_string()]).args(words).output().expect("redis-cli runs");
-    assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
-}
+use crate::support::redis::{RedisServer, redis_cli};
 
 #[test]
 fn the_readmes_first_session_works() {

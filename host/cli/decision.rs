@@ -105,6 +105,7 @@ fn start(
         state_dir: scratch.join("state"),
         overrides: Overrides::new(),
         compile_with: None,
+        key_separator: b':',
     };
     WasmRegistry::start(config, policies.clone(), metrics.clone(), clock.clone())
 }

@@ -87,6 +87,7 @@ async fn serve(config: Config) -> Result<()> {
         state_dir: config.state_folder.clone(),
         overrides: config.policy_overrides.clone(),
         compile_with: Some(OWN_PROGRAM.into()),
+        key_separator: config.key_separator,
     };
     let registry = WasmRegistry::start(registry_config, policies.clone(), metrics.clone(), clock.clone())?;
     let ports = Ports {

@@ -111,11 +111,18 @@ pub const POLICY_VARIABLES: &[(&str, &str, &str)] = &[
     ("CACHE_TYPING_TTL", "typing", "ttl"),
     ("CACHE_SESSION_TTL", "session", "ttl"),
     ("CACHE_RATE_LIMIT_TTL", "rate-limit", "ttl"),
+    ("CACHE_KEY_VERSION", "default", "key_version"),
+    ("CACHE_KEY_VERSION", "presence", "key_version"),
+    ("CACHE_KEY_VERSION", "profile", "key_version"),
+    ("CACHE_KEY_VERSION", "queue", "key_version"),
+    ("CACHE_KEY_VERSION", "rate-limit", "key_version"),
+    ("CACHE_KEY_VERSION", "session", "key_version"),
+    ("CACHE_KEY_VERSION", "typing", "key_version"),
+    ("CACHE_KEY_VERSION", "unread", "key_version"),
 ];
 
 /// Variables of the first user whose feature this version does not have yet: said in the log, not an error.
-pub const RESERVED_VARIABLES: &[&str] =
-    &["CACHE_KEY_VERSION", "CACHE_BATCH_SIZE", "CACHE_WARMUP_ENABLED", "CACHE_METRICS_ENABLED"];
+pub const RESERVED_VARIABLES: &[&str] = &["CACHE_BATCH_SIZE", "CACHE_WARMUP_ENABLED", "CACHE_METRICS_ENABLED"];
 
 /// The setting of this name.
 #[must_use]

@@ -9,7 +9,11 @@ impl Rules for Default {
     fn describe(settings: &mut Settings) -> Result<(Self, Description), String> {
         let scopes = [("verbatim", KeyScope::Verbatim), ("domain", KeyScope::Domain)];
         let scope = settings.choice("scope", KeyScope::Verbatim, &scopes)?;
-        Ok((Self, Description::new(env!("CARGO_PKG_VERSION")).key_scope(scope).shapes(Shapes::all())))
+        let description = Description::new(env!("CARGO_PKG_VERSION"))
+            .key_version(settings.text("key_version", "v1"))
+            .key_scope(scope)
+            .shapes(Shapes::all());
+        Ok((Self, description))
     }
 
     fn plan(&self, _request: &Request) -> Result<Plan, Refusal> {

@@ -26,7 +26,7 @@ impl Rules for Session {
     fn plan(&self, request: &Request) -> Result<Plan, Refusal> {
         match parts(&request.key) {
             Some([_session]) => Ok(Plan::verbatim()),
-            None => Err(Refusal::InvalidKey("the key of a session must be `{sessionId}`, one part without `:`".into())),
+            None => Err(Refusal::InvalidKey("the key of a session must be `{sessionId}`, one part".into())),
         }
     }
 

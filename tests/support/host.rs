@@ -12,6 +12,16 @@ use tempfile::TempDir;
 /// How long a host may take until it serves, and a test waits for something to come true.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The sample policies.
+pub const SAMPLES: [&str; 8] = ["default", "presence", "profile", "queue", "rate-limit", "session", "typing", "unread"];
+
+/// The text of a `DOMAIN.toml` with these lines in place of its settings.
+pub fn with_settings(toml: &str, lines: &str) -> String {
+    let mut table: toml::Table = toml.parse().unwrap();
+    table.insert("settings".into(), toml::Value::Table(lines.parse().unwrap()));
+    table.to_string()
+}
+
 /// A host that is to be started.
 pub struct HostBuilder {
     folder: TempDir,
@@ -29,15 +39,31 @@ impl HostBuilder {
 
     /// With the sample policies, as they are in `policies/`.
     pub fn samples() -> Self {
-        let mut builder = Self::new();
-        for name in ["default", "profile", "session"] {
-            builder = builder.policy(name, &sample(name));
-            for ending in ["toml", "cases.toml"] {
-                let from = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("policies/{name}.{ending}"));
-                std::fs::copy(from, builder.policies().join(format!("{name}.{ending}"))).unwrap();
+        Self::new().all_samples()
+    }
+
+    /// With all sample policies.
+    pub fn all_samples(self) -> Self {
+        SAMPLES.into_iter().fold(self, Self::sample)
+    }
+
+    /// With one sample policy, as it is in `policies/`.
+    pub fn sample(self, domain: &str) -> Self {
+        for ending in ["toml", "cases.toml"] {
+            let from = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("policies/{domain}.{ending}"));
+            if from.exists() {
+                std::fs::copy(from, self.policies().join(format!("{domain}.{ending}"))).unwrap();
             }
         }
-        builder
+        self.policy(domain, &sample(domain))
+    }
+
+    /// With other settings of a policy than those in its `DOMAIN.toml`: lines such as `ttl = "1s"`.
+    pub fn settings(self, domain: &str, lines: &str) -> Self {
+        let path = self.policies().join(format!("{domain}.toml"));
+        let text = with_settings(&std::fs::read_to_string(&path).unwrap(), lines);
+        std::fs::write(path, text).unwrap();
+        self
     }
 
     /// The policy folder.

@@ -80,6 +80,7 @@ impl Folder {
             state_dir: self.state_path(),
             overrides: self.overrides.clone(),
             compile_with: self.compile_with.clone(),
+            key_separator: b':',
         };
         let clock = Arc::new(SystemClock::default());
         self.registry = Some(WasmRegistry::start(config, self.policies.clone(), self.metrics.clone(), clock)?);

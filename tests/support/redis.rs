@@ -58,6 +58,17 @@ impl RedisServer {
         self.port
     }
 
+    /// Where it is, for `--store`.
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// What `redis-cli` prints.
+    #[track_caller]
+    pub(crate) fn cli(&self, words: &[&str]) -> String {
+        redis_cli(self.port, words)
+    }
+
     /// A store on it, with a generous deadline.
     pub(crate) fn store(&self) -> RedisStore {
         self.store_within(STORE_MS)
@@ -116,6 +127,15 @@ impl Drop for RedisServer {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// What `redis-cli` prints when it is connected to this port of the loopback.
+#[track_caller]
+pub(crate) fn redis_cli(port: u16, words: &[&str]) -> String {
+    let output =
+        Command::new("redis-cli").args(["-p", &port.to_string()]).args(words).output().expect("redis-cli runs");
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).expect("text").trim_end().to_owned()
 }
 
 /// The address of a server on this port of the loopback.

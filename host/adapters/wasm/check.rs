@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::compile::Compiler;
-use super::load::{Loader, Overrides};
+use super::load::{Loader, Overrides, USUAL_SEPARATOR};
 use super::refused::{Reason, Refused};
 use super::report::Report;
 use super::source::{Source, digest_hex};
@@ -48,7 +48,8 @@ impl Checker {
         clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
         let compiler = Compiler::new(engine::serving()?, cache.to_owned(), compile_with)?;
-        Ok(Self { loader: Loader::new(compiler, overrides, Arc::new(Metrics::default()), clock)? })
+        let metrics = Arc::new(Metrics::default());
+        Ok(Self { loader: Loader::new(compiler, overrides, USUAL_SEPARATOR, metrics, clock)? })
     }
 
     /// Takes `NAME.wasm` up, with the files beside it.

@@ -28,6 +28,10 @@ use crate::ports::policy::Description;
 /// Settings by domain that outrank those of `NAME.toml`: the environment's.
 pub type Overrides = BTreeMap<String, BTreeMap<String, String>>;
 
+/// What policies are told of the host among their settings, and what they take for granted if they are not: the contract's words.
+const KEY_SEPARATOR: &str = "key.separator";
+pub(super) const USUAL_SEPARATOR: u8 = b':';
+
 /// A policy that passed its trial. Kept for rollback it holds no instance, only its code.
 pub(super) struct Loaded {
     program: Arc<Program>,
@@ -68,6 +72,7 @@ pub(super) struct Loader {
     linker: Linker<HostState>,
     workflow_linker: Linker<CallState>,
     overrides: Overrides,
+    key_separator: u8,
     metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
 }
@@ -80,12 +85,13 @@ impl Loader {
     pub(super) fn new(
         compiler: Compiler,
         overrides: Overrides,
+        key_separator: u8,
         metrics: Arc<Metrics>,
         clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
         let linker = imports::linker(compiler.engine()).map_err(|error| anyhow::anyhow!("{error:#}"))?;
         let workflow_linker = workflow::linker(compiler.engine()).map_err(|error| anyhow::anyhow!("{error:#}"))?;
-        Ok(Self { compiler, linker, workflow_linker, overrides, metrics, clock })
+        Ok(Self { compiler, linker, workflow_linker, overrides, key_separator, metrics, clock })
     }
 
     /// Takes a policy up to where it could go live.
@@ -195,6 +201,13 @@ impl Loader {
     fn manifest(&self, domain: &str, source: &Source) -> Result<Manifest, Refused> {
         let mut manifest =
             source.toml.as_deref().map_or_else(|| Ok(Manifest::default()), |text| Manifest::parse(domain, text))?;
+        if manifest.settings.contains_key(KEY_SEPARATOR) {
+            let message = format!("{domain}.toml sets `{KEY_SEPARATOR}`, which is the host's; set CACHE_KEY_SEPARATOR");
+            return Err(Refused::new(Reason::Manifest, message));
+        }
+        if self.key_separator != USUAL_SEPARATOR {
+            manifest.settings.insert(KEY_SEPARATOR.to_owned(), char::from(self.key_separator).to_string());
+        }
         if let Some(overrides) = self.overrides.get(domain) {
             manifest.settings.extend(overrides.iter().map(|(name, value)| (name.clone(), value.clone())));
         }

@@ -36,6 +36,8 @@ pub struct RegistryConfig {
     /// The program that compiles components, in a process of its own: this host's own binary. `None`: this process compiles, and
     /// nothing bounds how long that takes.
     pub compile_with: Option<PathBuf>,
+    /// Between the parts of a key; policies are told where it is not `:`.
+    pub key_separator: u8,
 }
 
 /// The policies of a folder. Dropping it ends the care for the folder; what serves goes on serving.
@@ -58,13 +60,14 @@ impl WasmRegistry {
         metrics: Arc<Metrics>,
         clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Arc<Self>> {
-        let RegistryConfig { policies_dir, state_dir, overrides, compile_with } = config;
+        let RegistryConfig { policies_dir, state_dir, overrides, compile_with, key_separator } = config;
         folder::scan(&policies_dir).with_context(|| {
             format!("the policy folder {} cannot be read; make it, or name another one", policies_dir.display())
         })?;
         let compiler = Compiler::new(engine::serving()?, state_dir.join("cache"), compile_with)?;
         let last_good = Arc::new(LastGood::new(state_dir.join("last-good"))?);
-        let loader = Arc::new(Loader::new(compiler, overrides, Arc::clone(&metrics), Arc::clone(&clock))?);
+        let loader =
+            Arc::new(Loader::new(compiler, overrides, key_separator, Arc::clone(&metrics), Arc::clone(&clock))?);
         let (sender, inbox) = mpsc::channel();
         let board = Arc::new(Board::default());
         let changed = sender.clone();

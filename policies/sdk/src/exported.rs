@@ -15,7 +15,10 @@ use crate::hooks::{
     Acceptance, CommandError, EntryState, Event, Events, Loading, Migration, OriginRequest, OriginResponse, Reply,
     Revalidation, Verdict, Warming, Workflow,
 };
-use crate::{Admission, Candidate, Description, Plan, Refusal, Request, Rules, Selector, Settings, host};
+use crate::{Admission, Candidate, Description, Plan, Refusal, Request, Rules, Selector, Settings, host, keys};
+
+/// The host's word on what separates the parts of a key, among the settings where it is not `:`.
+const KEY_SEPARATOR: &str = "key.separator";
 
 /// The holder of an instance's policy.
 #[doc(hidden)]
@@ -36,6 +39,9 @@ impl<E: Exported> rules::Guest for E {
     fn describe(settings: Vec<(String, String)>) -> Result<Description, String> {
         host::log_panics();
         let mut settings = Settings::new(settings);
+        if let Some(separator) = settings.take(KEY_SEPARATOR).and_then(|text| text.chars().next()) {
+            keys::separate_by(separator);
+        }
         let (policy, description) = E::Policy::describe(&mut settings)?;
         settings.finish()?;
         // Kept to the end of the instance: hooks borrow it, and an instance is described once.

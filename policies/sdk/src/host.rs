@@ -34,6 +34,19 @@ pub fn error(message: &str) {
     log(Level::Error, message);
 }
 
+/// Why the host did not do something, for people. Lighter than the debugger's words, which `to_string` gives.
+pub fn words(error: HostError) -> String {
+    match error {
+        HostError::CircuitOpen => "the circuit breaker is open".into(),
+        HostError::TimedOut => "the store did not answer in time; the work may or may not have been done".into(),
+        HostError::WrongType => "the key holds another type of value".into(),
+        HostError::Invalid(text)
+        | HostError::Unavailable(text)
+        | HostError::NotAllowed(text)
+        | HostError::Other(text) => text,
+    }
+}
+
 /// Sends the text of a panic to the log before the instance traps; without it the host sees `unreachable` and
 /// no reason.
 pub(crate) fn log_panics() {

@@ -38,11 +38,13 @@
 //! Deliberately absent: a runtime, `async`, the environment, files and sockets. What a policy can do is what
 //! its component imports, and it imports only the host functions that it calls.
 
+pub mod argument;
 #[doc(hidden)]
 pub mod bindings;
 mod exported;
 mod hooks;
 pub mod host;
+pub mod json;
 mod keys;
 mod lifetime;
 mod rules;
@@ -59,11 +61,11 @@ pub use hooks::{
     Acceptance, CommandError, EntryState, EntryStatus, Event, Events, Loading, Migration, OriginRequest,
     OriginResponse, Reply, Revalidation, Verdict, Warming, Workflow,
 };
-pub use keys::parts;
+pub use keys::{first_part, join, parts};
 pub use rules::Rules;
 pub use settings::Settings;
 pub use types::{
     Absence, Admission, Candidate, Cause, Compression, Description, Encoding, KeyScope, Lifetime, Miss, Operation,
     Plan, Refusal, Request, Selector, Shape, Shapes, Wants,
 };
-pub use units::{days, hours, milliseconds, minutes, seconds};
+pub use units::{days, hours, in_ms, milliseconds, minutes, seconds};

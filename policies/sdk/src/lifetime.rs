@@ -5,18 +5,14 @@
 
 use std::time::Duration;
 
+use crate::units::in_ms;
 use crate::{
     Absence, Admission, Candidate, Compression, Description, Encoding, KeyScope, Lifetime, Miss, Plan, Shapes, Wants,
 };
 
-/// Whole milliseconds; ends at `u64::MAX`, and without the 128-bit arithmetic of [`Duration::as_millis`].
-fn ms(time: Duration) -> u64 {
-    time.as_secs().saturating_mul(1000).saturating_add(u64::from(time.subsec_millis()))
-}
-
-/// As [`ms`]; ends at `u32::MAX`, 49 days.
+/// As [`in_ms`]; ends at `u32::MAX`, 49 days.
 fn short_ms(time: Duration) -> u32 {
-    u32::try_from(ms(time)).unwrap_or(u32::MAX)
+    u32::try_from(in_ms(time)).unwrap_or(u32::MAX)
 }
 
 impl Plan {
@@ -45,7 +41,7 @@ impl Plan {
 impl Lifetime {
     /// Served for this long, then gone.
     pub fn fresh(time: Duration) -> Self {
-        Self { fresh_ms: Some(ms(time)), ..Self::forever() }
+        Self { fresh_ms: Some(in_ms(time)), ..Self::forever() }
     }
 
     /// Never expires.
@@ -69,7 +65,7 @@ impl Lifetime {
 
     /// Shortens the fresh time to `cap`, if there is one: what the application asked for, usually.
     pub fn at_most(mut self, cap: Option<Duration>) -> Self {
-        if let Some(cap) = cap.map(ms) {
+        if let Some(cap) = cap.map(in_ms) {
             self.fresh_ms = Some(self.fresh_ms.map_or(cap, |fresh| fresh.min(cap)));
         }
         self
@@ -77,17 +73,17 @@ impl Lifetime {
 
     /// Then served for this long while one caller refreshes it.
     pub fn stale_while_revalidate(self, time: Duration) -> Self {
-        Self { stale_while_revalidate_ms: ms(time), ..self }
+        Self { stale_while_revalidate_ms: in_ms(time), ..self }
     }
 
     /// Served for this long after the fresh time if a load fails.
     pub fn stale_if_error(self, time: Duration) -> Self {
-        Self { stale_if_error_ms: ms(time), ..self }
+        Self { stale_if_error_ms: in_ms(time), ..self }
     }
 
     /// Kept for this long after all that, for a conditional load; never served.
     pub fn keep(self, time: Duration) -> Self {
-        Self { keep_ms: ms(time), ..self }
+        Self { keep_ms: in_ms(time), ..self }
     }
 
     /// Never served stale, not even in an outage.
@@ -107,7 +103,7 @@ impl Lifetime {
 
     /// Held in a node's own memory for this long at most; zero: not at all.
     pub fn in_memory(self, time: Duration) -> Self {
-        Self { l1_ms: Some(ms(time)), ..self }
+        Self { l1_ms: Some(in_ms(time)), ..self }
     }
 
     /// Each read begins the fresh time anew.
@@ -136,7 +132,7 @@ impl From<Lifetime> for Admission {
 impl Absence {
     /// "There is no such value", remembered for this long.
     pub fn remembered(time: Duration) -> Self {
-        Self { fresh_ms: ms(time), tags: Vec::new() }
+        Self { fresh_ms: in_ms(time), tags: Vec::new() }
     }
 }
 
@@ -150,6 +146,15 @@ impl Candidate {
     /// The lifetime that the application asked for.
     pub fn asked_ttl(&self) -> Option<Duration> {
         self.asked_ttl_ms.map(Duration::from_millis)
+    }
+
+    /// Whether the value is a number that the store can count on from: decimal, without spaces, plus or leading zeros. Needs
+    /// [`Wants::CANDIDATE_BYTES`].
+    pub fn is_whole_number(&self) -> bool {
+        let Some(text) = self.bytes.as_deref().and_then(|bytes| str::from_utf8(bytes).ok()) else { return false };
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        let plain = !digits.starts_with(['+', '0']) || text == "0";
+        plain && text.parse::<i64>().is_ok()
     }
 }
 
@@ -196,5 +201,35 @@ impl Description {
     /// Calls `Workflow::on_tick` this often.
     pub fn tick(self, every: Duration) -> Self {
         Self { tick_ms: Some(short_ms(every)), ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Cause;
+
+    #[test]
+    fn a_whole_number_is_one_that_redis_counts_on_from() {
+        let is_number = |bytes: Option<&[u8]>| {
+            let candidate = Candidate {
+                cause: Cause::Write,
+                size_bytes: 1,
+                asked_ttl_ms: None,
+                origin_status: None,
+                origin_headers: vec![],
+                load_ms: 0,
+                bytes: bytes.map(Into::into),
+            };
+            candidate.is_whole_number()
+        };
+        for number in ["0", "7", "-7", "10", "9223372036854775807", "-9223372036854775808"] {
+            assert!(is_number(Some(number.as_bytes())), "{number}");
+        }
+        for other in ["", "-", "+7", "-0", "007", "-+7", " 7", "7.0", "9223372036854775808", "seven"] {
+            assert!(!is_number(Some(other.as_bytes())), "{other}");
+        }
+        assert!(!is_number(Some(b"\xff")));
+        assert!(!is_number(None));
     }
 }

@@ -106,6 +106,12 @@ impl Settings {
         })
     }
 
+    /// Takes out what the host says of itself, so that the policy need not read it.
+    pub(crate) fn take(&mut self, name: &str) -> Option<String> {
+        let at = self.table.iter().position(|(known, _)| known == name)?;
+        Some(self.table.remove(at).1)
+    }
+
     fn find(&mut self, name: &'static str) -> Option<&str> {
         self.read.push(name);
         self.table.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())

@@ -27,6 +27,11 @@ pub const fn days(count: u64) -> Duration {
     hours(count.saturating_mul(24))
 }
 
+/// Whole milliseconds; ends at `u64::MAX`, and without the 128-bit arithmetic of [`Duration::as_millis`].
+pub const fn in_ms(time: Duration) -> u64 {
+    time.as_secs().saturating_mul(1000).saturating_add(time.subsec_millis() as u64)
+}
+
 /// `24h`, `5m`, `30s`, `500ms`, `7d`; a plain number counts seconds.
 pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
     let (count, unit) = number_and_unit(text)?;
@@ -57,7 +62,7 @@ pub(crate) fn parse_size_bytes(text: &str) -> Option<u64> {
 fn number_and_unit(text: &str) -> Option<(u64, &str)> {
     let text = text.trim();
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
+    let (number, unit) = text.split_at_checked(digits)?;
     Some((number.parse().ok()?, unit.trim_start()))
 }
 

@@ -7514,7 +7514,8 @@ pub mod exports {
                 }
                 pub trait Guest {
                     /// Called once on a trial instance and once on each instance that serves, before any other function.
-                    /// `settings` is the policy's `[settings]` table: dotted names and values as text, in order of the names.
+                    /// `settings` is the policy's `[settings]` table: dotted names and values as text, in order of the names. Where the
+                    /// host separates the parts of keys by something else than `:`, that character is among them as `key.separator`.
                     /// An error keeps the policy from going live; its text goes to the operator.
                     #[allow(async_fn_in_trait)]
                     fn describe(
