@@ -179,6 +179,12 @@ pub const LOG_LINES_PER_CALL_MAX: u32 = 16;
 pub const LOG_LINE_BYTES_MAX: usize = 4 * 1024;
 /// Lines that one policy may log in a second, over all its instances.
 pub const LOG_LINES_PER_SECOND_MAX: u32 = 100;
+/// Handles of WASI (streams, waits) that one instance may hold.
+pub const WASI_HANDLES_MAX: u32 = 64;
+/// What a policy may write at once to standard output or error, in bytes; WASI's own bound for one blocking write.
+pub const WASI_WRITE_BYTES_MAX: usize = 4 * 1024;
+/// Random bytes that a policy may ask for at once through WASI.
+pub const WASI_RANDOM_BYTES_MAX: usize = 64 * 1024;
 /// Series of one policy's own metrics.
 pub const POLICY_SERIES_MAX: usize = 200;
 /// Labels of one series of a policy's own metrics.

@@ -9,6 +9,7 @@ mod breaker;
 mod engine;
 mod http;
 mod invalidate;
+mod languages;
 mod locks;
 mod newcomer;
 mod policy_life;

@@ -17,7 +17,7 @@ use super::refused::{Reason, Refused};
 use super::source::{Source, digest_hex};
 use super::state::{Context, HostState, LogBudget};
 use super::workflow::{self, CallState, WorkflowProgram};
-use super::{answer, contract, imports};
+use super::{answer, contract, imports, wasi};
 use crate::ports::clock::Clock;
 use crate::ports::hooks::{Abilities, Ability};
 use crate::ports::metrics::Metrics;
@@ -109,9 +109,8 @@ impl Loader {
             metrics: self.metrics.domain(domain),
             log: Arc::clone(log),
         });
-        let program = self
-            .linker
-            .instantiate_pre(&component)
+        let program = wasi::linked(&self.linker, &component)
+            .and_then(|linker| linker.instantiate_pre(&component))
             .and_then(|pre| Program::new(pre, abilities, Arc::clone(&context), manifest.limits))
             .map_err(|error| does_not_fit(&error))?;
         let description = try_out(&program, domain, abilities)?;

@@ -2,7 +2,7 @@
 //!
 //! In the order of a policy's life: `folder` and `watch` find it, `read` takes it up on a thread of its own, `contract`
 //! and `manifest` judge it, `compile` makes code of it, `instance` tries it, `life` makes it live, `policy` calls it
-//! with the host functions of `imports`, `keep` remembers it for the next start. `workflow` is the part that may wait.
+//! with the host functions of `imports` and `wasi`, `keep` remembers it for the next start. `workflow` is the part that may wait.
 
 mod answer;
 mod bindings;
@@ -32,6 +32,9 @@ mod source;
 mod state;
 mod stubs;
 mod ticker;
+mod wasi;
+mod wasi_output;
+mod wasi_refusal;
 mod watch;
 mod workflow;
 
