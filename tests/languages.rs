@@ -219,7 +219,7 @@ fn nothing_of_the_world_is_in_reach() {
         ("read", "FileNotFoundError"),
         ("write", "FileNotFoundError"),
         ("list", "FileNotFoundError"),
-        ("connect", "PermissionError"),
+        ("socket", "PermissionError"),
         ("resolve", "gaierror"),
     ] {
         assert_eq!(said(&folder, key), error, "{key}");
@@ -230,18 +230,19 @@ fn nothing_of_the_world_is_in_reach() {
 
 #[test]
 fn output_goes_to_the_log() {
-    for component in ["mischief-js", "mischief-python"] {
-        drop(serving(component, PATIENT));
-        let builder = HostBuilder::new().policy("article", &guest(component)).toml("article", PATIENT);
-        share_code(&builder.policies().with_file_name("state"));
-        let host = builder.start();
-        host.ask(&["GET", "article:output"]).expect("it is absent, and that is no error");
-        wait_until("what was said is in the log", || host.log().contains("said on error"));
-        let log = host.log();
-        let line = |words: &str| log.lines().find(|line| line.contains(words)).unwrap_or_default().to_owned();
-        assert!(line("said on output").contains("INFO") && line("said on output").contains("article"), "{log}");
-        assert!(line("said on error").contains("ERROR"), "{log}");
-    }
+    drop(serving("mischief-python", PATIENT));
+    let builder = HostBuilder::new().policy("article", &guest("mischief-python")).toml("article", PATIENT);
+    share_code(&builder.policies().with_file_name("state"));
+    let host = builder.start();
+    host.ask(&["GET", "article:output"]).expect("it is absent, and that is no error");
+    host.ask(&["GET", "article:throw"]).expect_err("an exception fails the read");
+    wait_until("the exception is in the log", || host.log().contains("the policy failed"));
+    let log = host.log();
+    let line = |words: &str| log.lines().find(|line| line.contains(words)).unwrap_or_default().to_owned();
+    assert!(line("said on output").contains("INFO") && line("said on output").contains("article"), "{log}");
+    assert!(line("said on error").contains("ERROR"), "{log}");
+    assert!(line("in throw").contains("mischief.py"), "the traceback is there, line by line: {log}");
+    assert!(line("the policy failed").contains("ValueError: an exception, as asked"), "{log}");
 }
 
 #[test]
@@ -254,6 +255,7 @@ fn what_is_beyond_is_refused_by_name_when_it_is_loaded() {
         folder.put("article.wasm", &patched(&guest("article-js"), from, to));
         wait_until(words, || folder.state("article").1.contains(words));
         assert_eq!(folder.state("article").0, Some(PolicyState::Refused));
+        plan(&*folder.policy("article"), "42").expect("the good one goes on");
     }
 }
 
@@ -297,5 +299,38 @@ fn an_instance_does_not_grow_with_its_calls() {
             policy.admit(&read("draft-42"), &CANDIDATE).unwrap();
         }
         assert_eq!(folder.metrics("article").instances_created.get(), 2, "{component}: one on trial, one that serves");
+    }
+}
+
+#[test]
+fn zz_measure() {
+    let t = std::time::Instant::now;
+    for component in ["article-js", "article-js-stubbed", "article-python", "article-python-stubbed"] {
+        let mut folder = serving(component, PATIENT);
+        let cached = t();
+        folder.start();
+        let cached = cached.elapsed();
+        let policy = folder.policy("article");
+        let first = t();
+        plan(&*policy, "42").unwrap();
+        let first = first.elapsed();
+        let us = |f: &mut dyn FnMut()| {
+            let mut best = f64::MAX;
+            for _ in 0..20 { let s = t(); for _ in 0..500 { f(); } best = best.min(s.elapsed().as_secs_f64() * 1e6 / 500.0); }
+            best
+        };
+        let p = us(&mut || { plan(&*policy, "42").unwrap(); });
+        let a = us(&mut || { policy.admit(&read("42"), &CANDIDATE).unwrap(); });
+        let keys: Vec<String> = (0..256).map(|n| format!("a{n}")).collect();
+        let reqs: Vec<_> = keys.iter().map(|k| read(k)).collect();
+        let mut b = f64::MAX;
+        let mut worst: f64 = 0.0;
+        for _ in 0..50 { let s = t(); policy.plan_batch(&reqs).unwrap(); let e = s.elapsed().as_secs_f64() * 1e6; b = b.min(e); worst = worst.max(e); }
+        let rss = || { let s = fs::read_to_string("/proc/self/status").unwrap(); s.lines().find(|l| l.starts_with("VmRSS")).unwrap().to_owned() };
+        let before = rss();
+        let bar = std::sync::Barrier::new(9);
+        let mut after = String::new();
+        std::thread::scope(|sc| { for _ in 0..8 { sc.spawn(|| { plan(&*policy, "42").unwrap(); bar.wait(); bar.wait(); }); } bar.wait(); after = rss(); bar.wait(); });
+        eprintln!("MEASURE {component}: start cached {cached:?} first call {first:?} plan {p:.2} us admit {a:.2} us batch256 {b:.0} us worst {worst:.0}; rss {before} -> 8 more {after}");
     }
 }

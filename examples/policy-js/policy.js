@@ -39,16 +39,16 @@ function read(given) {
   return Object.fromEntries(known.map((name) => [name, (name === "size_max" ? whole : timeMs)(name, all[name])]));
 }
 
-/** Why a request is refused; undefined if it is not. */
+/** Why a request is refused; null if it is not. */
 function refusal({ key, operation }) {
   if (!/^[a-z0-9-]{1,64}$/.test(key)) {
     return { tag: "invalid-key", val: `\`${key}\` is not the id of an article: a-z, 0-9 and \`-\`, at most 64 of them` };
   }
-  if (operation === "update") return { tag: "unsupported", val: "an article is replaced as a whole" };
+  return operation === "update" ? { tag: "unsupported", val: "an article is replaced as a whole" } : null;
 }
 
 function plan() {
-  return { suffix: undefined, miss: "load", collapseWaitMs: settings.collapse_wait };
+  return { suffix: null, miss: "load", collapseWaitMs: settings.collapse_wait };
 }
 
 function lifetime(key, askedMs) {
@@ -59,12 +59,12 @@ function lifetime(key, askedMs) {
     staleWhileRevalidateMs: draft ? 0 : settings.stale,
     staleIfErrorMs: draft ? 0 : settings.stale,
     keepMs: 0,
-    maxStaleMs: draft ? 0 : undefined,
+    maxStaleMs: draft ? 0 : null,
     earlyRefreshBeta: 0,
     jitterPercent: 0,
-    l1Ms: undefined,
+    l1Ms: null,
     sliding: false,
-    listMax: undefined,
+    listMax: null,
     compression: "automatic",
     weightPercent: 100,
     tags: ["articles", draft ? "draft" : "published"],
@@ -79,9 +79,9 @@ export const rules = {
       keyVersion: "v1",
       keyScope: "domain",
       encoding: "enveloped",
-      shapes: ["value"],
-      wants: [],
-      tickMs: undefined,
+      shapes: { value: true },
+      wants: {},
+      tickMs: null,
     };
   },
 

@@ -16,11 +16,6 @@ const MISCHIEF = {
     for (;;) all.push(new Uint8Array(1 << 20).fill(1));
   },
   nonsense: () => 42,
-  output() {
-    console.log("said on output");
-    console.error("said on error");
-    return answer("said");
-  },
   time: () => answer(Date.now()),
   chance: () => answer(Math.random()),
 };

@@ -1,7 +1,7 @@
 """The example's policy with keys that do harm, or try to reach what a policy may not reach."""
 
+import encodings.idna  # What `socket` imports when it is used: at run time there are no files to import from.
 import os
-import random
 import socket
 import sys
 import time
@@ -53,14 +53,13 @@ MISCHIEF = {
     "output": output,
     "time": lambda: int(time.time() * 1000),
     "chance": lambda: os.urandom(8).hex(),
-    "random": random.random,
     "sleep": sleep,
     "exit": lambda: os._exit(3),
     "environment": lambda: (dict(os.environ), sys.argv[1:], sys.stdin.read()),
     "read": lambda: refused(lambda: open("/etc/hostname").read()),
     "write": lambda: refused(lambda: open("larder-was-here", "w")),
     "list": lambda: refused(lambda: os.listdir("/")),
-    "connect": lambda: refused(lambda: socket.create_connection(("127.0.0.1", 80))),
+    "socket": lambda: refused(lambda: socket.socket()),
     "resolve": lambda: refused(lambda: socket.getaddrinfo("localhost", 80)),
 }
 

@@ -7,6 +7,7 @@ use wasmtime::component::types::Type;
 use wasmtime::component::{LinkerInstance, Val};
 
 use super::state::HostState;
+use super::wasi::Handle;
 
 /// Errors that say "you may not", in the words of the different interfaces; the first that a type has is taken.
 const REFUSALS: [&str; 6] = ["access-denied", "not-permitted", "access", "not-supported", "unsupported", "closed"];
@@ -14,7 +15,13 @@ const REFUSALS: [&str; 6] = ["access-denied", "not-permitted", "access", "not-su
 /// Links a function that answers with nothing or refuses.
 pub(super) fn refuse(into: &mut LinkerInstance<'_, HostState>, interface: &str, name: &str) -> wasmtime::Result<()> {
     let full_name = format!("wasi:{interface}#{name}");
-    into.func_new(name, move |_, ty, _, results| {
+    into.func_new(name, move |mut store, ty, parameters, results| {
+        for parameter in parameters {
+            // A borrowed handle must be given back before the call ends.
+            if let Val::Resource(handle) = parameter {
+                handle.try_into_resource::<Handle>(&mut store)?;
+            }
+        }
         for (result, ty) in results.iter_mut().zip(ty.results()) {
             *result = nothing(&ty).ok_or_else(|| {
                 Stopped::error(format!("it calls {full_name}, which policies do not have"))
