@@ -197,7 +197,7 @@ pub const REFUSAL_BYTES_MAX: usize = 1024;
 pub const PLAN_BATCH_MAX: usize = 256;
 /// Instances of policies at the same time: live policies times worker threads, and what drains.
 pub const POOL_INSTANCES: u32 = 4096;
-/// Core instances at the same time: a component of Rust has 3, of JavaScript 11, of Python 38.
+/// Core instances at the same time: a component of Rust has 3, of JavaScript 8 to 11, of Python 14 to 38.
 pub const POOL_CORE_INSTANCES: u32 = POOL_INSTANCES * 16;
 /// Linear memories at the same time; each reserves 4 GiB of address space.
 pub const POOL_MEMORIES: u32 = 4096;

@@ -44,8 +44,8 @@ fn serving(component: &str, toml: &str) -> Folder {
     share_code(&folder.state_path());
     folder.put("article.toml", toml.as_bytes());
     folder.copy("article", &guest(component));
-    // One at a time compiles; the others find what it kept.
-    let lock = File::create(guest("article-js").with_file_name("compiled.lock")).unwrap();
+    // One at a time compiles it; the others find what that one kept.
+    let lock = File::create(guest(component).with_extension("lock")).unwrap();
     lock.lock().unwrap();
     folder.start();
     folder
@@ -86,7 +86,8 @@ fn check_article(component: &str) {
     let update = Request { key: "42", operation: Operation::Update, shape: Shape::Value };
     assert!(matches!(policy.plan(&update), Err(PolicyError::Refused(Refusal::Unsupported(_)))));
 
-    let keys: Vec<String> = (0..limits::PLAN_BATCH_MAX + 1).map(|n| if n % 10 == 0 { format!("{n}!") } else { n.to_string() }).collect();
+    let keys: Vec<String> =
+        (0..limits::PLAN_BATCH_MAX + 1).map(|n| if n % 10 == 0 { format!("{n}!") } else { n.to_string() }).collect();
     let plans = policy.plan_batch(&keys.iter().map(|key| read(key)).collect::<Vec<_>>()).unwrap();
     assert_eq!(plans.len(), keys.len());
     for (key, planned) in keys.iter().zip(plans) {
@@ -112,7 +113,9 @@ fn check_article(component: &str) {
     assert!(matches!(policy.admit(&read("42"), &gone), Ok(Admission::Absent(it)) if it.fresh_ms == 30_000));
     let large = Candidate { size_bytes: 262_145, ..CANDIDATE };
     let words = |text: &str| text == "the article has 262145 bytes; 262144 are allowed";
-    assert!(matches!(policy.admit(&read("42"), &large), Ok(Admission::Refuse(Refusal::InvalidValue(it))) if words(&it)));
+    assert!(
+        matches!(policy.admit(&read("42"), &large), Ok(Admission::Refuse(Refusal::InvalidValue(it))) if words(&it))
+    );
 
     let metrics = folder.metrics("article");
     assert_eq!(metrics.policy_faults.iter().map(|it| it.get()).sum::<u64>(), 0);
@@ -220,7 +223,7 @@ fn nothing_of_the_world_is_in_reach() {
         ("write", "FileNotFoundError"),
         ("list", "FileNotFoundError"),
         ("socket", "PermissionError"),
-        ("resolve", "gaierror"),
+        ("resolve", "PermissionError"),
     ] {
         assert_eq!(said(&folder, key), error, "{key}");
     }
@@ -250,7 +253,11 @@ fn what_is_beyond_is_refused_by_name_when_it_is_loaded() {
     let folder = serving("article-js", PATIENT);
     for (from, to, words) in [
         ("wasi:cli/exit@0.2.12", "wasi:http/exi@0.2.12", "imports wasi:http/exi@0.2.12, which policies do not have"),
-        ("wasi:cli/exit@0.2.12", "wasi:cli/exit@0.3.12", "imports wasi:cli/exit@0.3.12, but this host serves WASI 0.2.x"),
+        (
+            "wasi:cli/exit@0.2.12",
+            "wasi:cli/exit@0.3.12",
+            "imports wasi:cli/exit@0.3.12, but this host serves WASI 0.2.x",
+        ),
     ] {
         folder.put("article.wasm", &patched(&guest("article-js"), from, to));
         wait_until(words, || folder.state("article").1.contains(words));
@@ -299,38 +306,5 @@ fn an_instance_does_not_grow_with_its_calls() {
             policy.admit(&read("draft-42"), &CANDIDATE).unwrap();
         }
         assert_eq!(folder.metrics("article").instances_created.get(), 2, "{component}: one on trial, one that serves");
-    }
-}
-
-#[test]
-fn zz_measure() {
-    let t = std::time::Instant::now;
-    for component in ["article-js", "article-js-stubbed", "article-python", "article-python-stubbed"] {
-        let mut folder = serving(component, PATIENT);
-        let cached = t();
-        folder.start();
-        let cached = cached.elapsed();
-        let policy = folder.policy("article");
-        let first = t();
-        plan(&*policy, "42").unwrap();
-        let first = first.elapsed();
-        let us = |f: &mut dyn FnMut()| {
-            let mut best = f64::MAX;
-            for _ in 0..20 { let s = t(); for _ in 0..500 { f(); } best = best.min(s.elapsed().as_secs_f64() * 1e6 / 500.0); }
-            best
-        };
-        let p = us(&mut || { plan(&*policy, "42").unwrap(); });
-        let a = us(&mut || { policy.admit(&read("42"), &CANDIDATE).unwrap(); });
-        let keys: Vec<String> = (0..256).map(|n| format!("a{n}")).collect();
-        let reqs: Vec<_> = keys.iter().map(|k| read(k)).collect();
-        let mut b = f64::MAX;
-        let mut worst: f64 = 0.0;
-        for _ in 0..50 { let s = t(); policy.plan_batch(&reqs).unwrap(); let e = s.elapsed().as_secs_f64() * 1e6; b = b.min(e); worst = worst.max(e); }
-        let rss = || { let s = fs::read_to_string("/proc/self/status").unwrap(); s.lines().find(|l| l.starts_with("VmRSS")).unwrap().to_owned() };
-        let before = rss();
-        let bar = std::sync::Barrier::new(9);
-        let mut after = String::new();
-        std::thread::scope(|sc| { for _ in 0..8 { sc.spawn(|| { plan(&*policy, "42").unwrap(); bar.wait(); bar.wait(); }); } bar.wait(); after = rss(); bar.wait(); });
-        eprintln!("MEASURE {component}: start cached {cached:?} first call {first:?} plan {p:.2} us admit {a:.2} us batch256 {b:.0} us worst {worst:.0}; rss {before} -> 8 more {after}");
     }
 }

@@ -41,7 +41,11 @@ pub(crate) fn guests() -> Result<()> {
     let mischief_py = format!("{GUESTS}/mischief.py");
     for guest in [
         Guest { name: "article-js", sources: &[&article_js], command: from_js(&js, &article_js, &[]) },
-        Guest { name: "article-js-stubbed", sources: &[&article_js], command: from_js(&js, &article_js, &["--stub-wasi"]) },
+        Guest {
+            name: "article-js-stubbed",
+            sources: &[&article_js],
+            command: from_js(&js, &article_js, &["--stub-wasi"]),
+        },
         Guest { name: "mischief-js", sources: &[&article_js, &mischief_js], command: from_js(&js, &mischief_js, &[]) },
         Guest { name: "article-python", sources: &[&article_py], command: from_python(&python, "policy", &[]) },
         Guest {

@@ -49,7 +49,8 @@ pub(super) fn of_instance(
     bounds: PolicyLimits,
     deadline_ms: u64,
 ) -> PolicyError {
-    if error.is::<Trap>() || error.is::<Stopped>() || error.is::<PoolConcurrencyLimitError>() || state.limiter.denied() {
+    if error.is::<Trap>() || error.is::<Stopped>() || error.is::<PoolConcurrencyLimitError>() || state.limiter.denied()
+    {
         return of_call(error, state, bounds, deadline_ms);
     }
     failed(

@@ -9,9 +9,9 @@
 //! [`limits::WASI_HANDLES_MAX`]. Deliberately absent: the crate `wasmtime-wasi`, which brings real files and sockets and a
 //! runtime that blocks the worker, and `wasi:http`, which is refused when the policy is loaded.
 
-use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{Component, ComponentType, Lower, Linker, LinkerInstance, Resource, ResourceType};
 use wasmtime::StoreContextMut;
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, ComponentType, Linker, LinkerInstance, Lower, Resource, ResourceType};
 
 use super::state::HostState;
 use super::wasi_output::{STDERR, STDOUT};
@@ -81,7 +81,9 @@ fn function(into: &mut LinkerInstance<'_, HostState>, interface: &str, name: &st
         Some("io") => io(into, interface, name),
         Some("clocks") => clocks(into, interface, name),
         Some("random") => random(into, interface, name),
-        _ if (interface, name) == ("sockets/instance-network", "instance-network") => into.func_wrap(name, hand_out::<()>(NOTHING)),
+        _ if (interface, name) == ("sockets/instance-network", "instance-network") => {
+            into.func_wrap(name, hand_out::<()>(NOTHING))
+        }
         _ => refuse(into, interface, name),
     }
 }
@@ -138,9 +140,9 @@ fn io(into: &mut LinkerInstance<'_, HostState>, interface: &str, name: &str) -> 
     type Stream = Resource<Handle>;
     type Answer<T> = wasmtime::Result<(Result<T, StreamError>,)>;
     match name {
-        "[method]output-stream.check-write" => into.func_wrap(name, |_, _: (Stream,)| -> Answer<u64> {
-            Ok((Ok(limits::WASI_WRITE_BYTES_MAX as u64),))
-        }),
+        "[method]output-stream.check-write" => {
+            into.func_wrap(name, |_, _: (Stream,)| -> Answer<u64> { Ok((Ok(limits::WASI_WRITE_BYTES_MAX as u64),)) })
+        }
         "[method]output-stream.write" | "[method]output-stream.blocking-write-and-flush" => {
             into.func_wrap(name, |mut store: Store<'_>, (stream, bytes): (Stream, Vec<u8>)| -> Answer<()> {
                 if bytes.len() > limits::WASI_WRITE_BYTES_MAX {
@@ -201,7 +203,8 @@ fn random(into: &mut LinkerInstance<'_, HostState>, interface: &str, name: &str)
         "get-random-bytes" | "get-insecure-random-bytes" => {
             into.func_wrap(name, |store: Store<'_>, (count,): (u64,)| {
                 let count = usize::try_from(count).ok().filter(|count| *count <= limits::WASI_RANDOM_BYTES_MAX);
-                let count = count.ok_or_else(|| Stopped::error("it asks for more random bytes at once than there are"))?;
+                let count =
+                    count.ok_or_else(|| Stopped::error("it asks for more random bytes at once than there are"))?;
                 let clock = &store.data().context.clock;
                 let words = std::iter::repeat_with(|| clock.random().to_le_bytes());
                 Ok((words.flatten().take(count).collect::<Vec<u8>>(),))
@@ -215,5 +218,55 @@ fn random(into: &mut LinkerInstance<'_, HostState>, interface: &str, name: &str)
             Ok(((clock.random(), clock.random()),))
         }),
         _ => refuse(into, interface, name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use wasmtime::{AsContextMut as _, Config, Engine, Store};
+
+    use super::*;
+    use crate::adapters::wasm::state::Context;
+    use crate::ports::clock::VirtualClock;
+
+    #[track_caller]
+    fn refuses(import: &str, words: &str) {
+        let text = served(import).expect("it is of WASI").expect_err("it is refused");
+        assert!(text.contains(&format!("imports {import}")) && text.contains(words), "{text}");
+    }
+
+    #[test]
+    fn what_runtimes_need_is_served_and_the_rest_is_refused_by_name() {
+        for import in ["wasi:cli/environment@0.2.0", "wasi:io/streams@0.2.12", "wasi:sockets/tcp@0.2.9"] {
+            assert_eq!(served(import), Some(Ok(())), "{import}");
+        }
+        assert_eq!(served("larder:policy/log@0.1.0"), None);
+        refuses("wasi:http/outgoing-handler@0.2.9", "which policies do not have");
+        refuses("wasi:keyvalue/store@0.2.0-draft", "which policies do not have");
+        refuses("wasi:clocks/system-clock@0.3.0", "serves WASI 0.2.x");
+        refuses("wasi:clocks/wall-clock", "serves WASI 0.2.x");
+    }
+
+    #[test]
+    fn handles_are_bounded_and_come_back() -> wasmtime::Result<()> {
+        let context = Context {
+            domain: Arc::from("article"),
+            settings: Vec::new(),
+            clock: Arc::new(VirtualClock::new(0, 0)),
+            metrics: Arc::default(),
+            log: Arc::default(),
+        };
+        let mut store = Store::new(&Engine::new(&Config::new())?, HostState::new(Arc::new(context), 0));
+        let take = hand_out::<()>(STDOUT);
+        for _ in 0..limits::WASI_HANDLES_MAX {
+            assert_eq!(take(store.as_context_mut(), ())?.0.rep(), STDOUT);
+        }
+        let error = take(store.as_context_mut(), ()).expect_err("no more are handed out");
+        assert!(error.is::<Stopped>() && error.to_string().contains("64 handles"), "{error}");
+        given_back(store.as_context_mut(), STDOUT)?;
+        take(store.as_context_mut(), ())?;
+        Ok(())
     }
 }

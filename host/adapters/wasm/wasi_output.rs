@@ -164,7 +164,10 @@ mod tests {
         let note = "note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace\n";
         check(&format!("{panic}an index is wrong\n{note}"), Some("an index is wrong"));
         check(&format!("{panic}failed: (\n  of this\n)\n{note}"), Some("failed: ( of this )"));
-        check(&format!("Traceback:\n  line 1\nValueError: of this\n{panic}it threw\n{note}"), Some("ValueError: of this"));
+        check(
+            &format!("Traceback:\n  line 1\nValueError: of this\n{panic}it threw\n{note}"),
+            Some("ValueError: of this"),
+        );
     }
 
     #[test]

@@ -23,9 +23,8 @@ pub(super) fn refuse(into: &mut LinkerInstance<'_, HostState>, interface: &str, 
             }
         }
         for (result, ty) in results.iter_mut().zip(ty.results()) {
-            *result = nothing(&ty).ok_or_else(|| {
-                Stopped::error(format!("it calls {full_name}, which policies do not have"))
-            })?;
+            *result = nothing(&ty)
+                .ok_or_else(|| Stopped::error(format!("it calls {full_name}, which policies do not have")))?;
         }
         Ok(())
     })
