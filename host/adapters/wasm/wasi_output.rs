@@ -53,10 +53,7 @@ impl Report {
                 *self = Self::Over;
                 before
             }
-            Self::Panic => {
-                let words = before.map_or_else(|| line.to_owned(), |before| format!("{before} {}", line.trim()));
-                Some(one_line(words, limits::LOG_LINE_BYTES_MAX))
-            }
+            Self::Panic => Some(before.map_or_else(|| line.to_owned(), |before| format!("{before} {}", line.trim()))),
             Self::Over => before,
         }
     }
@@ -106,7 +103,7 @@ impl HostState {
         self.log(Level::Error, text);
         self.take_last_words();
         if let Some(words) = words {
-            self.keep_last_words(&words);
+            self.keep_last_words(&one_line(words, limits::LOG_LINE_BYTES_MAX));
         }
     }
 }
