@@ -199,6 +199,12 @@ pub const LOG_LINES_PER_CALL_MAX: u32 = 16;
 pub const LOG_LINE_BYTES_MAX: usize = 4 * 1024;
 /// Lines that one policy may log in a second, over all its instances.
 pub const LOG_LINES_PER_SECOND_MAX: u32 = 100;
+/// Handles of WASI (streams, waits) that one instance may hold.
+pub const WASI_HANDLES_MAX: u32 = 64;
+/// What a policy may write at once to standard output or error, in bytes; WASI's own bound for one blocking write.
+pub const WASI_WRITE_BYTES_MAX: usize = 4 * 1024;
+/// Random bytes that a policy may ask for at once through WASI.
+pub const WASI_RANDOM_BYTES_MAX: usize = 64 * 1024;
 /// Series of one policy's own metrics.
 pub const POLICY_SERIES_MAX: usize = 200;
 /// Labels of one series of a policy's own metrics.
@@ -211,7 +217,7 @@ pub const REFUSAL_BYTES_MAX: usize = 1024;
 pub const PLAN_BATCH_MAX: usize = 256;
 /// Instances of policies at the same time: live policies times worker threads, and what drains.
 pub const POOL_INSTANCES: u32 = 4096;
-/// Core instances at the same time: a component of Rust has 3, of JavaScript 11, of Python 38.
+/// Core instances at the same time: a component of Rust has 3, of JavaScript 8 to 11, of Python 14 to 38.
 pub const POOL_CORE_INSTANCES: u32 = POOL_INSTANCES * 16;
 /// Linear memories at the same time; each reserves 4 GiB of address space.
 pub const POOL_MEMORIES: u32 = 4096;

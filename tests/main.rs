@@ -10,6 +10,7 @@ mod breaker;
 mod engine;
 mod http;
 mod invalidate;
+mod languages;
 mod locks;
 mod newcomer;
 mod operators;

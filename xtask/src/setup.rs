@@ -66,6 +66,28 @@ pub(crate) fn web_benchmark() {
     }
 }
 
+/// Sees to npm, which the builder of JavaScript policies comes from.
+///
+/// # Errors
+/// There is none and none can be installed.
+pub(crate) fn npm() -> Result<()> {
+    if starts("npm") {
+        return Ok(());
+    }
+    apt(&["nodejs", "npm"]).context("the tests build policies in JavaScript; install Node.js with npm")
+}
+
+/// Sees to a Python that makes virtual environments, which the builder of Python policies is installed in.
+///
+/// # Errors
+/// There is none and none can be installed.
+pub(crate) fn python() -> Result<()> {
+    if succeeds(program("python3").args(["-c", "import ensurepip, venv"])) {
+        return Ok(());
+    }
+    apt(&["python3", "python3-venv"]).context("the tests build policies in Python; install Python 3 with its `venv`")
+}
+
 /// Sees to nextest. Whether it is there.
 pub(crate) fn nextest() -> bool {
     let there = || succeeds(cargo().args(["nextest", "--version"]));

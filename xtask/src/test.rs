@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
+use crate::languages;
 use crate::policies::{self, Profile};
 use crate::process::cargo;
 use crate::setup;
@@ -24,6 +25,7 @@ struct Counts {
 pub(crate) fn test(args: &[String]) -> Result<()> {
     policies::all(Profile::Dev)?;
     policies::guests(Profile::Dev)?;
+    languages::guests()?;
     setup::redis();
     let mut runs = if setup::nextest() {
         vec![(command(&["nextest", "run", "--workspace"], args), nextest_counts as fn(&str) -> Option<Counts>)]

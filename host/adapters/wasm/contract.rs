@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use wasmparser::{ComponentExportSectionReader, ComponentImportSectionReader, Parser, Payload};
 
 use super::refused::{Reason, Refused};
+use super::wasi;
 use crate::ports::hooks::{Abilities, Ability};
 
 /// The contract's package.
@@ -211,13 +212,10 @@ fn check_export(name: &str) -> Result<(), Refused> {
 fn check_import(name: &str, domain: &str, grants: &[String]) -> Result<(), Refused> {
     let refuse = |message: String| Err(Refused::new(Reason::Import, message));
     let Some((interface, version)) = split(name) else {
-        return refuse(if name.starts_with("wasi:") {
-            format!(
-                "imports {name}, but policies have no WASI; build it without (`--stub-wasi`, wasm32-unknown-unknown)"
-            )
-        } else {
-            format!("imports {name}, which this host does not have; policies import {PACKAGE}… only")
-        });
+        return match wasi::served(name) {
+            Some(served) => served.or_else(refuse),
+            None => refuse(format!("imports {name}, which this host does not have; policies import {PACKAGE}… only")),
+        };
     };
     if !is_served_track(version) {
         return Err(Refused::new(
@@ -305,7 +303,7 @@ mod tests {
         refuses(&surface(&[], &["larder:policy/rules@0.2.0"]), Reason::Contract, "serves larder:policy/rules@0.1.0");
         refuses(&surface(&[], &[rules, "larder:policy/loading@0.1.0"]), Reason::NotServed, "does not serve yet");
         refuses(&surface(&[], &[rules, "larder:policy/magic@0.1.0"]), Reason::Contract, "does not know");
-        refuses(&surface(&["wasi:cli/stdout@0.2.0"], &[rules]), Reason::Import, "no WASI");
+        refuses(&surface(&["wasi:http/types@0.2.0"], &[rules]), Reason::Import, "imports wasi:http/types@0.2.0");
         refuses(&surface(&["acme:db/sql"], &[rules]), Reason::Import, "does not have");
         refuses(&surface(&["larder:policy/log@0.2.0"], &[rules]), Reason::Contract, "has larder:policy/log@0.1.0");
         refuses(&surface(&["larder:policy/magic@0.1.0"], &[rules]), Reason::Import, "does not know");

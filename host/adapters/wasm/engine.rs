@@ -44,6 +44,9 @@ pub fn prepare_thread() {
 }
 
 /// What the compiler and the serving engine must agree on.
+///
+/// Multiple memories stay on: wasmtime joins the components inside a component (Python's and JavaScript's runtimes are made so) with
+/// modules that copy from one memory to another. The pool allows a module one memory of its own all the same.
 fn base() -> Config {
     let mut config = Config::new();
     config
@@ -56,7 +59,6 @@ fn base() -> Config {
         .wasm_backtrace_details(WasmBacktraceDetails::Disable)
         .wasm_backtrace_max_frames(Some(BACKTRACE_FRAMES))
         .wasm_memory64(false)
-        .wasm_multi_memory(false)
         .wasm_relaxed_simd(false);
     config
 }

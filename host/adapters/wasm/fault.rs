@@ -5,6 +5,7 @@ use wasmtime::{PoolConcurrencyLimitError, Trap};
 use super::imports::one_line;
 use super::manifest::PolicyLimits;
 use super::state::{Context, HostState};
+use super::wasi_refusal::Stopped;
 use crate::limits;
 use crate::ports::metrics::Hook;
 use crate::ports::policy::{Fault, PolicyError};
@@ -28,6 +29,7 @@ pub(super) fn of_call(
             format!("its calls nest deeper than its {} KiB of stack", limits::INSTANCE_STACK_BYTES_MAX >> 10),
         ),
         Some(trap) => (Fault::Trap, trap.to_string()),
+        None if error.is::<Stopped>() => (Fault::Trap, error.root_cause().to_string()),
         None if error.is::<PoolConcurrencyLimitError>() => {
             (Fault::Instance, format!("the host has no room for another instance: {error:#}"))
         }
@@ -47,7 +49,8 @@ pub(super) fn of_instance(
     bounds: PolicyLimits,
     deadline_ms: u64,
 ) -> PolicyError {
-    if error.is::<Trap>() || error.is::<PoolConcurrencyLimitError>() || state.limiter.denied() {
+    if error.is::<Trap>() || error.is::<Stopped>() || error.is::<PoolConcurrencyLimitError>() || state.limiter.denied()
+    {
         return of_call(error, state, bounds, deadline_ms);
     }
     failed(

@@ -73,6 +73,7 @@ impl Program {
         let running = begin_call(&mut store, limits::DESCRIBE_MS_MAX);
         let made = self.pre.instantiate(&mut store).and_then(|instance| self.exports.load(&mut store, &instance));
         drop(running);
+        store.data_mut().end_lines();
         let guests =
             made.map_err(|error| fault::of_instance(&error, store.data_mut(), self.bounds, limits::DESCRIBE_MS_MAX))?;
         self.context.metrics.instances_created.increment();
@@ -153,6 +154,7 @@ impl Instance {
         let running = begin_call(&mut self.store, deadline_ms);
         let answer = hook(&self.guests, &mut self.store);
         drop(running);
+        self.store.data_mut().end_lines();
         answer.map_err(|error| fault::of_call(&error, self.store.data_mut(), self.bounds, deadline_ms))
     }
 }

@@ -19,7 +19,7 @@ use super::source::{Source, digest_hex};
 use super::state::{Context, HostState, LogBudget};
 use super::trial::Trial;
 use super::workflow::{self, CallState, WorkflowProgram};
-use super::{case, contract, imports};
+use super::{case, contract, imports, wasi};
 use crate::ports::clock::Clock;
 use crate::ports::hooks::{Abilities, Ability};
 use crate::ports::metrics::{Counter, Metrics};
@@ -135,7 +135,9 @@ impl Loader {
         let (component, load_us) = self.component(source, &digest).map_err(in_file)?;
         report.load_us = Some(load_us);
 
-        let pre = self.linker.instantiate_pre(&component).map_err(|error| does_not_fit(&error)).map_err(in_file)?;
+        let pre = wasi::linked(&self.linker, &component)
+            .and_then(|linker| linker.instantiate_pre(&component))
+            .map_err(|error| in_file(does_not_fit(&error)))?;
         let program = |settings: &BTreeMap<String, String>| {
             let context = Context {
                 domain: Arc::clone(domain),

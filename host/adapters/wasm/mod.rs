@@ -2,7 +2,7 @@
 //!
 //! In the order of a policy's life: `folder` and `watch` find it, `read` takes it up on a thread of its own, `contract`
 //! and `manifest` judge it, `compile` makes code of it, `trial` tries it on its `case`s, `life` makes it live, `policy` calls it
-//! with the host functions of `imports`, `probation` counts its failures, `keep` remembers it for the next start.
+//! with the host functions of `imports` and `wasi`, `probation` counts its failures, `keep` remembers it for the next start.
 //! `workflow` is the part that may wait.
 
 mod answer;
@@ -43,6 +43,9 @@ mod stubs;
 mod ticker;
 mod told;
 mod trial;
+mod wasi;
+mod wasi_output;
+mod wasi_refusal;
 mod watch;
 mod workflow;
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::deadline::Deadline;
 use super::limiter::Limiter;
+use super::wasi_output::Wasi;
 use crate::limits;
 use crate::ports::clock::Clock;
 use crate::ports::metrics::{Counter, DomainMetrics};
@@ -41,6 +42,8 @@ pub(super) struct HostState {
     pub(super) limiter: Limiter,
     /// When the call that runs is to end.
     pub(super) deadline: Deadline,
+    /// What it has of WASI.
+    pub(super) wasi: Wasi,
     /// Lines that were logged in the call that runs.
     log_lines: u32,
     /// The last line of level `error` in the call that runs: what a panic says before it traps.
@@ -54,6 +57,7 @@ impl HostState {
             context,
             limiter: Limiter::new(memory_bytes_max),
             deadline: Deadline::default(),
+            wasi: Wasi::default(),
             log_lines: 0,
             last_words: None,
         }
