@@ -173,6 +173,10 @@ pub const WORKFLOWS_MAX: u64 = 512;
 pub const WORKFLOWS_PER_DOMAIN_MAX: u64 = 128;
 /// The shortest period of ticks that a policy may ask for, in milliseconds.
 pub const TICK_PERIOD_MS_MIN: u32 = 100;
+/// What the lock of a tick outlives the longest tick by, in milliseconds.
+pub const TICK_MARGIN_MS: u64 = 1_000;
+/// How often it is looked which policies' ticks are due, in milliseconds.
+pub const TICK_LOOK_MS: u64 = 50;
 /// What one event may make out of date: selectors.
 pub const EVENT_SELECTORS_MAX: usize = 1_000;
 /// Name of an event, in bytes.

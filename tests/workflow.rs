@@ -1,6 +1,9 @@
 //! What a policy's workflow may do, through a real host, on both stores: commands, host functions, confinement, deadlines.
 
+mod events;
 mod host_functions;
+mod ticks;
+mod waiting;
 
 use crate::support::host::{Host, HostBuilder, guest, text};
 use crate::support::redis::RedisServer;

@@ -17,8 +17,10 @@ use larder::config::layers::Layers;
 use larder::config::{Config, StoreChoice};
 use larder::engine::key::KeyRules;
 use larder::engine::locks::{LockKeeper, LockSettings};
-use larder::engine::{Engine, Ports, Settings};
-use larder::limits::{DRAIN_MS_MAX, MEMORY_SWEEP_KEYS, MEMORY_SWEEP_MS, STORE_INFLIGHT_MAX, STORE_SLOW_PERCENT};
+use larder::engine::{Engine, Ports, Settings, TickSchedule};
+use larder::limits::{
+    DRAIN_MS_MAX, MEMORY_SWEEP_KEYS, MEMORY_SWEEP_MS, STORE_INFLIGHT_MAX, STORE_SLOW_PERCENT, TICK_LOOK_MS,
+};
 use larder::ports::breaker::BreakerSettings;
 use larder::ports::clock::Clock;
 use larder::ports::lock::LockStore;
@@ -103,6 +105,7 @@ async fn serve(config: Config) -> Result<()> {
     let exporter = Arc::new(Exporter::new(&metrics, clock.clone(), vec![registry.metrics_source()])?);
     let windows = exporter.windows().clone();
     tokio::spawn(async move { windows.sample_for_ever().await });
+    tokio::spawn(upkeep(engine.clone()));
     let workers = Workers::start(config.workers, |_| prepare_thread())?;
 
     let mut ready = format!("larder {} ready ", env!("CARGO_PKG_VERSION"));
@@ -184,6 +187,19 @@ fn stores(config: &Config, breakers: &BreakerBoard, clock: &Arc<dyn Clock>, metr
             let breaker = breakers.store(config.store_timeout_ms * STORE_SLOW_PERCENT / 100);
             let guarded = Arc::new(BreakerStore::new(store, breaker));
             Ok((guarded.clone(), guarded))
+        }
+    }
+}
+
+/// Lets policies do their upkeep when it is due.
+async fn upkeep(engine: Arc<Engine>) {
+    let mut schedule = TickSchedule::default();
+    let mut interval = tokio::time::interval(Duration::from_millis(TICK_LOOK_MS));
+    loop {
+        interval.tick().await;
+        for due in schedule.due(&engine) {
+            let engine = Arc::clone(&engine);
+            tokio::spawn(async move { engine.tick(due).await });
         }
     }
 }

@@ -107,6 +107,17 @@ pub enum Update {
     IncrementBy(i64),
 }
 
+/// What an event made out of date: one selector of one policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct EventOutcome {
+    /// The domain.
+    pub domain: String,
+    /// `key`, `tag`, `prefix`, `pattern` or `domain`.
+    pub selector: &'static str,
+    /// How many keys it concerned, where that is known.
+    pub keys: Option<u64>,
+}
+
 /// Why a key is answered as it is: everything that the host knows, nothing done.
 #[derive(Clone, Debug, Serialize)]
 pub struct Explanation {

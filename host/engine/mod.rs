@@ -12,6 +12,7 @@ mod compare;
 mod core;
 pub mod entry;
 pub mod envelope;
+mod event;
 mod expiry;
 mod explain;
 pub mod freshness;
@@ -29,8 +30,10 @@ mod read;
 mod remove;
 mod scan;
 mod standing;
+mod tick;
 mod update;
 mod workflow;
 mod write;
 
 pub use self::core::{Engine, Ports, Settings};
+pub use self::tick::{DueTick, TickSchedule};

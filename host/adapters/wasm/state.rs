@@ -93,6 +93,25 @@ impl HostState {
     }
 }
 
+/// The data of a store, of whatever kind of call, as what serves all kinds sees it.
+pub(super) trait Based: Send + 'static {
+    /// What every instance has.
+    fn base(&self) -> &HostState;
+
+    /// The same, to be changed.
+    fn base_mut(&mut self) -> &mut HostState;
+}
+
+impl Based for HostState {
+    fn base(&self) -> &HostState {
+        self
+    }
+
+    fn base_mut(&mut self) -> &mut HostState {
+        self
+    }
+}
+
 /// Lines that a domain may log in a second, over all its instances and generations.
 #[derive(Debug, Default)]
 pub(super) struct LogBudget {

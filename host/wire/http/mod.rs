@@ -21,12 +21,14 @@ mod locks;
 mod openapi;
 mod operator;
 mod patience;
+mod route;
 mod router;
 mod routes;
 mod schemas;
 mod server;
 mod service;
 mod target;
+mod workflow;
 
 pub use self::app::{App, MetricsPage};
 pub use self::connection::serve_connection;

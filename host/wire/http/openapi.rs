@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::errors::PROBLEM_JSON;
-use super::routes::{Content, Reply, Route};
+use super::route::{Content, Reply, Route};
 use super::schemas;
 
 /// The document of these routes.

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use super::app::Shared;
 use super::entry::json;
 use super::errors::{Problem, ProblemKind};
-use super::routes::Route;
+use super::route::Route;
 use super::target;
 use crate::error::{Error, ErrorKind};
 use crate::ports::registry::RegistryError;

@@ -8,8 +8,9 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::app::Shared;
 use super::errors::{Problem, ProblemKind};
-use super::routes::{Action, ROUTES, Route, Verb};
-use super::{breakers, entry, invalidate, locks, operator};
+use super::route::{Action, Route, Verb};
+use super::routes::ROUTES;
+use super::{breakers, entry, invalidate, locks, operator, workflow};
 
 /// A router of these routes, each with what `handler` gives for it. `HEAD` comes with `GET`.
 pub(super) fn build<S: Clone + Send + Sync + 'static>(
@@ -38,6 +39,8 @@ pub(super) fn handler(action: Action, method: MethodFilter) -> MethodRouter<Arc<
         Action::WriteEntry => on(method, entry::write),
         Action::RemoveEntry => on(method, entry::remove),
         Action::ExplainEntry => on(method, entry::explain),
+        Action::CallCommand => on(method, workflow::call),
+        Action::TellEvent => on(method, workflow::event),
         Action::Invalidate => on(method, invalidate::invalidate),
         Action::ListPolicies => on(method, operator::policies),
         Action::ShowPolicy => on(method, operator::policy),

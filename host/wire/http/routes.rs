@@ -2,120 +2,7 @@
 //!
 //! `HEAD` of a `GET` route works without a row of its own; the cache's stands here because it is a promise.
 
-/// A method that a route may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Verb {
-    Get,
-    Head,
-    Put,
-    Post,
-    Patch,
-    Delete,
-}
-
-impl Verb {
-    /// As it stands in a request.
-    #[must_use]
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Head => "HEAD",
-            Self::Put => "PUT",
-            Self::Post => "POST",
-            Self::Patch => "PATCH",
-            Self::Delete => "DELETE",
-        }
-    }
-}
-
-/// What a route does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Action {
-    ReadEntry,
-    WriteEntry,
-    RemoveEntry,
-    ExplainEntry,
-    Invalidate,
-    ListPolicies,
-    ShowPolicy,
-    RollBackPolicy,
-    RemovePolicy,
-    ListLocks,
-    ForceReleaseLocks,
-    AcquireLock,
-    ExtendLock,
-    ReleaseLock,
-    ShowLock,
-    ListBreakers,
-    ShowBreaker,
-    ForceBreaker,
-    UnquarantinePolicy,
-    Metrics,
-    Health,
-    Ready,
-    OpenApi,
-    Index,
-}
-
-impl Action {
-    /// What the request's body carries.
-    pub(super) const fn body(self) -> Content {
-        match self {
-            Self::WriteEntry => Content::Bytes,
-            Self::AcquireLock => Content::Schema("LockAsk"),
-            Self::ExtendLock => Content::Schema("LockExtension"),
-            Self::ReleaseLock => Content::Schema("LockRelease"),
-            Self::ForceReleaseLocks => Content::Schema("LockForceRelease"),
-            Self::ForceBreaker => Content::Schema("BreakerForce"),
-            _ => Content::None,
-        }
-    }
-}
-
-/// What an answer carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Content {
-    /// No body.
-    None,
-    /// The bytes of a value.
-    Bytes,
-    /// Text.
-    Text,
-    /// JSON without a schema of its own.
-    Json,
-    /// JSON of this schema.
-    Schema(&'static str),
-}
-
-/// An answer that is no problem, or a problem that means something of its own on this route.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Reply {
-    /// The status code.
-    pub(super) status: u16,
-    /// When it is given.
-    pub(super) when: &'static str,
-    /// What it carries.
-    pub(super) content: Content,
-}
-
-/// A route.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Route {
-    /// The method.
-    pub(super) verb: Verb,
-    /// The path; `{*key}` takes the rest with its slashes.
-    pub(super) path: &'static str,
-    /// What it does.
-    pub(super) action: Action,
-    /// In a few words.
-    pub(super) summary: &'static str,
-    /// What a caller has to know.
-    pub(super) description: &'static str,
-    /// Request headers that matter, and what they do.
-    pub(super) headers: &'static [(&'static str, &'static str)],
-    /// Its answers; whatever else goes wrong is a problem document.
-    pub(super) replies: &'static [Reply],
-}
+use super::route::{Action, Content, Reply, Route, Verb};
 
 const fn reply(status: u16, content: Content, when: &'static str) -> Reply {
     Reply { status, when, content }
@@ -235,6 +122,35 @@ pub(super) const ROUTES: &[Route] = &[
             reply(200, Content::Schema("Invalidated"), "all was done"),
             reply(400, PROBLEM, "the body is not as described"),
             reply(404, PROBLEM, "no policy serves a domain"),
+        ],
+    },
+    Route {
+        verb: Verb::Post,
+        path: "/v1/domains/{domain}/commands/{command}",
+        action: Action::CallCommand,
+        summary: "have a domain's policy carry out one of its commands",
+        description: "Numbers and truth values among the arguments are taken as their text. Bytes of the reply that are UTF-8 are a text, \
+                      others are `{\"hex\": \"…\"}`.",
+        headers: &[],
+        replies: &[
+            reply(200, Content::Schema("CallReply"), "the policy's answer"),
+            reply(400, PROBLEM, "the body or the arguments are wrong"),
+            reply(404, PROBLEM, "no policy serves the domain"),
+            reply(422, PROBLEM, "the policy has no such command, or refuses"),
+        ],
+    },
+    Route {
+        verb: Verb::Post,
+        path: "/v1/events",
+        action: Action::TellEvent,
+        summary: "tell an event; the policies say what it makes out of date",
+        description: "Without a domain it is told to every policy that takes events. When the answer comes, everything is invalidated.",
+        headers: &[],
+        replies: &[
+            reply(200, Content::Schema("EventDone"), "what was invalidated"),
+            reply(400, PROBLEM, "the body is not as described"),
+            reply(404, PROBLEM, "no policy serves the domain"),
+            reply(422, PROBLEM, "the policy takes no events, or refuses this one"),
         ],
     },
     Route {

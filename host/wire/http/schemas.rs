@@ -40,6 +40,22 @@ pub(super) fn all() -> Value {
         "LockInfo": lock_info(),
         "LockList": lock_list(),
         "LocksFreed": locks_freed(),
+        "Call": optional(&[("arguments", json!({
+            "type": "array",
+            "items": { "type": ["string", "number", "boolean"] },
+            "description": "what follows the name of the command",
+        }))]),
+        "CallReply": object(&[("reply", json!({ "description": "null, a number, a text, a list, or names and values" }))]),
+        "Event": json!({
+            "type": "object",
+            "required": ["type"],
+            "properties": {
+                "domain": maybe("string", "whose policy is told; every one that takes events if left out"),
+                "type": text("what happened: `user.updated`"),
+                "data": { "description": "whatever belongs to it, as JSON" },
+            },
+        }),
+        "EventDone": object(&[("invalidated", json!({ "type": "array", "items": event_outcome() }))]),
         "Invalidated": object(&[("invalidated", json!({ "type": "array", "items": invalidated() }))]),
     })
 }
@@ -203,6 +219,14 @@ fn optional(properties: &[(&str, Value)]) -> Value {
     let mut schema = object(properties);
     schema["required"] = json!([]);
     schema
+}
+
+fn event_outcome() -> Value {
+    object(&[
+        ("domain", text("the domain")),
+        ("selector", text("key, tag, prefix, pattern or domain")),
+        ("keys", maybe("integer", "how many keys it concerned, where that is known")),
+    ])
 }
 
 fn object(properties: &[(&str, Value)]) -> Value {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use wasmtime::component::ResourceTable;
 
 use super::budget::Budget;
-use crate::adapters::wasm::state::HostState;
+use crate::adapters::wasm::state::{Based, HostState};
 use crate::limits;
 use crate::ports::workflow::WorkflowHost;
 
@@ -21,6 +21,16 @@ pub(in crate::adapters::wasm) struct CallState {
     /// The processor time that is left.
     pub(super) budget: Budget,
     host_calls_left: u32,
+}
+
+impl Based for CallState {
+    fn base(&self) -> &HostState {
+        &self.base
+    }
+
+    fn base_mut(&mut self) -> &mut HostState {
+        &mut self.base
+    }
 }
 
 /// The guest asked the host for more than one call may: the call ends.

@@ -14,6 +14,7 @@ mod invalidate;
 mod keys;
 mod lock;
 mod own;
+mod own_table;
 mod set;
 mod spec;
 mod strings;

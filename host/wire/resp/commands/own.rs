@@ -18,6 +18,8 @@ const HELP: &[&str] = &[
     "    Where the circuit breakers stand, what they did, and what they are to do.",
     "LARDER.CALL domain command [argument …]",
     "    Has the policy of a domain carry out one of its own commands.",
+    "LARDER.EVENT domain|* type json",
+    "    Tells an event to a policy, or to all that take events, and invalidates what they say; how many selectors that were.",
     "LARDER.EXPLAIN key",
     "    Why the key is answered as it is: its domain and policy, where it is stored, its state and what is left of its life.",
     "LARDER.LOCK ACQUIRE name [TTL ms] [WAIT ms] [OWNER label]",

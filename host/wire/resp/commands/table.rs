@@ -2,13 +2,11 @@
 //!
 //! Finding costs one hash over the name and nearly always one comparison; the places are computed when the host is compiled.
 
-use super::spec::{ALL_KEYS, Group, NO_KEYS, ONE_KEY, PAIRS, SECOND_KEY, Spec};
+use super::own_table::{BREAKER, INVALIDATE, LOCK, OWN, POLICY};
+use super::spec::{ALL_KEYS, Group, NO_KEYS, ONE_KEY, PAIRS, Spec};
 use super::{
-    breaker, client, config, counters, expiry, handshake, help, info, introspect, invalidate, keys, lock, own, set,
-    strings, workflow,
+    breaker, client, config, counters, expiry, handshake, help, info, introspect, keys, own, set, strings, workflow,
 };
-
-const OWN: &str = "0.1.0";
 
 /// All of them.
 pub const COMMANDS: &[Spec] = &[
@@ -70,6 +68,11 @@ pub const COMMANDS: &[Spec] = &[
         Group::Larder,
         OWN,
         "Has the policy of a domain carry out one of its commands.",
+    ),
+    Spec::write("larder.event", 4, NO_KEYS, workflow::event).doc(
+        Group::Larder,
+        OWN,
+        "Tells an event; the policy says what it makes out of date.",
     ),
     Spec::read("larder.explain", 2, ONE_KEY, own::explain).doc(Group::Larder, OWN, "Why a key is answered as it is."),
     Spec::session("larder.help", 1, own::help).doc(Group::Larder, OWN, "Larder's own commands."),
@@ -194,109 +197,6 @@ const CONFIG: &[Spec] = &[
     Spec::session("config|help", 2, help).doc(Group::Server, "5.0.0", "This list."),
     Spec::session("config|resetstat", 2, config::reset_stat).admin().doc(Group::Server, "2.0.0", "Not supported."),
     Spec::session("config|set", -4, config::set).admin().doc(Group::Server, "2.0.0", "Not supported."),
-];
-
-const BREAKER: &[Spec] = &[
-    Spec::session("larder.breaker|force", 4, breaker::force).admin().doc(
-        Group::Larder,
-        OWN,
-        "(name OPEN|CLOSED|METRICS-ONLY|AUTO) Lets a breaker do this from now on.",
-    ),
-    Spec::session("larder.breaker|help", 2, help).doc(Group::Larder, OWN, "This list."),
-    Spec::session("larder.breaker|history", 3, breaker::history).admin().doc(
-        Group::Larder,
-        OWN,
-        "(name) The last steps of a breaker, the newest first.",
-    ),
-    Spec::session("larder.breaker|list", 2, breaker::list).admin().doc(Group::Larder, OWN, "Where the breakers stand."),
-];
-
-const LOCK: &[Spec] = &[
-    Spec::write("larder.lock|acquire", -3, NO_KEYS, lock::acquire).doc(
-        Group::Larder,
-        OWN,
-        "(name [TTL ms] [WAIT ms] [OWNER label]) Takes a lock: its token and fence; nil if somebody else holds it.",
-    ),
-    Spec::write("larder.lock|extend", -4, NO_KEYS, lock::extend).doc(
-        Group::Larder,
-        OWN,
-        "(name token [TTL ms]) Begins a lock's life anew; 0 if the token does not hold it.",
-    ),
-    Spec::write("larder.lock|force-release", -3, NO_KEYS, lock::force_release).admin().doc(
-        Group::Larder,
-        OWN,
-        "(name | PREFIX prefix | OWNER label) Frees locks, whoever holds them.",
-    ),
-    Spec::session("larder.lock|help", 2, help).doc(Group::Larder, OWN, "This list."),
-    Spec::read("larder.lock|info", 3, NO_KEYS, lock::info).doc(Group::Larder, OWN, "(name) Who holds a lock."),
-    Spec::read("larder.lock|list", -2, NO_KEYS, lock::list).admin().doc(
-        Group::Larder,
-        OWN,
-        "([prefix]) The held locks.",
-    ),
-    Spec::write("larder.lock|release", 4, NO_KEYS, lock::release).doc(
-        Group::Larder,
-        OWN,
-        "(name token) Gives a lock back; 0 if the token does not hold it.",
-    ),
-];
-
-const INVALIDATE: &[Spec] = &[
-    Spec::write("larder.invalidate|domain", -3, NO_KEYS, invalidate::domain).doc(
-        Group::Larder,
-        OWN,
-        "(domain [SOFT]) All keys of a domain.",
-    ),
-    Spec::session("larder.invalidate|help", 2, help).doc(Group::Larder, OWN, "This list."),
-    Spec::write("larder.invalidate|key", -3, SECOND_KEY, invalidate::key).fast().doc(
-        Group::Larder,
-        OWN,
-        "(key [SOFT]) One key, as applications say it.",
-    ),
-    Spec::write("larder.invalidate|pattern", -4, NO_KEYS, invalidate::pattern).doc(
-        Group::Larder,
-        OWN,
-        "(domain pattern [SOFT]) Keys that match a glob, by a scan.",
-    ),
-    Spec::write("larder.invalidate|prefix", -4, NO_KEYS, invalidate::prefix).doc(
-        Group::Larder,
-        OWN,
-        "(domain prefix [SOFT]) Keys that begin so, after their domain.",
-    ),
-    Spec::write("larder.invalidate|tag", -4, NO_KEYS, invalidate::tag).fast().doc(
-        Group::Larder,
-        OWN,
-        "(domain tag [SOFT]) All entries that carry a tag.",
-    ),
-];
-
-const POLICY: &[Spec] = &[
-    Spec::session("larder.policy|help", 2, help).doc(Group::Larder, OWN, "This list."),
-    Spec::session("larder.policy|list", 2, own::list).admin().doc(
-        Group::Larder,
-        OWN,
-        "All policies and where they stand.",
-    ),
-    Spec::write("larder.policy|remove", 3, NO_KEYS, own::remove).admin().doc(
-        Group::Larder,
-        OWN,
-        "(domain) Takes a policy out of service whose file is gone.",
-    ),
-    Spec::write("larder.policy|rollback", 3, NO_KEYS, own::rollback).admin().doc(
-        Group::Larder,
-        OWN,
-        "(domain) Puts the policy before back into service.",
-    ),
-    Spec::session("larder.policy|show", 3, own::show).admin().doc(
-        Group::Larder,
-        OWN,
-        "(domain) One policy, with its history.",
-    ),
-    Spec::write("larder.policy|unquarantine", 3, NO_KEYS, own::unquarantine).admin().doc(
-        Group::Larder,
-        OWN,
-        "(domain) Tries a policy again that failed too often.",
-    ),
 ];
 
 /// Twice as many places as commands, at least, so that a search ends soon.

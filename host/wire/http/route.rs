@@ -1,0 +1,120 @@
+//! What is known of a route: everything that the router, the OpenAPI document and the page at `/` need, as data.
+
+/// A method that a route may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Verb {
+    Get,
+    Head,
+    Put,
+    Post,
+    Patch,
+    Delete,
+}
+
+impl Verb {
+    /// As it stands in a request.
+    #[must_use]
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Put => "PUT",
+            Self::Post => "POST",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// What a route does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Action {
+    ReadEntry,
+    WriteEntry,
+    RemoveEntry,
+    ExplainEntry,
+    Invalidate,
+    CallCommand,
+    TellEvent,
+    ListPolicies,
+    ShowPolicy,
+    RollBackPolicy,
+    RemovePolicy,
+    ListLocks,
+    ForceReleaseLocks,
+    AcquireLock,
+    ExtendLock,
+    ReleaseLock,
+    ShowLock,
+    ListBreakers,
+    ShowBreaker,
+    ForceBreaker,
+    UnquarantinePolicy,
+    Metrics,
+    Health,
+    Ready,
+    OpenApi,
+    Index,
+}
+
+impl Action {
+    /// What the request's body carries.
+    pub(super) const fn body(self) -> Content {
+        match self {
+            Self::WriteEntry => Content::Bytes,
+            Self::AcquireLock => Content::Schema("LockAsk"),
+            Self::ExtendLock => Content::Schema("LockExtension"),
+            Self::ReleaseLock => Content::Schema("LockRelease"),
+            Self::ForceReleaseLocks => Content::Schema("LockForceRelease"),
+            Self::ForceBreaker => Content::Schema("BreakerForce"),
+            Self::CallCommand => Content::Schema("Call"),
+            Self::TellEvent => Content::Schema("Event"),
+            _ => Content::None,
+        }
+    }
+}
+
+/// What an answer carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    /// No body.
+    None,
+    /// The bytes of a value.
+    Bytes,
+    /// Text.
+    Text,
+    /// JSON without a schema of its own.
+    Json,
+    /// JSON of this schema.
+    Schema(&'static str),
+}
+
+/// An answer that is no problem, or a problem that means something of its own on this route.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reply {
+    /// The status code.
+    pub(super) status: u16,
+    /// When it is given.
+    pub(super) when: &'static str,
+    /// What it carries.
+    pub(super) content: Content,
+}
+
+/// A route.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Route {
+    /// The method.
+    pub(super) verb: Verb,
+    /// The path; `{*key}` takes the rest with its slashes.
+    pub(super) path: &'static str,
+    /// What it does.
+    pub(super) action: Action,
+    /// In a few words.
+    pub(super) summary: &'static str,
+    /// What a caller has to know.
+    pub(super) description: &'static str,
+    /// Request headers that matter, and what they do.
+    pub(super) headers: &'static [(&'static str, &'static str)],
+    /// Its answers; whatever else goes wrong is a problem document.
+    pub(super) replies: &'static [Reply],
+}
