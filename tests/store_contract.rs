@@ -135,6 +135,7 @@ on_both_stores! {
     space::keys_by_pattern,
     space::the_space_as_a_whole,
     space::what_is_told_of_an_object,
+    space::the_form_of_a_collection_is_told,
     space::arguments_of_the_new_types,
     scans::a_scan_shows_all,
     scans::a_scan_under_writes_misses_nothing_that_stays,

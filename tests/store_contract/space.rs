@@ -141,6 +141,13 @@ pub(super) async fn what_is_told_of_an_object(bench: &Bench) {
         OBJECT ENCODING k => "embstr"
         SET k 9999 => OK
         OBJECT REFCOUNT k => 2147483647
+        COPY k c => 1
+        OBJECT ENCODING c => "int"
+        OBJECT REFCOUNT c => 1
+        RENAME c d => OK
+        OBJECT REFCOUNT d => 1
+        RENAME k k => OK
+        OBJECT REFCOUNT k => 2147483647
         INCR k => 10000
         OBJECT REFCOUNT k => 1
         SET k 9223372036854775808 => OK
@@ -153,6 +160,16 @@ pub(super) async fn what_is_told_of_an_object(bench: &Bench) {
         OBJECT ENCODING new => "raw"
         APPEND newer 1 => 1
         OBJECT ENCODING newer => "int"
+        object encoding a b => !ERR wrong number of arguments for 'object|encoding' command
+        OBJECT REFCOUNT => !ERR wrong number of arguments for 'object|refcount' command
+        OBJECT word => !ERR unknown subcommand 'word'. Try OBJECT HELP.
+        OBJECT word k => !ERR unknown subcommand 'word'. Try OBJECT HELP.
+    "#;
+    check(bench, script).await;
+}
+
+pub(super) async fn the_form_of_a_collection_is_told(bench: &Bench) {
+    let script = r#"
         RPUSH list 1 => 1
         OBJECT ENCODING list => "quicklist"
         SADD set 1 2 => 2
@@ -171,10 +188,6 @@ pub(super) async fn what_is_told_of_an_object(bench: &Bench) {
         OBJECT ENCODING hash => "hashtable"
         HSET hash f v => 0
         OBJECT ENCODING hash => "hashtable"
-        object encoding a b => !ERR wrong number of arguments for 'object|encoding' command
-        OBJECT REFCOUNT => !ERR wrong number of arguments for 'object|refcount' command
-        OBJECT word => !ERR unknown subcommand 'word'. Try OBJECT HELP.
-        OBJECT word k => !ERR unknown subcommand 'word'. Try OBJECT HELP.
     "#;
     check(bench, script).await;
     for (fill, form) in [("SADD large", "intset"), ("HSET wide", "listpack")] {

@@ -47,6 +47,8 @@ pub(super) async fn the_ports_own_methods_know_the_types(bench: &Bench) {
         let wrong = Err(StoreError::Reply(WRONG_TYPE.to_owned()));
         assert_eq!(bench.store.get(&k, false).await, wrong);
         assert_eq!(bench.store.get(&k, true).await, wrong);
+        let increment = bench.store.increment(&k, 1, None).await;
+        assert_eq!(increment, Err(StoreError::Reply(WRONG_TYPE.to_owned())));
         let none = bytes::Bytes::new;
         assert_eq!(bench.store.replace(&k, Expect::Absent, none(), Expire::Never).await, Ok(false));
         assert_eq!(bench.store.replace(&k, Expect::Prefix(none()), none(), Expire::Never).await, Ok(false));

@@ -20,6 +20,8 @@ pub(super) enum Form {
     /// It was stored as a whole; every other type has this form too.
     #[default]
     Whole,
+    /// It was stored as a whole by `COPY`, which shares nothing.
+    Copied,
     /// It was changed in its place.
     Edited,
     /// It is a sum of floating-point numbers.

@@ -108,9 +108,11 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Takes note of how the string under a key came about.
+    /// Takes note of how the string under a key came about that was stored a moment ago.
     pub(super) fn set_form(&mut self, key: &[u8], form: Form) {
-        self.change(key, |entry| entry.form = form);
+        if form != Form::Whole {
+            self.change(key, |entry| entry.form = form);
+        }
     }
 
     /// Removes a key; its entry if there was one.

@@ -6,6 +6,7 @@ use super::Outcome;
 use super::args::{Arguments, integer, is_word};
 use super::replies::count;
 use crate::adapters::memory::refusal::Refusal;
+use crate::adapters::memory::shard::Form;
 use crate::adapters::memory::view::View;
 use crate::ports::store::Reply;
 
@@ -63,7 +64,8 @@ pub(super) fn copy(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
         return Ok(Reply::Integer(0));
     }
     view.room(entry.value.heap_bytes())?;
-    let (value, expires_ms, form) = (entry.value.clone(), entry.expires_ms, entry.form);
+    let form = if entry.form == Form::Whole { Form::Copied } else { entry.form };
+    let (value, expires_ms) = (entry.value.clone(), entry.expires_ms);
     view.put(to, value, expires_ms);
     view.set_form(to, form);
     Ok(Reply::Integer(1))

@@ -58,9 +58,9 @@ fn encoding(entry: &Entry) -> &'static str {
     };
     const EMBEDDED_BYTES_MAX: usize = 44;
     match entry.form {
-        Form::Whole if integer::parse(text.as_slice()).is_some() => "int",
-        Form::Whole | Form::Sum if text.len() <= EMBEDDED_BYTES_MAX => "embstr",
-        Form::Whole | Form::Sum | Form::Edited => "raw",
+        Form::Whole | Form::Copied if integer::parse(text.as_slice()).is_some() => "int",
+        Form::Whole | Form::Copied | Form::Sum if text.len() <= EMBEDDED_BYTES_MAX => "embstr",
+        Form::Whole | Form::Copied | Form::Sum | Form::Edited => "raw",
     }
 }
 
