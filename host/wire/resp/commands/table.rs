@@ -3,7 +3,9 @@
 //! Finding costs one hash over the name and nearly always one comparison; the places are computed when the host is compiled.
 
 use super::spec::{ALL_KEYS, Group, NO_KEYS, ONE_KEY, PAIRS, SECOND_KEY, Spec};
-use super::{client, config, counters, expiry, handshake, help, info, introspect, invalidate, keys, own, set, strings, workflow};
+use super::{
+    client, config, counters, expiry, handshake, help, info, introspect, invalidate, keys, own, set, strings, workflow,
+};
 
 const OWN: &str = "0.1.0";
 
