@@ -237,7 +237,11 @@ async fn a_key() {
 async fn what_a_domain_cannot_do_is_said() {
     let world = world_over(Arc::new(MemoryStore::new(MemorySettings::default(), clock())), clock());
     for (domain, words, expect) in [
-        ("nobody", &["domain"][..], "unknown-domain: no policy serves the domain 'nobody'"),
+        (
+            "nobody",
+            &["domain"][..],
+            "unknown-domain: no policy serves the domain 'nobody'; `LARDER.POLICY LIST` names those that do",
+        ),
         ("plain", &["tag", "red"], "unsupported: the domain 'plain' is raw: its values carry no tags"),
         (
             "plain",

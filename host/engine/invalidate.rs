@@ -36,10 +36,7 @@ impl Engine {
     /// An unserved domain, a selector that the domain cannot serve, a failure of the store. After the last one nothing is promised
     /// but that this node asks the store again before it serves what the selector names; retry.
     pub async fn invalidate(&self, domain: &str, selector: &Selector, mode: Mode) -> Result<Outcome> {
-        let live = self.policies.table().get(domain).cloned().ok_or_else(|| {
-            self.metrics.unknown_domain.increment();
-            Error::new(ErrorKind::UnknownDomain, format!("no policy serves the domain '{domain}'"))
-        })?;
+        let live = self.live(domain)?;
         check(&live, selector, mode)?;
         let outcome = self.invalidate_in(&live, selector, mode).await;
         self.note(&live, selector.kind(), mode, &outcome);

@@ -54,7 +54,7 @@ fn check_life(ttl_ms: Option<u64>) -> Result<(), HostError> {
 }
 
 /// A text as a glob that means itself.
-fn literal(text: &[u8]) -> Vec<u8> {
+pub(super) fn literal(text: &[u8]) -> Vec<u8> {
     let special = |byte: &u8| matches!(byte, b'*' | b'?' | b'[' | b']' | b'\\' | b'^' | b'-');
     text.iter().flat_map(|byte| special(byte).then_some(b'\\').into_iter().chain([*byte])).collect()
 }

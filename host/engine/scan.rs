@@ -16,6 +16,7 @@ use super::api::Outcome;
 use super::core::Engine;
 use super::invalidate::Found;
 use super::known::Domain;
+use super::lent::literal;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::SCAN_STEP_KEYS;
 use crate::ports::invalidation::Mode;
@@ -95,13 +96,10 @@ impl Engine {
             );
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
-        let mut pattern = Vec::new();
-        if !verbatim {
-            escape_glob(self.keys.in_domain(live, "").as_bytes(), &mut pattern);
-        }
+        let mut pattern = if verbatim { Vec::new() } else { literal(self.keys.in_domain(live, "").as_bytes()) };
         match found {
             Found::Prefix(prefix) => {
-                escape_glob(prefix.as_bytes(), &mut pattern);
+                pattern.extend(literal(prefix.as_bytes()));
                 pattern.push(b'*');
             }
             Found::Pattern(glob) => pattern.extend_from_slice(glob.as_bytes()),
@@ -128,29 +126,5 @@ impl<'a> Forgetting<'a> {
 impl Drop for Forgetting<'_> {
     fn drop(&mut self) {
         self.0.forget_copies();
-    }
-}
-
-/// Appends bytes so that a glob matches them as they are.
-fn escape_glob(text: &[u8], pattern: &mut Vec<u8>) {
-    for &byte in text {
-        if matches!(byte, b'*' | b'?' | b'[' | b']' | b'\\') {
-            pattern.push(b'\\');
-        }
-        pattern.push(byte);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::escape_glob;
-
-    #[test]
-    fn a_glob_cannot_leave_what_is_escaped() {
-        for (text, expect) in [("chat:v1:a:", "chat:v1:a:"), ("c*t?[a]\\", "c\\*t\\?\\[a\\]\\\\"), ("", "")] {
-            let mut pattern = Vec::new();
-            escape_glob(text.as_bytes(), &mut pattern);
-            assert_eq!(String::from_utf8_lossy(&pattern), expect);
-        }
     }
 }

@@ -41,7 +41,7 @@ async fn over_resp() {
         ("LARDER.INVALIDATE ALL", "-ERR unknown subcommand 'ALL'. Try LARDER.INVALIDATE HELP."),
         (
             "LARDER.INVALIDATE DOMAIN nobody",
-            "-ERR no policy serves the domain 'nobody' [unknown-domain; blame: caller; retry: no]",
+            "-ERR no policy serves the domain 'nobody'; `LARDER.POLICY LIST` names those that do [unknown-domain; blame: caller; retry: no]",
         ),
         (
             "LARDER.INVALIDATE TAG plain red",
@@ -77,7 +77,7 @@ async fn over_http() {
     assert_eq!(reply.problem(), "404 unknown-domain");
     assert_eq!(
         reply.json()["detail"],
-        "selector 2 of 3 (domain of 'nobody'), those before it are done: no policy serves the domain 'nobody'"
+        "selector 2 of 3 (domain of 'nobody'), those before it are done: no policy serves the domain 'nobody'; `LARDER.POLICY LIST` names those that do"
     );
     assert_eq!(client.get("/v1/cache/profile/c").await.problem(), "404 absent");
     assert_eq!(client.call("POST /v1/invalidate", "red").await.problem(), "400 invalid-argument");

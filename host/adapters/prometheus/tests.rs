@@ -105,6 +105,8 @@ fn the_names_are_a_promise() {
         larder_http_connections gauge
         larder_http_connections_refused_total counter
         larder_http_requests_total counter
+        larder_invalidation_prefixes_overflowed_total counter
+        larder_invalidation_scanned_keys_total counter
         larder_l1_bytes gauge
         larder_l1_entries gauge
         larder_policy_call_duration_seconds histogram
