@@ -138,7 +138,7 @@ impl Loader {
         if !abilities.contains(Ability::Workflow) {
             return Ok(None);
         }
-        let pre = self.workflow_linker.instantiate_pre(component);
+        let pre = wasi::linked(&self.workflow_linker, component).and_then(|linker| linker.instantiate_pre(component));
         let workflow = pre.and_then(|pre| WorkflowProgram::new(pre, context, bounds));
         workflow.map(|workflow| Some(Arc::new(workflow))).map_err(|error| does_not_fit(&error))
     }

@@ -48,6 +48,12 @@ pub(super) struct HostState {
     last_words: Option<String>,
 }
 
+impl AsMut<Self> for HostState {
+    fn as_mut(&mut self) -> &mut Self {
+        self
+    }
+}
+
 impl HostState {
     /// For a new instance with so much memory.
     pub(super) fn new(context: Arc<Context>, memory_bytes_max: usize) -> Self {

@@ -9,7 +9,7 @@
 //! [`limits::WASI_HANDLES_MAX`]. Deliberately absent: the crate `wasmtime-wasi`, which brings real files and sockets and a
 //! runtime that blocks the worker, and `wasi:http`, which is refused when the policy is loaded.
 
-use wasmtime::StoreContextMut;
+use wasmtime::StoreContextMut as Store;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, ComponentType, Linker, LinkerInstance, Lower, Resource, ResourceType};
 
@@ -50,11 +50,16 @@ pub(super) fn served(import: &str) -> Option<Result<(), String>> {
     Some(Ok(()))
 }
 
+/// The data of a store whose guest may have WASI.
+pub(super) trait Host: AsMut<HostState> + 'static {}
+
+impl<T: AsMut<HostState> + 'static> Host for T {}
+
 /// A linker that has what the component imports of WASI, beside what `linker` has.
 ///
 /// # Errors
 /// The component expects another type of a function than WASI has.
-pub(super) fn linked(linker: &Linker<HostState>, component: &Component) -> wasmtime::Result<Linker<HostState>> {
+pub(super) fn linked<T: Host>(linker: &Linker<T>, component: &Component) -> wasmtime::Result<Linker<T>> {
     let mut linker = linker.clone();
     let engine = component.engine();
     for (name, import) in component.component_type().imports(engine) {
@@ -75,25 +80,23 @@ pub(super) fn linked(linker: &Linker<HostState>, component: &Component) -> wasmt
 }
 
 /// Links one function.
-fn function(into: &mut LinkerInstance<'_, HostState>, interface: &str, name: &str) -> wasmtime::Result<()> {
+fn function<T: Host>(into: &mut LinkerInstance<'_, T>, interface: &str, name: &str) -> wasmtime::Result<()> {
     match interface.split('/').next() {
         Some("cli") => cli(into, interface, name),
         Some("io") => io(into, interface, name),
         Some("clocks") => clocks(into, interface, name),
         Some("random") => random(into, interface, name),
         _ if (interface, name) == ("sockets/instance-network", "instance-network") => {
-            into.func_wrap(name, hand_out::<()>(NOTHING))
+            into.func_wrap(name, hand_out::<T, ()>(NOTHING))
         }
         _ => refuse(into, interface, name),
     }
 }
 
-type Store<'a> = StoreContextMut<'a, HostState>;
-
 /// Hands out a handle.
-fn hand_out<P>(number: u32) -> impl Fn(Store<'_>, P) -> wasmtime::Result<(Resource<Handle>,)> + Copy {
+fn hand_out<T: Host, P>(number: u32) -> impl Fn(Store<'_, T>, P) -> wasmtime::Result<(Resource<Handle>,)> + Copy {
     move |mut store, _| {
-        let held = &mut store.data_mut().wasi.handles;
+        let held = &mut store.data_mut().as_mut().wasi.handles;
         if *held >= limits::WASI_HANDLES_MAX {
             return Err(Stopped::error(format!("it holds {held} handles of WASI, and may hold no more")));
         }
@@ -103,17 +106,17 @@ fn hand_out<P>(number: u32) -> impl Fn(Store<'_>, P) -> wasmtime::Result<(Resour
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the linker wants a function that may fail")]
-fn given_back(mut store: Store<'_>, _: u32) -> wasmtime::Result<()> {
-    let held = &mut store.data_mut().wasi.handles;
+fn given_back<T: Host>(mut store: Store<'_, T>, _: u32) -> wasmtime::Result<()> {
+    let held = &mut store.data_mut().as_mut().wasi.handles;
     *held = held.saturating_sub(1);
     Ok(())
 }
 
-fn cli(into: &mut LinkerInstance<'_, HostState>, interface: &str, name: &str) -> wasmtime::Result<()> {
+fn cli<T: Host>(into: &mut LinkerInstance<'_, T>, interface: &str, name: &str) -> wasmtime::Result<()> {
     match name {
-        "get-stdin" => into.func_wrap(name, hand_out::<()>(NOTHING)),
-        "get-stdout" => into.func_wrap(name, hand_out::<()>(STDOUT)),
-        "get-stderr" => into.func_wrap(name, hand_out::<()>(STDERR)),
+        "get-stdin" => into.func_wrap(name, hand_out::<T, ()>(NOTHING)),
+        "get-stdout" => into.func_wrap(name, hand_out::<T, ()>(STDOUT)),
+        "get-stderr" => into.func_wrap(name, hand_out::<T, ()>(STDERR)),
         "exit" => into.func_wrap(name, |_, (status,): (Result<(), ()>,)| -> wasmtime::Result<()> {
             Err(Stopped::error(format!("it ended itself with `exit({})`", u8::from(status.is_err()))))
         }),
@@ -136,7 +139,7 @@ enum StreamError {
     Closed,
 }
 
-fn io(into: &mut LinkerInstance<'_, HostState>, interface: &str, name: &str) -> wasmtime::Result<()> {
+fn io<T: Host>(into: &mut LinkerInstance<'_, T>, interface: &str, name: &str) -> wasmtime::Result<()> {
     type Stream = Resource<Handle>;
     type Answer<T> = wasmtime::Result<(Result<T, StreamError>,)>;
     match name {
@@ -144,11 +147,11 @@ fn io(into: &mut LinkerInstance<'_, HostState>, interface: &str, name: &str) -> 
             into.func_wrap(name, |_, _: (Stream,)| -> Answer<u64> { Ok((Ok(limits::WASI_WRITE_BYTES_MAX as u64),)) })
         }
         "[method]output-stream.write" | "[method]output-stream.blocking-write-and-flush" => {
-            into.func_wrap(name, |mut store: Store<'_>, (stream, bytes): (Stream, Vec<u8>)| -> Answer<()> {
+            into.func_wrap(name, |mut store: Store<'_, T>, (stream, bytes): (Stream, Vec<u8>)| -> Answer<()> {
                 if bytes.len() > limits::WASI_WRITE_BYTES_MAX {
                     return Err(Stopped::error("it writes more at once than a stream takes"));
                 }
-                store.data_mut().write(stream.rep(), &bytes);
+                store.data_mut().as_mut().write(stream.rep(), &bytes);
                 Ok((Ok(()),))
             })
         }
@@ -156,7 +159,7 @@ fn io(into: &mut LinkerInstance<'_, HostState>, interface: &str, name: &str) -> 
             into.func_wrap(name, |_, _: (Stream,)| -> Answer<()> { Ok((Ok(()),)) })
         }
         "[method]output-stream.subscribe" | "[method]input-stream.subscribe" => {
-            into.func_wrap(name, hand_out::<(Stream,)>(NOTHING))
+            into.func_wrap(name, hand_out::<T, (Stream,)>(NOTHING))
         }
         // Nothing is ever waited for: whatever it is, it is there.
         "[method]pollable.ready" => into.func_wrap(name, |_, _: (Stream,)| Ok((true,))),
@@ -176,17 +179,17 @@ struct Datetime {
     nanoseconds: u32,
 }
 
-fn clocks(into: &mut LinkerInstance<'_, HostState>, interface: &str, name: &str) -> wasmtime::Result<()> {
+fn clocks<T: Host>(into: &mut LinkerInstance<'_, T>, interface: &str, name: &str) -> wasmtime::Result<()> {
     match (interface, name) {
-        ("clocks/monotonic-clock", "now") => {
-            into.func_wrap(name, |store: Store<'_>, ()| Ok((store.data().context.clock.monotonic_ns(),)))
-        }
+        ("clocks/monotonic-clock", "now") => into.func_wrap(name, |mut store: Store<'_, T>, ()| {
+            Ok((store.data_mut().as_mut().context.clock.monotonic_ns(),))
+        }),
         ("clocks/monotonic-clock", "resolution") => into.func_wrap(name, |_, ()| Ok((1_u64,))),
         ("clocks/monotonic-clock", "subscribe-instant" | "subscribe-duration") => {
-            into.func_wrap(name, hand_out::<(u64,)>(NOTHING))
+            into.func_wrap(name, hand_out::<T, (u64,)>(NOTHING))
         }
-        ("clocks/wall-clock", "now") => into.func_wrap(name, |store: Store<'_>, ()| {
-            let ms = store.data().context.clock.wall_ms();
+        ("clocks/wall-clock", "now") => into.func_wrap(name, |mut store: Store<'_, T>, ()| {
+            let ms = store.data_mut().as_mut().context.clock.wall_ms();
             let nanoseconds = u32::try_from(ms % 1000).unwrap_or(0) * 1_000_000;
             Ok((Datetime { seconds: ms / 1000, nanoseconds },))
         }),
@@ -198,23 +201,23 @@ fn clocks(into: &mut LinkerInstance<'_, HostState>, interface: &str, name: &str)
 }
 
 /// Chance is the host's, which is not for secrets: a policy has none to keep.
-fn random(into: &mut LinkerInstance<'_, HostState>, interface: &str, name: &str) -> wasmtime::Result<()> {
+fn random<T: Host>(into: &mut LinkerInstance<'_, T>, interface: &str, name: &str) -> wasmtime::Result<()> {
     match name {
         "get-random-bytes" | "get-insecure-random-bytes" => {
-            into.func_wrap(name, |store: Store<'_>, (count,): (u64,)| {
+            into.func_wrap(name, |mut store: Store<'_, T>, (count,): (u64,)| {
                 let count = usize::try_from(count).ok().filter(|count| *count <= limits::WASI_RANDOM_BYTES_MAX);
                 let count =
                     count.ok_or_else(|| Stopped::error("it asks for more random bytes at once than there are"))?;
-                let clock = &store.data().context.clock;
+                let clock = &store.data_mut().as_mut().context.clock;
                 let words = std::iter::repeat_with(|| clock.random().to_le_bytes());
                 Ok((words.flatten().take(count).collect::<Vec<u8>>(),))
             })
         }
         "get-random-u64" | "get-insecure-random-u64" => {
-            into.func_wrap(name, |store: Store<'_>, ()| Ok((store.data().context.clock.random(),)))
+            into.func_wrap(name, |mut store: Store<'_, T>, ()| Ok((store.data_mut().as_mut().context.clock.random(),)))
         }
-        "insecure-seed" => into.func_wrap(name, |store: Store<'_>, ()| {
-            let clock = &store.data().context.clock;
+        "insecure-seed" => into.func_wrap(name, |mut store: Store<'_, T>, ()| {
+            let clock = &store.data_mut().as_mut().context.clock;
             Ok(((clock.random(), clock.random()),))
         }),
         _ => refuse(into, interface, name),
@@ -225,7 +228,7 @@ fn random(into: &mut LinkerInstance<'_, HostState>, interface: &str, name: &str)
 mod tests {
     use std::sync::Arc;
 
-    use wasmtime::{AsContextMut as _, Config, Engine, Store};
+    use wasmtime::{AsContextMut as _, Config, Engine};
 
     use super::*;
     use crate::adapters::wasm::state::Context;
@@ -258,8 +261,8 @@ mod tests {
             metrics: Arc::default(),
             log: Arc::default(),
         };
-        let mut store = Store::new(&Engine::new(&Config::new())?, HostState::new(Arc::new(context), 0));
-        let take = hand_out::<()>(STDOUT);
+        let mut store = wasmtime::Store::new(&Engine::new(&Config::new())?, HostState::new(Arc::new(context), 0));
+        let take = hand_out::<HostState, ()>(STDOUT);
         for _ in 0..limits::WASI_HANDLES_MAX {
             assert_eq!(take(store.as_context_mut(), ())?.0.rep(), STDOUT);
         }

@@ -35,6 +35,12 @@ impl fmt::Display for TooManyHostCalls {
 
 impl std::error::Error for TooManyHostCalls {}
 
+impl AsMut<HostState> for CallState {
+    fn as_mut(&mut self) -> &mut HostState {
+        &mut self.base
+    }
+}
+
 impl CallState {
     /// For one call.
     pub(super) fn new(base: HostState, host: Arc<dyn WorkflowHost>, processor_ms: u64) -> Self {
