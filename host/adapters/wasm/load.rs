@@ -195,8 +195,7 @@ impl Loader {
         if !abilities.contains(Ability::Workflow) {
             return Ok(None);
         }
-        let linker = wasi::linked(&self.workflow_linker, component);
-        let pre = linker.and_then(|linker| linker.instantiate_pre(component));
+        let pre = wasi::linked(&self.workflow_linker, component).and_then(|linker| linker.instantiate_pre(component));
         let workflow = pre.and_then(|pre| WorkflowProgram::new(pre, context, bounds));
         workflow.map(|workflow| Some(Arc::new(workflow))).map_err(|error| does_not_fit(&error))
     }

@@ -50,6 +50,12 @@ pub(super) struct HostState {
     last_words: Option<String>,
 }
 
+impl AsMut<Self> for HostState {
+    fn as_mut(&mut self) -> &mut Self {
+        self
+    }
+}
+
 impl HostState {
     /// For a new instance with so much memory.
     pub(super) fn new(context: Arc<Context>, memory_bytes_max: usize) -> Self {
@@ -90,25 +96,6 @@ impl HostState {
             self.context.metrics.log_lines_dropped.increment();
         }
         may
-    }
-}
-
-/// The data of a store, of whatever kind of call, as what serves all kinds sees it.
-pub(super) trait Based: Send + 'static {
-    /// What every instance has.
-    fn base(&self) -> &HostState;
-
-    /// The same, to be changed.
-    fn base_mut(&mut self) -> &mut HostState;
-}
-
-impl Based for HostState {
-    fn base(&self) -> &HostState {
-        self
-    }
-
-    fn base_mut(&mut self) -> &mut HostState {
-        self
     }
 }
 

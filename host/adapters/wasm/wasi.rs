@@ -9,11 +9,11 @@
 //! [`limits::WASI_HANDLES_MAX`]. Deliberately absent: the crate `wasmtime-wasi`, which brings real files and sockets and a
 //! runtime that blocks the worker, and `wasi:http`, which is refused when the policy is loaded.
 
-use wasmtime::StoreContextMut;
+use wasmtime::StoreContextMut as Store;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, ComponentType, Linker, LinkerInstance, Lower, Resource, ResourceType};
 
-use super::state::Based;
+use super::state::HostState;
 use super::wasi_output::{STDERR, STDOUT};
 use super::wasi_refusal::{Stopped, refuse};
 use crate::limits;
@@ -50,11 +50,16 @@ pub(super) fn served(import: &str) -> Option<Result<(), String>> {
     Some(Ok(()))
 }
 
+/// The data of a store whose guest may have WASI.
+pub(super) trait Host: AsMut<HostState> + 'static {}
+
+impl<T: AsMut<HostState> + 'static> Host for T {}
+
 /// A linker that has what the component imports of WASI, beside what `linker` has.
 ///
 /// # Errors
 /// The component expects another type of a function than WASI has.
-pub(super) fn linked<T: Based>(linker: &Linker<T>, component: &Component) -> wasmtime::Result<Linker<T>> {
+pub(super) fn linked<T: Host>(linker: &Linker<T>, component: &Component) -> wasmtime::Result<Linker<T>> {
     let mut linker = linker.clone();
     let engine = component.engine();
     for (name, import) in component.component_type().imports(engine) {
@@ -75,7 +80,7 @@ pub(super) fn linked<T: Based>(linker: &Linker<T>, component: &Component) -> was
 }
 
 /// Links one function.
-fn function<T: Based>(into: &mut LinkerInstance<'_, T>, interface: &str, name: &str) -> wasmtime::Result<()> {
+fn function<T: Host>(into: &mut LinkerInstance<'_, T>, interface: &str, name: &str) -> wasmtime::Result<()> {
     match interface.split('/').next() {
         Some("cli") => cli(into, interface, name),
         Some("io") => io(into, interface, name),
@@ -88,12 +93,10 @@ fn function<T: Based>(into: &mut LinkerInstance<'_, T>, interface: &str, name: &
     }
 }
 
-type Store<'a, T> = StoreContextMut<'a, T>;
-
 /// Hands out a handle.
-fn hand_out<T: Based, P>(number: u32) -> impl Fn(Store<'_, T>, P) -> wasmtime::Result<(Resource<Handle>,)> + Copy {
+fn hand_out<T: Host, P>(number: u32) -> impl Fn(Store<'_, T>, P) -> wasmtime::Result<(Resource<Handle>,)> + Copy {
     move |mut store, _| {
-        let held = &mut store.data_mut().base_mut().wasi.handles;
+        let held = &mut store.data_mut().as_mut().wasi.handles;
         if *held >= limits::WASI_HANDLES_MAX {
             return Err(Stopped::error(format!("it holds {held} handles of WASI, and may hold no more")));
         }
@@ -103,13 +106,13 @@ fn hand_out<T: Based, P>(number: u32) -> impl Fn(Store<'_, T>, P) -> wasmtime::R
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the linker wants a function that may fail")]
-fn given_back<T: Based>(mut store: Store<'_, T>, _: u32) -> wasmtime::Result<()> {
-    let held = &mut store.data_mut().base_mut().wasi.handles;
+fn given_back<T: Host>(mut store: Store<'_, T>, _: u32) -> wasmtime::Result<()> {
+    let held = &mut store.data_mut().as_mut().wasi.handles;
     *held = held.saturating_sub(1);
     Ok(())
 }
 
-fn cli<T: Based>(into: &mut LinkerInstance<'_, T>, interface: &str, name: &str) -> wasmtime::Result<()> {
+fn cli<T: Host>(into: &mut LinkerInstance<'_, T>, interface: &str, name: &str) -> wasmtime::Result<()> {
     match name {
         "get-stdin" => into.func_wrap(name, hand_out::<T, ()>(NOTHING)),
         "get-stdout" => into.func_wrap(name, hand_out::<T, ()>(STDOUT)),
@@ -136,7 +139,7 @@ enum StreamError {
     Closed,
 }
 
-fn io<T: Based>(into: &mut LinkerInstance<'_, T>, interface: &str, name: &str) -> wasmtime::Result<()> {
+fn io<T: Host>(into: &mut LinkerInstance<'_, T>, interface: &str, name: &str) -> wasmtime::Result<()> {
     type Stream = Resource<Handle>;
     type Answer<T> = wasmtime::Result<(Result<T, StreamError>,)>;
     match name {
@@ -148,7 +151,7 @@ fn io<T: Based>(into: &mut LinkerInstance<'_, T>, interface: &str, name: &str) -
                 if bytes.len() > limits::WASI_WRITE_BYTES_MAX {
                     return Err(Stopped::error("it writes more at once than a stream takes"));
                 }
-                store.data_mut().base_mut().write(stream.rep(), &bytes);
+                store.data_mut().as_mut().write(stream.rep(), &bytes);
                 Ok((Ok(()),))
             })
         }
@@ -176,17 +179,17 @@ struct Datetime {
     nanoseconds: u32,
 }
 
-fn clocks<T: Based>(into: &mut LinkerInstance<'_, T>, interface: &str, name: &str) -> wasmtime::Result<()> {
+fn clocks<T: Host>(into: &mut LinkerInstance<'_, T>, interface: &str, name: &str) -> wasmtime::Result<()> {
     match (interface, name) {
-        ("clocks/monotonic-clock", "now") => {
-            into.func_wrap(name, |store: Store<'_, T>, ()| Ok((store.data().base().context.clock.monotonic_ns(),)))
-        }
+        ("clocks/monotonic-clock", "now") => into.func_wrap(name, |mut store: Store<'_, T>, ()| {
+            Ok((store.data_mut().as_mut().context.clock.monotonic_ns(),))
+        }),
         ("clocks/monotonic-clock", "resolution") => into.func_wrap(name, |_, ()| Ok((1_u64,))),
         ("clocks/monotonic-clock", "subscribe-instant" | "subscribe-duration") => {
             into.func_wrap(name, hand_out::<T, (u64,)>(NOTHING))
         }
-        ("clocks/wall-clock", "now") => into.func_wrap(name, |store: Store<'_, T>, ()| {
-            let ms = store.data().base().context.clock.wall_ms();
+        ("clocks/wall-clock", "now") => into.func_wrap(name, |mut store: Store<'_, T>, ()| {
+            let ms = store.data_mut().as_mut().context.clock.wall_ms();
             let nanoseconds = u32::try_from(ms % 1000).unwrap_or(0) * 1_000_000;
             Ok((Datetime { seconds: ms / 1000, nanoseconds },))
         }),
@@ -198,23 +201,23 @@ fn clocks<T: Based>(into: &mut LinkerInstance<'_, T>, interface: &str, name: &st
 }
 
 /// Chance is the host's, which is not for secrets: a policy has none to keep.
-fn random<T: Based>(into: &mut LinkerInstance<'_, T>, interface: &str, name: &str) -> wasmtime::Result<()> {
+fn random<T: Host>(into: &mut LinkerInstance<'_, T>, interface: &str, name: &str) -> wasmtime::Result<()> {
     match name {
         "get-random-bytes" | "get-insecure-random-bytes" => {
-            into.func_wrap(name, |store: Store<'_, T>, (count,): (u64,)| {
+            into.func_wrap(name, |mut store: Store<'_, T>, (count,): (u64,)| {
                 let count = usize::try_from(count).ok().filter(|count| *count <= limits::WASI_RANDOM_BYTES_MAX);
                 let count =
                     count.ok_or_else(|| Stopped::error("it asks for more random bytes at once than there are"))?;
-                let clock = &store.data().base().context.clock;
+                let clock = &store.data_mut().as_mut().context.clock;
                 let words = std::iter::repeat_with(|| clock.random().to_le_bytes());
                 Ok((words.flatten().take(count).collect::<Vec<u8>>(),))
             })
         }
         "get-random-u64" | "get-insecure-random-u64" => {
-            into.func_wrap(name, |store: Store<'_, T>, ()| Ok((store.data().base().context.clock.random(),)))
+            into.func_wrap(name, |mut store: Store<'_, T>, ()| Ok((store.data_mut().as_mut().context.clock.random(),)))
         }
-        "insecure-seed" => into.func_wrap(name, |store: Store<'_, T>, ()| {
-            let clock = &store.data().base().context.clock;
+        "insecure-seed" => into.func_wrap(name, |mut store: Store<'_, T>, ()| {
+            let clock = &store.data_mut().as_mut().context.clock;
             Ok(((clock.random(), clock.random()),))
         }),
         _ => refuse(into, interface, name),
@@ -225,11 +228,10 @@ fn random<T: Based>(into: &mut LinkerInstance<'_, T>, interface: &str, name: &st
 mod tests {
     use std::sync::Arc;
 
-    use wasmtime::{AsContextMut as _, Config, Engine, Store};
+    use wasmtime::{AsContextMut as _, Config, Engine};
 
     use super::*;
     use crate::adapters::wasm::state::Context;
-    use crate::adapters::wasm::state::HostState;
     use crate::ports::clock::VirtualClock;
 
     #[track_caller]
@@ -260,7 +262,7 @@ mod tests {
             metrics: Arc::default(),
             log: Arc::default(),
         };
-        let mut store = Store::new(&Engine::new(&Config::new())?, HostState::new(Arc::new(context), 0));
+        let mut store = wasmtime::Store::new(&Engine::new(&Config::new())?, HostState::new(Arc::new(context), 0));
         let take = hand_out::<HostState, ()>(STDOUT);
         for _ in 0..limits::WASI_HANDLES_MAX {
             assert_eq!(take(store.as_context_mut(), ())?.0.rep(), STDOUT);

@@ -6,14 +6,17 @@
 use wasmtime::component::types::Type;
 use wasmtime::component::{LinkerInstance, Val};
 
-use super::state::Based;
 use super::wasi::Handle;
 
 /// Errors that say "you may not", in the words of the different interfaces; the first that a type has is taken.
 const REFUSALS: [&str; 6] = ["access-denied", "not-permitted", "access", "not-supported", "unsupported", "closed"];
 
 /// Links a function that answers with nothing or refuses.
-pub(super) fn refuse<T: Based>(into: &mut LinkerInstance<'_, T>, interface: &str, name: &str) -> wasmtime::Result<()> {
+pub(super) fn refuse<T: 'static>(
+    into: &mut LinkerInstance<'_, T>,
+    interface: &str,
+    name: &str,
+) -> wasmtime::Result<()> {
     let full_name = format!("wasi:{interface}#{name}");
     into.func_new(name, move |mut store, ty, parameters, results| {
         for parameter in parameters {

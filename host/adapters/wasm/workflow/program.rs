@@ -76,6 +76,7 @@ impl WorkflowProgram {
             match self.begin(&mut store).await {
                 Ok(guest) => {
                     let (answer, mut store) = function(guest, store).await;
+                    store.data_mut().base.end_lines();
                     answer.map_err(|error| self.fault(&error, &mut store))
                 }
                 Err(error) => Err(error),
@@ -127,6 +128,7 @@ impl WorkflowProgram {
     }
 
     fn fault(&self, error: &wasmtime::Error, store: &mut Store<CallState>) -> PolicyError {
+        store.data_mut().base.end_lines();
         if let Some(too_many) = error.downcast_ref::<TooManyHostCalls>() {
             return fault::failed(Fault::HostCalls, too_many.to_string());
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use wasmtime::component::ResourceTable;
 
 use super::budget::Budget;
-use crate::adapters::wasm::state::{Based, HostState};
+use crate::adapters::wasm::state::HostState;
 use crate::limits;
 use crate::ports::workflow::WorkflowHost;
 
@@ -23,16 +23,6 @@ pub(in crate::adapters::wasm) struct CallState {
     host_calls_left: u32,
 }
 
-impl Based for CallState {
-    fn base(&self) -> &HostState {
-        &self.base
-    }
-
-    fn base_mut(&mut self) -> &mut HostState {
-        &mut self.base
-    }
-}
-
 /// The guest asked the host for more than one call may: the call ends.
 #[derive(Debug)]
 pub(super) struct TooManyHostCalls;
@@ -44,6 +34,12 @@ impl fmt::Display for TooManyHostCalls {
 }
 
 impl std::error::Error for TooManyHostCalls {}
+
+impl AsMut<HostState> for CallState {
+    fn as_mut(&mut self) -> &mut HostState {
+        &mut self.base
+    }
+}
 
 impl CallState {
     /// For one call.
