@@ -30,3 +30,4 @@ mod swap;
 mod tidy;
 mod toolchain;
 mod workflow;
+mod workflow_hostile;

@@ -106,7 +106,10 @@ impl Workflow for Worker {
                 let _guard = lock::acquire(first, LOCK_MS, 0)?;
                 spin()
             }
-            "lock-wait" => said(lock::acquire(first, LOCK_MS, u32::MAX).map(|guard| guard.is_some())),
+            "lock-wait" => {
+                let _guard = lock::acquire(first, LOCK_MS, 0)?;
+                said(lock::acquire(first, LOCK_MS, LOCK_MS).map(|guard| guard.is_some()))
+            }
             "lock-free" => said(lock::acquire(first, LOCK_MS, 0).map(|guard| guard.is_some())),
             "lock-flood" => lock_flood(first),
             "permit-keep" => said(breaker::acquire(first).map(|permit| permit.map(std::mem::forget))),
