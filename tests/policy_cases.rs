@@ -99,7 +99,7 @@ fn what_fails_is_told_apart() {
     let two = format!("{WRONG}[[case]]\nname = 'b'\nkey = 'k'\nfresh = '2h'\n{RIGHT}");
     check("", &two, &["got 1m (1 more of its 3 cases failed)"]);
     check("", "[[cases]]", &["d.cases.toml, line 1: there is no `cases` here; is `case` meant?"]);
-    check("", "[[case]]\nname = 'a'\nkey = 'k'\nevent = { kind = 'x' }", &["line 4:", "does not serve events"]);
+    check("", "[[case]]\nname = 'a'\nevent = { kind = 'x' }\ninvalidates = []", &["the interface is not exported"]);
 }
 
 #[test]
@@ -116,6 +116,25 @@ fn a_case_may_count_on_settings_of_its_own() {
     // What is not pinned is what serves.
     let folder = serving(&settings(&[("fresh", "1h")]), WRONG);
     assert_eq!(folder.state("d").0, Some(PolicyState::Live));
+}
+
+#[test]
+fn events_are_cases_too() {
+    let with = |cases: &str| {
+        let mut folder = Folder::new();
+        folder.put("d.toml", b"[grants]\ninterfaces = [\"redis\"]\n");
+        folder.put("d.cases.toml", cases.as_bytes());
+        folder.copy("d", &guest("importer"));
+        folder.start();
+        folder.state("d")
+    };
+    let right = "[[case]]\nname = 'forget'\nevent = { kind = 'forget', payload = '\"k:1\"' }\ninvalidates = ['key:k:1']\n\
+                 [[case]]\nname = 'unknown'\nevent = { kind = 'x' }\nrefused = 'event'\nsays = 'no event `x`'\n";
+    assert_eq!(with(right), (Some(PolicyState::Live), String::new()));
+    let wrong = right.replace("'key:k:1'", "'domain'");
+    let (state, error) = with(&wrong);
+    assert_eq!(state, Some(PolicyState::Failed));
+    assert!(error.contains("invalidates: expected [\"domain\"], got [\"key:k:1\"]"), "{error}");
 }
 
 #[test]

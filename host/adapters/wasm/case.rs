@@ -22,9 +22,15 @@
 //! name = "other keys are refused"
 //! key = "nobody"
 //! refused = "invalid-key"
+//!
+//! [[case]]
+//! name = "an update makes the user out of date"
+//! event = { kind = "user.updated", payload = '{"id":42}' }
+//! invalidates = ["key:user:42"]   # or tag:…, prefix:…, pattern:…, domain
 //! ```
 //!
-//! A case is one request, as the host makes it: `plan` is asked for the key, and `admit` for the value if the case has one.
+//! A case is one request, as the host makes it: `plan` is asked for the key, and `admit` for the value if the case has one; or it is one
+//! event.
 //! Invariants: only what a case states is compared, and a case that states nothing is an error; times and words are compared in
 //! one spelling, so that `"60s"` is `"1m"`.
 
@@ -35,8 +41,9 @@ use toml::de::{DeTable, DeValue};
 
 use super::reader::{At, Reader};
 use super::refused::{Reason, Refused};
-use super::told;
+use super::told::{self, Of};
 use crate::limits;
+use crate::ports::hooks::Event;
 use crate::ports::policy::{Candidate, Cause, Operation, Request, Shape};
 
 /// One case.
@@ -61,6 +68,14 @@ pub(super) struct Question {
     operation: Option<Operation>,
     shape: Option<Shape>,
     offered: Option<Offered>,
+    event: Option<Happened>,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Happened {
+    kind: String,
+    payload: String,
 }
 
 /// A value that is offered.
@@ -75,13 +90,20 @@ struct Offered {
     load_ms: u32,
 }
 
+/// What every case may say.
+const OF_CASE: [&str; 3] = ["name", "settings", "event"];
 /// What a case may say of the request.
-const OF_REQUEST: [&str; 5] = ["name", "settings", "key", "operation", "shape"];
+const OF_REQUEST: [&str; 3] = ["key", "operation", "shape"];
 /// What it may say of the value.
 const OF_VALUE: [&str; 7] =
     ["cause", "value", "size_bytes", "asked_ttl", "origin_status", "origin_headers", "load_time"];
 
 impl Question {
+    /// The event, if that is what is asked about.
+    pub(super) fn event(&self) -> Option<Event<'_>> {
+        self.event.as_ref().map(|it| Event { kind: &it.kind, payload: &it.payload })
+    }
+
     /// The request; unless the case says so, values are written and keys are read.
     pub(super) fn request(&self) -> Request<'_> {
         let implied = match self.offered.as_ref().map(|it| it.cause) {
@@ -174,11 +196,11 @@ fn one(reader: Reader<'_>, item: &Spanned<DeValue<'_>>) -> Result<Case, Refused>
             continue;
         }
         let Some(answer) = told::ANSWERS.iter().find(|answer| answer.name == name) else {
-            let inputs = OF_REQUEST.into_iter().chain(OF_VALUE);
+            let inputs = OF_CASE.into_iter().chain(OF_REQUEST).chain(OF_VALUE);
             let known: Vec<&str> = inputs.chain(told::ANSWERS.iter().map(|answer| answer.name)).collect();
             return Err(reader.unknown(key.span(), name, &known));
         };
-        if answer.of_admission {
+        if answer.of == Of::Admission {
             case.question.offered.get_or_insert_default();
         }
         case.expected.push((answer.name, answer.kind.spelled(reader, answer.name, value)?));
@@ -193,7 +215,19 @@ fn complete(table: &DeTable<'_>, case: &Case) -> Result<(), String> {
     if case.name.is_empty() {
         return Err("a case has a `name`".to_owned());
     }
-    if !has("key") {
+    let names = || table.iter().map(|(key, _)| key.get_ref().as_ref());
+    let of = |name: &str| told::ANSWERS.iter().find(|answer| answer.name == name).map(|answer| answer.of);
+    if case.question.event.is_some() {
+        let of_request = |name: &&str| {
+            let input = OF_REQUEST.contains(name) || OF_VALUE.contains(name);
+            input || matches!(of(name), Some(Of::Plan | Of::Admission))
+        };
+        if let Some(name) = names().find(of_request) {
+            return Err(format!("the case \"{}\" is about an event, which has no `{name}`", case.name));
+        }
+    } else if let Some(name) = names().find(|name| of(name) == Some(Of::Event)) {
+        return Err(format!("the case \"{}\" is about a key, which has no `{name}`", case.name));
+    } else if !has("key") {
         return Err(format!("the case \"{}\" has no `key`", case.name));
     }
     if has("value") && has("size_bytes") {
@@ -221,14 +255,22 @@ fn input(reader: Reader<'_>, case: &mut Case, name: &str, value: At<'_>) -> Resu
             question.operation = Some(reader.word(name, value, &words)?);
         }
         "shape" => question.shape = Some(reader.word(name, value, &Shape::ALL.map(|it| (it.as_str(), it)))?),
-        "event" => {
-            return Err(
-                reader.error(value.span(), "this version of the host does not serve events; leave the case out")
-            );
-        }
+        "event" => question.event = Some(happened(reader, reader.table(name, value)?)?),
         _ => return offered(reader, question, name, value),
     }
     Ok(true)
+}
+
+fn happened(reader: Reader<'_>, table: &DeTable<'_>) -> Result<Happened, Refused> {
+    let mut event = Happened::default();
+    for (key, value) in table {
+        match key.get_ref().as_ref() {
+            name @ "kind" => reader.text(name, value)?.clone_into(&mut event.kind),
+            name @ "payload" => reader.text(name, value)?.clone_into(&mut event.payload),
+            unknown => return Err(reader.unknown(key.span(), unknown, &["kind", "payload"])),
+        }
+    }
+    Ok(event)
 }
 
 fn offered(reader: Reader<'_>, question: &mut Question, name: &str, value: At<'_>) -> Result<bool, Refused> {
@@ -327,6 +369,10 @@ mod tests {
         let twice = "[[case]]\nname = 'n'\nkey = 'k'\nmiss = 'load'\n";
         refuses(&format!("{twice}{twice}"), "line 5: there is another case named \"n\"");
         refuses(&twice.repeat(limits::CASES_MAX + 1), "at most 256");
+        refuses("[[case]]\nname = 'n'\nevent = { kin = 'x' }", "line 3: there is no `kin` here; is `kind` meant?");
+        refuses("[[case]]\nname = 'n'\nevent = { kind = 'x' }\nfresh = 1", "is about an event, which has no `fresh`");
+        refuses("[[case]]\nname = 'n'\nevent = { kind = 'x' }\nkey = 'k'\nsays = 'x'", "which has no `key`");
+        refuses("[[case]]\nname = 'n'\nkey = 'k'\ninvalidates = []", "is about a key, which has no `invalidates`");
         refuses("case = 1", "begins with `[[case]]`");
     }
 }

@@ -14,9 +14,9 @@ use super::imports::one_line;
 use super::manifest::PolicyLimits;
 use super::state::{Context, HostState};
 use super::ticker::Running;
-use super::{deadline, fault};
+use super::{convert, deadline, fault};
 use crate::limits;
-use crate::ports::hooks::Abilities;
+use crate::ports::hooks::{Abilities, Event};
 use crate::ports::metrics::Hook;
 use crate::ports::policy::PolicyError;
 
@@ -126,6 +126,15 @@ impl Instance {
         candidate: wit::Candidate<'_>,
     ) -> Result<wit::Admission, PolicyError> {
         self.call(self.bounds.hook_ms, |guests, store| guests.rules.call_admit(store, request, candidate))
+    }
+
+    /// What an event makes out of date.
+    ///
+    /// # Errors
+    /// As of [`Self::optional`].
+    pub(super) fn on_event(&mut self, event: &Event<'_>) -> Result<Result<Vec<wit::Selector>, String>, PolicyError> {
+        let event = convert::event(event);
+        self.optional(|guests, store| Some(guests.events.as_ref()?.call_on_event(store, event)))
     }
 
     /// Calls an optional hook.

@@ -152,11 +152,7 @@ impl Hooks for WasmPolicy {
     }
 
     fn on_event(&self, event: &Event<'_>) -> Result<Result<Vec<Selector>, String>, PolicyError> {
-        let event = convert::event(event);
-        let call = |instance: &mut Instance| {
-            instance.optional(|guests, store| Some(guests.events.as_ref()?.call_on_event(store, event)))
-        };
-        let said = self.call(Hook::OnEvent, call)?;
+        let said = self.call(Hook::OnEvent, |instance| instance.on_event(event))?;
         self.checked(Hook::OnEvent, answer::selectors(said))
     }
 

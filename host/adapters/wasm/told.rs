@@ -6,8 +6,7 @@ use std::collections::BTreeMap;
 
 use super::reader::{At, Reader, plain};
 use super::refused::Refused;
-use crate::limits;
-use crate::ports::policy::{Admission, Compression, Lifetime, Miss, Plan, PolicyError, Refusal};
+use crate::ports::policy::{Admission, Compression, Lifetime, Miss, Plan, PolicyError, Refusal, Selector};
 
 /// One thing that a case may state of the answer.
 pub(super) struct Answer {
@@ -15,8 +14,21 @@ pub(super) struct Answer {
     pub(super) name: &'static str,
     /// How its value is written.
     pub(super) kind: Kind,
-    /// Whether `admit` answers it: then a value is offered.
-    pub(super) of_admission: bool,
+    /// Which hook answers it.
+    pub(super) of: Of,
+}
+
+/// Which hook gives an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Of {
+    /// `plan`.
+    Plan,
+    /// `admit`: a value is offered.
+    Admission,
+    /// `on-event`.
+    Event,
+    /// Whichever is asked first and refuses.
+    Any,
 }
 
 /// How a value is written.
@@ -39,20 +51,21 @@ pub(super) enum Kind {
 }
 
 const fn of_plan(name: &'static str, kind: Kind) -> Answer {
-    Answer { name, kind, of_admission: false }
+    Answer { name, kind, of: Of::Plan }
 }
 
 const fn of_admission(name: &'static str, kind: Kind) -> Answer {
-    Answer { name, kind, of_admission: true }
+    Answer { name, kind, of: Of::Admission }
 }
 
-/// All of them. `refused` and `says` belong to whichever of the two answers first.
-pub(super) const ANSWERS: [Answer; 20] = [
+/// All of them.
+pub(super) const ANSWERS: [Answer; 21] = [
     of_plan("suffix", Kind::Text),
     of_plan("miss", Kind::Word(&["answer", "lease", "load"])),
     of_plan("collapse_wait", Kind::Time),
-    of_plan("refused", Kind::Word(&["invalid-key", "unsupported", "invalid-value", "other"])),
-    of_plan("says", Kind::Text),
+    Answer { name: "refused", kind: Kind::Word(&REFUSALS), of: Of::Any },
+    Answer { name: "says", kind: Kind::Text, of: Of::Any },
+    Answer { name: "invalidates", kind: Kind::Texts, of: Of::Event },
     of_admission("fresh", Kind::Life),
     of_admission("stale", Kind::Time),
     of_admission("stale_if_error", Kind::Time),
@@ -70,6 +83,9 @@ pub(super) const ANSWERS: [Answer; 20] = [
     of_admission("pass", Kind::Time),
 ];
 
+/// Why a policy refuses: a request in four ways, an event in one.
+const REFUSALS: [&str; 5] = ["invalid-key", "unsupported", "invalid-value", "other", OF_EVENT];
+const OF_EVENT: &str = "event";
 const FOREVER: &str = "forever";
 
 impl Kind {
@@ -140,6 +156,22 @@ impl Told {
         self
     }
 
+    /// What an event makes out of date, or why the policy will not have it.
+    pub(super) fn event(mut self, said: Result<Vec<Selector>, String>) -> Self {
+        match said {
+            Ok(selectors) => {
+                let words: Vec<String> = selectors.into_iter().map(selector).collect();
+                self.summary = format!("it takes the event, {} things are out of date", words.len());
+                self.values.insert("invalidates", texts(words));
+            }
+            Err(text) => {
+                self.summary = format!("it refuses the event: {text}");
+                self.values.extend([("refused", OF_EVENT.to_owned()), ("says", text)]);
+            }
+        }
+        self
+    }
+
     /// A refusal, or a failure.
     pub(super) fn error(self, error: PolicyError) -> Self {
         match error {
@@ -206,6 +238,16 @@ fn lifetime(it: Lifetime) -> Vec<(&'static str, String)> {
     values
 }
 
+fn selector(selector: Selector) -> String {
+    match selector {
+        Selector::Key(key) => format!("key:{key}"),
+        Selector::Tag(tag) => format!("tag:{tag}"),
+        Selector::Prefix(prefix) => format!("prefix:{prefix}"),
+        Selector::Pattern(pattern) => format!("pattern:{pattern}"),
+        Selector::Domain => "domain".to_owned(),
+    }
+}
+
 /// A time in the largest unit that says it in a whole number; days only from two on, since people say 24h.
 fn time(ms: u64) -> String {
     const UNITS: [(&str, u64, u64); 4] = [("d", 86_400_000, 2), ("h", 3_600_000, 1), ("m", 60_000, 1), ("s", 1_000, 0)];
@@ -220,7 +262,6 @@ fn life(ms: Option<u64>) -> String {
 
 fn texts(mut texts: Vec<String>) -> String {
     texts.sort_unstable();
-    texts.truncate(limits::TAGS_MAX);
     format!("{texts:?}")
 }
 
@@ -258,6 +299,13 @@ mod tests {
     }
 
     #[test]
+    fn what_an_event_invalidates_has_no_order() {
+        let said = vec![Selector::Tag("a".into()), Selector::Domain, Selector::Key("b:1".into())];
+        let told = Told::default().event(Ok(said));
+        assert_eq!(told.differs(&expected("invalidates", r#"["domain", "key:b:1", "tag:a"]"#)), None);
+    }
+
+    #[test]
     fn a_refusal_counts_unless_it_is_expected() {
         let told = || Told::default().error(PolicyError::Refused(Refusal::InvalidKey("it must be `a`".into())));
         assert_eq!(told().differs(&expected("refused", "invalid-key")), None);
@@ -265,6 +313,9 @@ mod tests {
         assert_eq!(told().differs(&expected("fresh", "1m")), Some("it refuses (invalid-key): it must be `a`".into()));
         let wrong = told().differs(&expected("refused", "other"));
         assert_eq!(wrong, Some("refused: expected other, got invalid-key".into()));
+        let event = Told::default().event(Err("there is no event `x`".into()));
+        assert_eq!(event.differs(&[("refused", "event".into()), ("says", "no event".into())]), None);
+        assert!(event.differs(&expected("invalidates", "[]")).is_some());
         let failed = PolicyError::Failed { fault: Fault::Trap, message: "boom".into() };
         let failed = Told::default().error(failed).differs(&expected("refused", "other")).expect("it failed");
         assert!(failed.ends_with("the policy failed (trap): boom"), "{failed}");

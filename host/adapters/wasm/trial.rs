@@ -95,6 +95,12 @@ impl Trial<'_> {
 
 /// What the policy answers, and whether its instance is of further use.
 fn ask(instance: &mut Instance, description: &Description, question: &Question) -> (Told, bool) {
+    if let Some(event) = question.event() {
+        return match instance.on_event(&event).and_then(answer::selectors) {
+            Ok(said) => (Told::default().event(said), true),
+            Err(error) => (Told::default().error(error), false),
+        };
+    }
     let request = question.request();
     let plan = match instance.plan(convert::request(&request)).and_then(answer::plan) {
         Ok(plan) => plan,
