@@ -94,7 +94,7 @@ fn host_calls_are_bounded() {
     let world = World::new("[limits]\nworkflow_ms = 20000\nworkflow_processor_ms = 5000");
     world.check(&["get-flood", "a"], "host-calls", "1000");
     world.check(&["loop-redis", "a"], "host-calls", "1000");
-    assert!(world.said(&["get-many", "a"]).contains("Invalid"), "a million names in one call are too many");
+    assert!(world.said(&["get-many", "a"]).contains("Invalid"), "1,500 names in one call are too many");
 }
 
 #[test]

@@ -75,7 +75,7 @@ impl Workflow for Worker {
             "push" => said(redis::list_push_back(first, &[second.as_bytes().to_vec()])),
             "scan" => said(redis::scan(first, 0, 1000)),
             "get-long" => said(redis::get(&long(LONG_BYTES))),
-            "get-many" => said(redis::get_many(&vec![first.to_owned(); 1_000_000])),
+            "get-many" => said(redis::get_many(&vec![first.to_owned(); 1_500])),
             "get-flood" => get_flood(first),
             "set-huge" => said(redis::set(first, &vec![b'x'; black_box(HUGE_BYTES)], None)),
             "ticks" => said(redis::get("ticks")),
@@ -131,13 +131,15 @@ impl Workflow for Worker {
 
 impl Events for Worker {
     fn on_event(&self, event: &Event) -> Result<Vec<Selector>, String> {
+        let payload = json::Object::parse(&event.payload)?;
         match event.kind.as_str() {
-            "key" => Ok(vec![Selector::Key(event.payload.clone())]),
-            "prefix" => Ok(vec![Selector::Prefix(event.payload.clone())]),
-            "pattern" => Ok(vec![Selector::Pattern(event.payload.clone())]),
+            "key" => Ok(vec![Selector::Key(payload.text("name")?.into())]),
+            "prefix" => Ok(vec![Selector::Prefix(payload.text("name")?.into())]),
+            "pattern" => Ok(vec![Selector::Pattern(payload.text("name")?.into())]),
+            "tag" => Ok(vec![Selector::Tag(payload.text("name")?.into())]),
             "trap" => panic!("a trap in on-event, as asked"),
             "loop" => spin(),
-            "many" => Ok((0..1_000_000_u32).map(|number| Selector::Key(number.to_string())).collect()),
+            "many" => Ok((0..payload.number("count")?).map(|number| Selector::Key(number.to_string())).collect()),
             "long" => Ok(vec![Selector::Key(long(LONG_BYTES))]),
             "redis" => Err(format!("{:?}", redis::get("a"))),
             kind => Err(format!("there is no event `{kind}`")),
