@@ -5,7 +5,7 @@ use larder::adapters::wasm::{Checker, Overrides};
 use larder::ports::registry::PolicyState;
 use std::sync::Arc;
 
-use crate::support::host::{guest, sample, wait_until};
+use crate::support::host::{HostBuilder, guest, sample, wait_until};
 use crate::support::policies::{Folder, settings};
 
 /// What the hostile guest keeps to when it is well behaved.
@@ -138,13 +138,20 @@ fn events_are_cases_too() {
 }
 
 #[test]
+fn cases_are_written_with_the_usual_separator_whatever_the_hosts_is() {
+    let host = HostBuilder::new().sample("profile").arg("--set").arg("key.separator=/").start();
+    host.ask(&["SET", "profile/user/42", "Ada"]).unwrap();
+    assert_eq!(host.explain("profile/user/42")["storage_key"], "chat/v1/profile/user/42");
+}
+
+#[test]
 fn the_sample_policies_keep_to_their_cases() {
     let cache = tempfile::tempdir().unwrap();
     let checker = Checker::new(cache.path(), Overrides::new(), None, Arc::new(SystemClock::default())).unwrap();
-    for name in ["default", "profile", "session"] {
+    for name in ["default", "presence", "profile", "queue", "rate-limit", "session", "typing", "unread"] {
         let checked = checker.check(&sample(name));
         assert_eq!(checked.refused, None, "{name}");
-        assert!(checked.report.cases.len() >= 4, "{name}");
+        assert!(checked.report.cases.len() >= 3, "{name}");
         println!("{name}: {:?} us cold, {:?} us cached", checked.report.load_us, checked.cached_us);
     }
 }

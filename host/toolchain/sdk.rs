@@ -3,6 +3,7 @@
 /// Its files: path and text. A test says that none is missing.
 pub(super) const FILES: &[(&str, &str)] = &[
     ("Cargo.toml", include_str!("../../policies/sdk/Cargo.toml")),
+    ("src/argument.rs", include_str!("../../policies/sdk/src/argument.rs")),
     ("src/bindings.rs", include_str!("../../policies/sdk/src/bindings.rs")),
     ("src/bindings/has_events.rs", include_str!("../../policies/sdk/src/bindings/has_events.rs")),
     ("src/bindings/has_loading.rs", include_str!("../../policies/sdk/src/bindings/has_loading.rs")),
@@ -14,6 +15,7 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("src/exported.rs", include_str!("../../policies/sdk/src/exported.rs")),
     ("src/hooks.rs", include_str!("../../policies/sdk/src/hooks.rs")),
     ("src/host.rs", include_str!("../../policies/sdk/src/host.rs")),
+    ("src/json.rs", include_str!("../../policies/sdk/src/json.rs")),
     ("src/keys.rs", include_str!("../../policies/sdk/src/keys.rs")),
     ("src/lib.rs", include_str!("../../policies/sdk/src/lib.rs")),
     ("src/lifetime.rs", include_str!("../../policies/sdk/src/lifetime.rs")),

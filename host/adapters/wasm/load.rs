@@ -29,7 +29,7 @@ use crate::ports::policy::Description;
 pub type Overrides = BTreeMap<String, BTreeMap<String, String>>;
 
 /// What policies are told of the host among their settings, and what they take for granted if they are not: the contract's words.
-const KEY_SEPARATOR: &str = "key.separator";
+pub(super) const KEY_SEPARATOR: &str = "key.separator";
 pub(super) const USUAL_SEPARATOR: u8 = b':';
 
 /// A policy that passed its trial. Kept for rollback it holds no instance, only its code.
