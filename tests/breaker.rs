@@ -7,9 +7,9 @@ mod store;
 use std::sync::Arc;
 
 use larder::adapters::breaker::CircuitBreaker;
-use larder::ports::breaker::BreakerSettings;
+use larder::ports::breaker::{BreakerMetrics, BreakerSettings};
 use larder::ports::clock::VirtualClock;
-use larder::ports::metrics::{BreakerMetrics, Metrics};
+use larder::ports::metrics::Metrics;
 
 /// A breaker in virtual time.
 struct Bench {

@@ -6,6 +6,7 @@
 
 use serde::Serialize;
 
+use super::metrics::{Counter, Gauge};
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::BREAKER_NAME_BYTES_MAX;
 
@@ -127,6 +128,19 @@ pub struct BreakerSettings {
     pub half_open_calls_max: u32,
     /// From when on a call is slow, in milliseconds; `None`: who reports it says so.
     pub slow_ms: Option<u64>,
+}
+
+/// What is counted for one breaker.
+#[derive(Debug, Default)]
+pub struct BreakerMetrics {
+    /// The state it acts as: its place in [`State::ALL`].
+    pub state: Gauge,
+    /// Steps into each state.
+    pub transitions: [Counter; State::COUNT],
+    /// Calls that were let through, by how they went.
+    pub calls: [Counter; Outcome::COUNT],
+    /// Calls that were not let through.
+    pub not_permitted: Counter,
 }
 
 /// One step of a breaker.

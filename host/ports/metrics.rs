@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 
-use super::breaker::{Outcome as CallOutcome, State as BreakerState};
+use super::breaker::BreakerMetrics;
 use super::invalidation::{Mode, SelectorKind};
 use super::lock::LockOutcome;
 use super::policy::{Fault, Operation};
@@ -320,19 +320,6 @@ impl DomainMetrics {
     pub fn answers(&self, operation: Operation, state: State) -> u64 {
         self.answers[operation as usize][state as usize].get()
     }
-}
-
-/// What is counted for one breaker.
-#[derive(Debug, Default)]
-pub struct BreakerMetrics {
-    /// The state it acts as: its place in [`BreakerState::ALL`].
-    pub state: Gauge,
-    /// Steps into each state.
-    pub transitions: [Counter; BreakerState::COUNT],
-    /// Calls that were let through, by how they went.
-    pub calls: [Counter; CallOutcome::COUNT],
-    /// Calls that were not let through.
-    pub not_permitted: Counter,
 }
 
 /// What is counted for the host as a whole, and the domains.

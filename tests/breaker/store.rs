@@ -6,10 +6,10 @@ use bytes::Bytes;
 use larder::adapters::breaker::{BreakerStore, CircuitBreaker};
 use larder::adapters::redis::{RedisSettings, RedisStore};
 use larder::engine::key::KeyRules;
-use larder::ports::breaker::{BreakerSettings, Mode, Outcome};
+use larder::ports::breaker::{BreakerMetrics, BreakerSettings, Mode, Outcome};
 use larder::ports::clock::{Clock, VirtualClock};
 use larder::ports::lock::{LockName, LockStore, Token};
-use larder::ports::metrics::{BreakerMetrics, Metrics};
+use larder::ports::metrics::Metrics;
 use larder::ports::store::{Command, Expire, Reply, Sharing, Store, StoreError, StoreKey};
 
 use crate::support::redis::{RedisServer, address, store};
@@ -89,7 +89,7 @@ async fn a_store_that_answers_nothing_counts() {
 async fn what_redis_itself_answers_does_not_count() {
     let server = RedisServer::start();
     let bench = behind(server.store());
-    let push = Command::new("LPUSH").arg(K.0.clone()).arg("a");
+    let push = Command::new("LPUSH").arg(K.0).arg("a");
     assert_eq!(bench.store.call(push).await, Ok(Reply::Integer(1)));
     for _ in 0..20 {
         assert!(matches!(bench.store.get(&K, false).await, Err(StoreError::Reply(_))));

@@ -19,7 +19,7 @@ fn strings_and_counters() {
             ("get-many", "[]"),
             ("ttl-ms a", "nil"),
             ("set a 2 60000", "OK"),
-            ("ttl-ms a", "~60000"),
+            ("ttl-ms a", "…59"),
             ("set a 2 0", "…HostError::Invalid"),
             ("set-if-absent a 3", "0"),
             ("set-if-absent b 3 60000", "1"),
@@ -35,7 +35,7 @@ fn strings_and_counters() {
             ("increment n -7 60000", "-2"),
             ("ttl-ms n", "nil"),
             ("increment m 1 60000", "1"),
-            ("ttl-ms m", "~60000"),
+            ("ttl-ms m", "…59"),
             ("set word x", "OK"),
             ("increment word 1", "…not an integer"),
         ],
@@ -166,4 +166,69 @@ fn answers_of_each_kind() {
             ("LARDER.CALL clerk", "…wrong number of arguments"),
         ],
     );
+}
+
+#[test]
+fn a_lock_ends_with_the_call_that_holds_it() {
+    for bench in [Bench::memory(""), Bench::redis("")] {
+        let mut last = 0;
+        let mut next_fence = || {
+            let fence: u64 = bench.line("lock n 60000 20000 fence").parse().expect("a number");
+            assert!(fence > last, "{fence} after {last}");
+            last = fence;
+        };
+        next_fence();
+        bench
+            .check(&[("lock n 60000 20000 extend 1000", "OK"), ("lock n 60000 20000 extend 0", "…HostError::Invalid")]);
+        bench.check(&[("lock n 60000 20000 release", "1"), ("lock n 60000 20000 release-twice", "0")]);
+        bench.check(&[("lock n 60000 20000 again", "taken")]);
+        next_fence();
+        // However the call ends, nobody waits for the life of its lock.
+        bench.check(&[("lock n 60000 20000 forget", "forgotten")]);
+        next_fence();
+        bench.check(&[("lock n 60000 20000 trap", "…policy-failed")]);
+        next_fence();
+        bench.check(&[
+            ("lock n 0 0 fence", "…HostError::Invalid"),
+            ("lock n 1000 60001 fence", "…HostError::Invalid"),
+            ("lock n 60000 20000 release", "1"),
+            // An application's lock of this name is another; a policy's is listed for operators, by its domain.
+            ("LARDER.LOCK FORCE-RELEASE n", "0"),
+            ("LARDER.LOCK LIST", "{complete: true, locks: []}"),
+        ]);
+    }
+}
+
+#[test]
+fn breakers_are_the_domains_own() {
+    let failed = ("guarded api failure", "called");
+    Bench::memory("").check(&[
+        ("circuit api", "State::Closed"),
+        ("guarded api success", "called"),
+        ("guarded api none", "called"),
+        ("guarded api slow", "called"),
+        failed,
+        failed,
+        failed,
+        ("circuit api", "State::Closed"),
+        failed,
+        ("circuit api", "State::Open"),
+        ("guarded api success", "open"),
+        ("guarded other success", "called"),
+        ("LARDER.BREAKER FORCE clerk/api CLOSED", "…forced-closed"),
+        ("circuit api", "State::ForcedClosed"),
+        ("guarded api failure", "called"),
+        ("LARDER.BREAKER FORCE clerk/api OPEN", "…forced-open"),
+        ("circuit api", "State::ForcedOpen"),
+        ("guarded api failure", "open"),
+        ("circuit store", "State::Closed"),
+        ("guarded store failure", "…HostError::Invalid"),
+        ("guarded A success", "…HostError::Invalid"),
+    ]);
+    Bench::redis("").check(&[
+        ("circuit store", "State::Closed"),
+        ("LARDER.BREAKER FORCE store OPEN", "…forced-open"),
+        ("circuit store", "State::ForcedOpen"),
+        ("get a", "…forced open by an operator"),
+    ]);
 }

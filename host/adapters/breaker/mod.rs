@@ -17,9 +17,10 @@ pub use self::board::BreakerBoard;
 pub use self::store::BreakerStore;
 
 use self::machine::{Machine, Now};
-use crate::ports::breaker::{self, BreakerSettings, BreakerStatus, Mode, Outcome, State, Transition, shown};
+use crate::ports::breaker::{
+    self, BreakerMetrics, BreakerSettings, BreakerStatus, Mode, Outcome, State, Transition, shown,
+};
 use crate::ports::clock::Clock;
-use crate::ports::metrics::BreakerMetrics;
 
 /// One breaker.
 pub struct CircuitBreaker {

@@ -308,6 +308,7 @@ mod tests {
             encoded 415 caller
             cross-site 403 caller
             nothing-to-roll-back 409 caller
+            nothing-in-quarantine 409 caller
             file-exists 409 caller
             locked 409 caller retry
             not-held 409 caller

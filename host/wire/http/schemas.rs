@@ -155,7 +155,7 @@ fn breaker_status() -> Value {
     object(&[
         ("name", text("store, or {domain}/{name}")),
         ("state", json!({ "type": "string", "enum": states })),
-        ("mode", json!({ "type": "string", "enum": Mode::ALL.map(Mode::as_str) })),
+        ("mode", json!({ "type": "string", "enum": BreakerMode::ALL.map(BreakerMode::as_str) })),
         ("calls", number("calls within the monitoring period")),
         ("failures", number("failed ones among them")),
         ("slow", number("slow ones among them")),
