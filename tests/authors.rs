@@ -126,7 +126,11 @@ fn a_check_refuses_what_a_host_would_refuse() {
         ("Orders.wasm", "name", "rename it to orders.wasm"),
         ("notes.txt", "name", "is not named NAME.wasm"),
         ("none.wasm", "unreadable", "none.wasm is not there"),
-        (importer.to_str().unwrap(), "not-served", "importer.wasm exports larder:policy/"),
+        (
+            importer.to_str().unwrap(),
+            "import",
+            "importer.wasm imports larder:policy/redis@0.1.0, which it is not granted",
+        ),
     ];
     for (file, reason, words) in checks {
         let (done, printed, said) = larder(folder.path(), &["check", file]);

@@ -11,8 +11,8 @@ use crate::ports::table::Live;
 use super::judge::policy_error;
 
 impl Engine {
-    /// Tells an event to the policy of a domain, or of every domain that wants events, and invalidates what they say, hard. When it
-    /// returns `Ok`, all of that is done.
+    /// Tells an event to the policy of a domain, or of every domain that takes events, and invalidates what they say, hard. When it
+    /// returns `Ok`, all of that is done. A policy among many that refuses the event is passed over: it is not meant.
     ///
     /// # Errors
     /// An event that is none; a domain that takes no events, or refuses this one; a failure of a policy or of the store. What was
@@ -26,7 +26,7 @@ impl Engine {
         let mut outcomes = Vec::new();
         for live in lives {
             if live.policy.abilities().contains(Ability::Events) {
-                self.tell(&live, event, &mut outcomes).await?;
+                self.tell(&live, event, domain.is_none(), &mut outcomes).await?;
             } else if domain.is_some() {
                 return Err(Error::new(
                     ErrorKind::Unsupported,
@@ -37,10 +37,28 @@ impl Engine {
         Ok(outcomes)
     }
 
-    async fn tell(&self, live: &Live, event: &Event<'_>, outcomes: &mut Vec<EventOutcome>) -> Result<()> {
+    async fn tell(
+        &self,
+        live: &Live,
+        event: &Event<'_>,
+        broadcast: bool,
+        outcomes: &mut Vec<EventOutcome>,
+    ) -> Result<()> {
         let said = live.policy.on_event(event).map_err(|error| policy_error(live, error))?;
-        let selectors =
-            said.map_err(|text| Error::new(ErrorKind::Refused, format!("domain '{}': {text}", live.domain)))?;
+        let selectors = match said {
+            Ok(selectors) => selectors,
+            Err(text) if broadcast => {
+                tracing::debug!(
+                    domain = &*live.domain,
+                    event = event.kind,
+                    "the policy will not have the event: {text}"
+                );
+                return Ok(());
+            }
+            Err(text) => {
+                return Err(Error::new(ErrorKind::Refused, format!("domain '{}': {text}", live.domain)));
+            }
+        };
         for selector in selectors {
             let keys = self.invalidate(&live.domain, &selector, Mode::Hard).await?.keys;
             outcomes.push(EventOutcome { domain: live.domain.to_string(), selector: selector.kind().as_str(), keys });
