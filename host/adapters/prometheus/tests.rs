@@ -98,6 +98,7 @@ fn the_names_are_a_promise() {
     let types =
         page.lines().filter_map(|line| line.strip_prefix("# TYPE ")).filter(|line| !line.starts_with("process_"));
     expect![[r#"
+        cache_active_locks gauge
         cache_hit_rate gauge
         cache_operation_latency_seconds summary
         larder_build_info gauge
