@@ -308,13 +308,6 @@ impl DomainMetrics {
         }
     }
 
-    /// Calls of all hooks that serve requests, over all generations.
-    #[must_use]
-    pub fn serving_calls(&self) -> u64 {
-        let serving = Hook::ALL.into_iter().filter(|hook| *hook != Hook::Describe);
-        serving.map(|hook| self.policy_calls[hook as usize].get()).sum()
-    }
-
     /// How many answers there were.
     #[must_use]
     pub fn answers(&self, operation: Operation, state: State) -> u64 {

@@ -289,7 +289,7 @@ impl Domain {
     }
 
     fn sample(&self, at_ns: u64) -> Sample {
-        Sample { at_ns, faults: self.faults.get(), calls: self.metrics.serving_calls() }
+        Sample::take(at_ns, &self.faults, &self.metrics)
     }
 
     fn begin_probation(&mut self, faults: Arc<Counter>) {

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 
 use crate::limits;
+use crate::ports::metrics::{Counter, DomainMetrics, Hook};
 
 /// The counters at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,6 +18,15 @@ pub(super) struct Sample {
     pub(super) faults: u64,
     /// Calls of the domain.
     pub(super) calls: u64,
+}
+
+impl Sample {
+    /// Takes one. Calls of `describe` serve nobody, and each instance that replaces a broken one makes one.
+    pub(super) fn take(at_ns: u64, faults: &Counter, metrics: &DomainMetrics) -> Self {
+        let serving = Hook::ALL.into_iter().filter(|hook| *hook != Hook::Describe);
+        let calls = serving.map(|hook| metrics.policy_calls[hook as usize].get()).sum();
+        Self { at_ns, faults: faults.get(), calls }
+    }
 }
 
 /// How many of how many calls failed.
