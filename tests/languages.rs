@@ -51,9 +51,9 @@ fn serving(component: &str, toml: &str) -> Folder {
     folder
 }
 
-/// The settings and limits that the example ships.
-fn example(language: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("examples/policy-{language}/article.toml"));
+/// A file of the example beside the policy.
+fn example(language: &str, file: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("examples/policy-{language}/{file}"));
     fs::read_to_string(path).unwrap()
 }
 
@@ -73,8 +73,14 @@ fn said(folder: &Folder, key: &str) -> String {
 #[track_caller]
 fn check_article(component: &str) {
     let language = component.split('-').nth(1).unwrap();
-    let folder = serving(component, &example(language));
+    let folder = serving(component, &example(language, "article.toml"));
     assert_eq!(folder.state("article"), (Some(PolicyState::Live), String::new()));
+    let cases = example(language, "article.cases.toml").replace("absent = \"30s\"", "absent = \"31s\"");
+    folder.put("article.cases.toml", cases.as_bytes());
+    wait_until("its cases are judged", || folder.state("article").0 == Some(PolicyState::Refused));
+    assert!(folder.state("article").1.contains("31s"), "{}", folder.state("article").1);
+    folder.put("article.cases.toml", example(language, "article.cases.toml").as_bytes());
+    folder.wait_for("article", PolicyState::Live);
     let live = folder.live("article").unwrap();
     assert_eq!((live.description.version.as_str(), live.description.encoding), ("1.0.0", Encoding::Enveloped));
     let policy = &*live.policy;
