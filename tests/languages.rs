@@ -17,8 +17,8 @@ use crate::support::policies::{Folder, patched, plan, read};
 
 /// Builds of the example: as its README says, and without WASI.
 const ARTICLES: [&str; 4] = ["article-js", "article-js-stubbed", "article-python", "article-python-stubbed"];
-/// Enough for a deadline that is not what a test is about.
-const PATIENT: &str = "[limits]\nmemory = \"32MiB\"\nhook_ms = 1000\n";
+/// What the mischievous guests import, and limits that are not what a test is about.
+const PATIENT: &str = "[grants]\ninterfaces = [\"redis\"]\n[limits]\nmemory = \"32MiB\"\nhook_ms = 1000\n";
 
 const CANDIDATE: Candidate<'_> = Candidate {
     cause: Cause::Write,
@@ -51,9 +51,9 @@ fn serving(component: &str, toml: &str) -> Folder {
     folder
 }
 
-/// The settings and limits that the example ships.
-fn example(language: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("examples/policy-{language}/article.toml"));
+/// A file of the example beside the policy.
+fn example(language: &str, file: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("examples/policy-{language}/{file}"));
     fs::read_to_string(path).unwrap()
 }
 
@@ -73,8 +73,14 @@ fn said(folder: &Folder, key: &str) -> String {
 #[track_caller]
 fn check_article(component: &str) {
     let language = component.split('-').nth(1).unwrap();
-    let folder = serving(component, &example(language));
+    let folder = serving(component, &example(language, "article.toml"));
     assert_eq!(folder.state("article"), (Some(PolicyState::Live), String::new()));
+    let cases = example(language, "article.cases.toml").replace("absent = \"30s\"", "absent = \"31s\"");
+    folder.put("article.cases.toml", cases.as_bytes());
+    wait_until("its cases are judged", || folder.state("article").0 == Some(PolicyState::Refused));
+    assert!(folder.state("article").1.contains("31s"), "{}", folder.state("article").1);
+    folder.put("article.cases.toml", example(language, "article.cases.toml").as_bytes());
+    folder.wait_for("article", PolicyState::Live);
     let live = folder.live("article").unwrap();
     assert_eq!((live.description.version.as_str(), live.description.encoding), ("1.0.0", Encoding::Enveloped));
     let policy = &*live.policy;
@@ -162,7 +168,7 @@ fn bad_settings_are_refused_in_the_policys_own_words() {
 /// A key on which the policy fails, in this way; before and after it other keys are served.
 #[track_caller]
 fn check_fault(component: &str, key: &str, expected: Fault, words: &str) {
-    let folder = serving(component, "[limits]\nmemory = \"32MiB\"\nhook_ms = 200\n");
+    let folder = serving(component, &PATIENT.replace("1000", "200"));
     for _ in 0..2 {
         plan(&*folder.policy("article"), "42").expect("other keys are served");
         let (fault, message) = fault_of(plan(&*folder.policy("article"), key));
@@ -244,8 +250,28 @@ fn output_goes_to_the_log() {
     let line = |words: &str| log.lines().find(|line| line.contains(words)).unwrap_or_default().to_owned();
     assert!(line("said on output").contains("INFO") && line("said on output").contains("article"), "{log}");
     assert!(line("said on error").contains("ERROR"), "{log}");
-    assert!(line("in throw").contains("mischief.py"), "the traceback is there, line by line: {log}");
+    assert!(line("in throw").contains("mischievous.py"), "the traceback is there, line by line: {log}");
     assert!(line("the policy failed").contains("ValueError: an exception, as asked"), "{log}");
+}
+
+#[test]
+fn a_workflow_may_be_in_any_language_too() {
+    for (component, words) in
+        [("mischief-js", "an exception, as asked"), ("mischief-python", "ValueError: an exception, as asked")]
+    {
+        drop(serving(component, PATIENT));
+        let builder = HostBuilder::new().policy("article", &guest(component)).toml("article", PATIENT);
+        share_code(&builder.policies().with_file_name("state"));
+        let host = builder.start();
+        let call = |words: &[&str]| host.ask(&[&["LARDER.CALL", "article"], words].concat());
+        assert_eq!(call(&["count", "readers"]), Ok(redis::Value::Int(1)), "{component}");
+        assert_eq!(call(&["count", "readers"]), Ok(redis::Value::Int(2)), "{component}");
+        let error = call(&["throw"]).expect_err("an exception fails the call").to_string();
+        assert!(error.contains(words), "{component}: {error}");
+        assert!(host.log().contains(words), "{component}: {}", host.log());
+        call(&["nonsense"]).expect_err("there is no such command");
+        assert_eq!(call(&["count", "readers"]), Ok(redis::Value::Int(3)), "{component}: it goes on");
+    }
 }
 
 #[test]

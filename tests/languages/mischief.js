@@ -1,5 +1,6 @@
 // The example's policy with keys that do harm, or try to reach what a policy may not reach.
 
+import { increment } from "larder:policy/redis@0.1.0";
 import { rules as article } from "../../examples/policy-js/policy.js";
 
 const answer = (text) => ({ suffix: String(text), miss: "answer", collapseWaitMs: 0 });
@@ -23,4 +24,13 @@ const MISCHIEF = {
 export const rules = {
   ...article,
   plan: (request) => (Object.hasOwn(MISCHIEF, request.key) ? MISCHIEF[request.key]() : article.plan(request)),
+};
+
+export const workflow = {
+  onCommand(command, args) {
+    if (command === "count") return { tag: "integer", val: increment(String.fromCharCode(...args[0]), 1, null) };
+    if (command === "throw") MISCHIEF.throw();
+    throw { tag: "unknown" };
+  },
+  onTick: () => null,
 };

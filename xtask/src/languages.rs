@@ -20,10 +20,10 @@ const GUESTS: &str = "tests/languages";
 const INSTALL_LIMIT: Duration = Duration::from_secs(600);
 const BUILD_LIMIT: Duration = Duration::from_secs(600);
 
-/// How a guest is built: its name, what the sources depend on, the command without the output.
-struct Guest<'a> {
-    name: &'a str,
-    sources: &'a [&'a str],
+/// How a guest is built: its name, what it is made from, the command without the output.
+struct Guest {
+    name: &'static str,
+    sources: Vec<PathBuf>,
     command: Command,
 }
 
@@ -35,56 +35,52 @@ pub(crate) fn guests() -> Result<()> {
     let out = target_dir().join("guests-out");
     fs::create_dir_all(&out).with_context(|| format!("making {}", out.display()))?;
     let (js, python) = (componentize_qjs()?, componentize_py()?);
-    let article_js = format!("{JS}/policy.js");
-    let mischief_js = format!("{GUESTS}/mischief.js");
-    let article_py = format!("{PYTHON}/policy.py");
-    let mischief_py = format!("{GUESTS}/mischief.py");
+    let (article, article_wit) = (format!("{JS}/policy.js"), format!("{JS}/wit"));
+    let (mischief, mischief_wit) = (format!("{GUESTS}/mischief.js"), format!("{GUESTS}/wit"));
     for guest in [
-        Guest { name: "article-js", sources: &[&article_js], command: from_js(&js, &article_js, &[]) },
-        Guest {
-            name: "article-js-stubbed",
-            sources: &[&article_js],
-            command: from_js(&js, &article_js, &["--stub-wasi"]),
-        },
-        Guest { name: "mischief-js", sources: &[&article_js, &mischief_js], command: from_js(&js, &mischief_js, &[]) },
-        Guest { name: "article-python", sources: &[&article_py], command: from_python(&python, "policy", &[]) },
-        Guest {
-            name: "article-python-stubbed",
-            sources: &[&article_py],
-            command: from_python(&python, "policy", &["--stub-wasi"]),
-        },
-        Guest {
-            name: "mischief-python",
-            sources: &[&article_py, &mischief_py],
-            command: from_python(&python, "mischief", &[]),
-        },
+        from_js(&js, "article-js", [&article, &article_wit, "article"], &[]),
+        from_js(&js, "article-js-stubbed", [&article, &article_wit, "article"], &["--stub-wasi"]),
+        from_js(&js, "mischief-js", [&mischief, &mischief_wit, "mischief"], &[]),
+        from_python(&python, "article-python", ["policy", &format!("{PYTHON}/wit"), "article"], &[]),
+        from_python(
+            &python,
+            "article-python-stubbed",
+            ["policy", &format!("{PYTHON}/wit"), "article"],
+            &["--stub-wasi"],
+        ),
+        // The module must have another name than the world.
+        from_python(&python, "mischief-python", ["mischievous", &mischief_wit, "mischief"], &[]),
     ] {
         build(guest, &out)?;
     }
     Ok(())
 }
 
-/// The command of `examples/policy-js/package.json`.
-fn from_js(tool: &Path, source: &str, flags: &[&str]) -> Command {
+/// The command of `examples/policy-js/package.json`: a source file, a folder of WIT, a world.
+fn from_js(tool: &Path, name: &'static str, [source, wit, world]: [&str; 3], flags: &[&str]) -> Guest {
     let mut command = program(&tool.to_string_lossy());
-    command.args(["--wit", &format!("{JS}/wit"), "--world", "article", "--module-root", "."]);
-    command.args(["--js", source, "--sync"]).args(flags);
-    command
+    command.args(["--wit", wit, "--world", world, "--js", source, "--sync"]).args(flags);
+    // The tests' guest has the example's policy inside.
+    command.args(["--module-root", "."]);
+    let sources = [files(&root().join(JS)), files(&root().join(wit)), vec![root().join(source), stamp("js")]].concat();
+    Guest { name, sources, command }
 }
 
-/// The command of `examples/policy-python/README.md`.
-fn from_python(tool: &Path, module: &str, flags: &[&str]) -> Command {
+/// The command of `examples/policy-python/README.md`: a module, a folder of WIT, a world.
+fn from_python(tool: &Path, name: &'static str, [module, wit, world]: [&str; 3], flags: &[&str]) -> Guest {
     let mut command = program(&tool.to_string_lossy());
-    command.args(["--wit-path", &format!("{PYTHON}/wit"), "--world", "article", "componentize"]).args(flags);
+    command.args(["--wit-path", wit, "--world", world, "componentize"]).args(flags);
     command.args(["--python-path", PYTHON, "--python-path", GUESTS, module]);
-    command
+    let source = root().join(GUESTS).join(format!("{module}.py"));
+    let sources = [files(&root().join(PYTHON)), files(&root().join(wit)), vec![source, stamp("python")]].concat();
+    Guest { name, sources, command }
 }
 
-fn build(mut guest: Guest<'_>, out: &Path) -> Result<()> {
+fn build(mut guest: Guest, out: &Path) -> Result<()> {
     let path = out.join(format!("{}.wasm", guest.name));
-    let contract = files(&root().join("wit")).into_iter().chain(files(&root().join(JS).join("wit")));
-    let sources = guest.sources.iter().map(|source| root().join(source)).chain(contract);
-    let newest = sources.chain([guest.command.get_program().into()]).filter_map(|source| changed(&source)).max();
+    guest.sources.extend(files(&root().join("wit")));
+    guest.sources.push(root().join(file!()));
+    let newest = guest.sources.iter().filter_map(|source| changed(source)).max();
     if changed(&path).is_some_and(|built| Some(built) > newest) {
         return Ok(());
     }
@@ -98,8 +94,8 @@ fn build(mut guest: Guest<'_>, out: &Path) -> Result<()> {
 /// The builder for JavaScript, installed.
 fn componentize_qjs() -> Result<PathBuf> {
     let wanted = root().join(JS).join("package.json");
-    let folder = target_dir().join("languages/js");
-    installed(&wanted, &folder, Path::new("node_modules/.bin/componentize-qjs"), || {
+    let folder = tools("js");
+    installed(&wanted, "js", Path::new("node_modules/.bin/componentize-qjs"), || {
         setup::npm()?;
         fs::copy(&wanted, folder.join("package.json"))?;
         let mut npm = program("npm");
@@ -111,8 +107,8 @@ fn componentize_qjs() -> Result<PathBuf> {
 /// The builder for Python, installed.
 fn componentize_py() -> Result<PathBuf> {
     let wanted = root().join(PYTHON).join("requirements.txt");
-    let folder = target_dir().join("languages/python");
-    installed(&wanted, &folder, Path::new("bin/componentize-py"), || {
+    let folder = tools("python");
+    installed(&wanted, "python", Path::new("bin/componentize-py"), || {
         setup::python()?;
         run_quietly(program("python3").args(["-m", "venv"]).arg(&folder), INSTALL_LIMIT)
             .context("Python cannot make a virtual environment")?;
@@ -122,16 +118,27 @@ fn componentize_py() -> Result<PathBuf> {
     })
 }
 
-/// The tool in `folder`, installed anew if `wanted`, which pins its version, is not what it was installed from.
-fn installed(wanted: &Path, folder: &Path, tool: &Path, install: impl FnOnce() -> Result<()>) -> Result<PathBuf> {
-    let (tool, stamp) = (folder.join(tool), folder.join("installed-from"));
+/// Where the tools of a language are installed.
+fn tools(language: &str) -> PathBuf {
+    target_dir().join("languages").join(language)
+}
+
+/// What they were installed from.
+fn stamp(language: &str) -> PathBuf {
+    tools(language).join("installed-from")
+}
+
+/// A language's tool, installed anew if `wanted`, which pins its version, is not what it was installed from.
+fn installed(wanted: &Path, language: &str, tool: &Path, install: impl FnOnce() -> Result<()>) -> Result<PathBuf> {
+    let (folder, stamp) = (tools(language), stamp(language));
+    let tool = folder.join(tool);
     let wants = fs::read(wanted).with_context(|| format!("reading {}", wanted.display()))?;
     if tool.exists() && fs::read(&stamp).is_ok_and(|from| from == wants) {
         return Ok(tool);
     }
     println!("setup: {}", folder.display());
-    let _ = fs::remove_dir_all(folder);
-    fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
     install()?;
     // Written last: an installation that was cut off counts as none.
     fs::write(&stamp, wants).with_context(|| format!("writing {}", stamp.display()))?;

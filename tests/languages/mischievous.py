@@ -7,7 +7,10 @@ import sys
 import time
 
 import policy
-from wit_world.imports import types
+from componentize_py_types import Err
+from wit_world import exports
+from wit_world.exports import workflow
+from wit_world.imports import redis, types
 
 
 def throw():
@@ -74,3 +77,17 @@ class Rules(policy.Rules):
         if request.key == "nonsense":
             return result
         return types.Plan(str(result), types.Miss.ANSWER, 0)
+
+
+class Workflow(exports.Workflow):
+    """Commands that use the store, and fail."""
+
+    def on_command(self, command, arguments):
+        if command == "count":
+            return workflow.Reply_Integer(redis.increment(arguments[0].decode(), 1, None))
+        if command == "throw":
+            throw()
+        raise Err(workflow.CommandError_Unknown())
+
+    def on_tick(self):
+        return None
