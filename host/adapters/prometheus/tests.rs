@@ -160,6 +160,7 @@ fn the_recent_past_is_on_the_page() {
         &exporter.page(),
         "cache_",
         &expect![[r#"
+            cache_active_locks 0
             cache_operation_latency_seconds_sum 0
             cache_operation_latency_seconds_count 0"#]],
     );
@@ -170,6 +171,7 @@ fn the_recent_past_is_on_the_page() {
         profile.latency[Operation::Read as usize].observe_ns(1_000_000);
     }
     let expected = expect![[r#"
+        cache_active_locks 0
         cache_hit_rate{window="1h"} 0.75
         cache_hit_rate{window="1m"} 0.75
         cache_hit_rate{window="5m"} 0.75
