@@ -47,9 +47,9 @@ impl Rules for Unread {
 
 impl Events for Unread {
     fn on_event(&self, event: &Event) -> Result<Vec<Selector>, String> {
-        // Some events are told to every domain; those of others are none of this one's business.
+        // Told to every domain, such an event passes this one by.
         if event.kind != self.read_event {
-            return Ok(Vec::new());
+            return Err(format!("there is no event `{}`; there is `{}`", event.kind, self.read_event));
         }
         let payload = json::Object::parse(&event.payload)?;
         let (user, conversation) = (payload.text(&self.user_field)?, payload.text(&self.conversation_field)?);
@@ -152,7 +152,8 @@ mod tests {
         for payload in ["", "[]", "{}", r#"{"userId":"42"}"#, r#"{"userId":"4:2","conversationId":"general"}"#] {
             assert!(policy.on_event(&event("conversation.read", payload)).is_err(), "{payload}");
         }
-        assert_eq!(policy.on_event(&event("user.updated", read.payload.as_str())), Ok(vec![]));
+        let unknown = policy.on_event(&event("user.updated", read.payload.as_str()));
+        assert_eq!(unknown, Err("there is no event `user.updated`; there is `conversation.read`".into()));
         let policy = unread(&[("read_event", "seen"), ("user_field", "u"), ("conversation_field", "c")]);
         assert_eq!(policy.on_event(&event("seen", r#"{"u":"42","c":"7"}"#)), Ok(vec![Selector::Key("42:7".into())]));
     }

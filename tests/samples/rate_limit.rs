@@ -121,6 +121,23 @@ fn a_subject_has_the_limit_of_its_kind_and_may_hold_anything() {
 }
 
 #[test]
+fn over_http_the_answer_is_json() {
+    on_each_store("rate-limit", "", |world| {
+        let call = |arguments: &str| {
+            let body = format!("{{\"arguments\": {arguments}}}");
+            world.host.http("POST", "/v1/domains/rate-limit/commands/check", "", body.as_bytes())
+        };
+        let (status, _, body) = call(r#"["42", 5, 2]"#);
+        let answer: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(
+            (status, &answer["reply"]["allowed"], &answer["reply"]["remaining"]),
+            (200, &"true".into(), &"3".into())
+        );
+        assert_eq!(call("[]").0, 400);
+    });
+}
+
+#[test]
 fn a_count_that_would_never_end_gets_an_end() {
     on_each_store("rate-limit", "limit = 3", |world| {
         let Some(redis) = &world.redis else { return };

@@ -45,10 +45,15 @@ fn an_event_resets_the_count_of_the_conversation_that_was_read() {
             assert_eq!(world.ask(&["GET", key]), "3");
         }
         let payload = r#"{"conversationId": "general", "userId": 42}"#;
-        assert_eq!(world.ask(&["LARDER.EVENT", "unread", "user.updated", payload]), "0", "another event");
+        let refused = world.refused(&["LARDER.EVENT", "unread", "user.updated", payload]);
+        assert!(refused.contains("there is no event `user.updated`; there is `conversation.read`"), "{refused}");
+        assert_eq!(world.ask(&["LARDER.EVENT", "*", "user.updated", payload]), "0", "told to all, it passes by");
         assert_eq!(world.ask(&["LARDER.EVENT", "unread", "conversation.read", payload]), "1");
         assert_eq!(world.ask(&["GET", KEY]), "nil");
         assert_eq!(world.ask(&["INCR", KEY]), "1", "it counts from the beginning");
+        let body = r#"{"type": "conversation.read", "data": {"conversationId": "general", "userId": "42"}}"#;
+        assert_eq!(world.host.http("POST", "/v1/events", "", body.as_bytes()).0, 200);
+        assert_eq!(world.ask(&["GET", KEY]), "nil", "told to all domains, over HTTP");
         assert_eq!(
             (world.ask(&["GET", "unread:42:random"]), world.ask(&["GET", "unread:7:general"])),
             ("3".into(), "3".into())
