@@ -5,9 +5,10 @@
 //! sources is newer. Where a registry cannot be reached this fails and says so: a test that is left out proves nothing.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
@@ -150,6 +151,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     folder.read_dir().into_iter().flatten().flatten().map(|entry| entry.path()).filter(|path| path.is_file()).collect()
 }
 
-fn changed(path: &Path) -> Option<SystemTime> {
-    path.metadata().ok()?.modified().ok()
+/// When a file was last changed, in seconds and nanoseconds: to compare, not to tell the time.
+fn changed(path: &Path) -> Option<(i64, i64)> {
+    path.metadata().ok().map(|meta| (meta.mtime(), meta.mtime_nsec()))
 }
