@@ -44,6 +44,8 @@ pub const GENERATION_QUESTIONS_MAX: u32 = 3;
 pub const SCAN_STEP_KEYS: usize = 500;
 /// Selectors of one HTTP request.
 pub const SELECTORS_MAX: usize = 1_000;
+/// The JSON of one such request, in bytes: what it becomes in memory is several times as large.
+pub const SELECTORS_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// Arguments of one RESP command.
 pub const RESP_ARGS_MAX: usize = 1024 * 1024;

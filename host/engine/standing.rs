@@ -148,7 +148,8 @@ impl Engine {
     pub(super) async fn foresee(&self, places: &[Place<'_>], held: &[Option<Held>]) {
         let mut wanted = ByDomain::default();
         for (place, held) in places.iter().zip(held) {
-            let opened = held.as_ref().filter(|_| place.enveloped()).map(|held| envelope::open(&held.bytes));
+            let needed = place.enveloped() && place.domain.trust_ms.is_some();
+            let opened = held.as_ref().filter(|_| needed).map(|held| envelope::open(&held.bytes));
             if let Some(Ok(opened)) = opened {
                 wanted.add(&place.domain, &opened.stamps.terms.tags, None);
             }

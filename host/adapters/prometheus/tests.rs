@@ -8,6 +8,7 @@ use expect_test::{Expect, expect};
 use super::sources::RESERVED;
 use super::{Exporter, Series, Source, Value};
 use crate::ports::clock::VirtualClock;
+use crate::ports::invalidation::{Mode, SelectorKind};
 use crate::ports::metrics::{Hook, Metrics, State};
 use crate::ports::policy::{Fault, Operation};
 
@@ -47,6 +48,9 @@ fn filled() -> String {
     profile.policy_faults[Fault::BadAnswer as usize].add(2);
     profile.generation.set(7);
     profile.swaps.add(7);
+    profile.invalidations[SelectorKind::Tag as usize][Mode::Soft as usize].add(4);
+    profile.invalidations_failed[SelectorKind::Domain as usize].increment();
+    profile.found_invalidated[Mode::Hard as usize].add(9);
     metrics.domain("quiet");
     metrics.resp_connections.set(5);
     metrics.http_requests.add(11);
@@ -103,11 +107,14 @@ fn the_names_are_a_promise() {
         cache_operation_latency_seconds summary
         larder_build_info gauge
         larder_foreign_bytes_total counter
+        larder_found_invalidated_total counter
         larder_http_connections gauge
         larder_http_connections_refused_total counter
         larder_http_requests_total counter
         larder_invalidation_prefixes_overflowed_total counter
         larder_invalidation_scanned_keys_total counter
+        larder_invalidations_failed_total counter
+        larder_invalidations_total counter
         larder_l1_bytes gauge
         larder_l1_entries gauge
         larder_policy_call_duration_seconds histogram

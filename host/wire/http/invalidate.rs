@@ -11,7 +11,7 @@ use super::body;
 use super::entry::json;
 use super::errors::{Problem, ProblemKind};
 use crate::error::ErrorKind;
-use crate::limits::SELECTORS_MAX;
+use crate::limits::{SELECTORS_BYTES_MAX, SELECTORS_MAX};
 use crate::ports::invalidation::Mode;
 use crate::ports::policy::Selector;
 
@@ -73,6 +73,10 @@ fn invalid(detail: impl Into<String>) -> Problem {
 /// # Errors
 /// The body is not what the route describes.
 fn parse(bytes: &[u8]) -> Result<(Vec<(String, Selector)>, Mode), Problem> {
+    if bytes.len() > SELECTORS_BYTES_MAX {
+        let detail = format!("{} bytes of selectors; {SELECTORS_BYTES_MAX} are allowed", bytes.len());
+        return Err(Problem::new(ProblemKind::BodyTooLarge, detail));
+    }
     let asked: Asked = serde_json::from_slice(bytes).map_err(|error| invalid(format!("the body: {error}")))?;
     let count = asked.selectors.len();
     if !(1..=SELECTORS_MAX).contains(&count) {
@@ -126,6 +130,7 @@ mod tests {
         check(r#"{"selectors":[]}"#, "0 selectors");
         check(r#"{"selectors":[{"domain":"d"}],"mode":"softly"}"#, "unknown variant `softly`");
         check("", "the body: EOF");
+        check(&" ".repeat(3 << 20), "3145728 bytes of selectors");
         check(&format!(r#"{{"selectors":[{}]}}"#, vec![r#"{"domain":"d"}"#; 1001].join(",")), "1001 selectors");
     }
 }
