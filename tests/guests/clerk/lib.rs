@@ -1,5 +1,5 @@
-//! A policy that hands every host function through as a command of its own name, and answers the optional hooks from its
-//! settings: what the tests of the contract talk to.
+//! A policy that hands every host function through as a command of its own name, and turns events into the selectors that they
+//! name: what the tests of the contract talk to.
 
 use std::cell::RefCell;
 use std::fmt::Display;
@@ -10,7 +10,6 @@ use larder_policy::*;
 struct Clerk {
     tick_key: String,
     rename: String,
-    verdict: String,
 }
 
 thread_local! {
@@ -20,11 +19,7 @@ thread_local! {
 
 impl Rules for Clerk {
     fn describe(settings: &mut Settings) -> Result<(Self, Description), String> {
-        let policy = Self {
-            tick_key: settings.text("tick_key", ""),
-            rename: settings.text("rename", ""),
-            verdict: settings.text("verdict", "as-stamped"),
-        };
+        let policy = Self { tick_key: settings.text("tick_key", ""), rename: settings.text("rename", "") };
         let tick_ms = settings.number("tick_ms", 0_u32, 0..=60_000)?;
         let key_version = settings.text("key_version", "v1");
         let enveloped = settings.flag("enveloped", false)?;
@@ -296,28 +291,4 @@ impl Events for Clerk {
     }
 }
 
-impl Warming for Clerk {
-    fn keys(&self) -> Vec<String> {
-        vec!["first".into(), "second".into()]
-    }
-}
-
-impl Migration for Clerk {
-    fn migrate(&self, from_version: &str, key: &str, value: Vec<u8>) -> Option<Vec<u8>> {
-        (key != "lost").then(|| [from_version.as_bytes(), b">", &value].concat())
-    }
-}
-
-impl Revalidation for Clerk {
-    fn revalidate(&self, _entry: &EntryState) -> Verdict {
-        match self.verdict.as_str() {
-            "serve-and-refresh" => Verdict::ServeAndRefresh,
-            "extend" => Verdict::Extend(60_000),
-            "load-first" => Verdict::LoadFirst,
-            "drop" => Verdict::Drop,
-            _ => Verdict::AsStamped,
-        }
-    }
-}
-
-export!(Clerk with workflow, events, warming, migration, revalidation);
+export!(Clerk with workflow, events);

@@ -39,16 +39,12 @@ const TICKS: [(&str, Tick); 6] = [
 
 struct Worker {
     on_tick: Tick,
-    warming: String,
 }
 
 impl Rules for Worker {
     fn describe(settings: &mut Settings) -> Result<(Self, Description), String> {
         let tick = settings.duration("tick", Duration::ZERO)?;
-        let policy = Self {
-            on_tick: settings.choice("on_tick", Tick::Count, &TICKS)?,
-            warming: settings.text("warming", "none"),
-        };
+        let policy = Self { on_tick: settings.choice("on_tick", Tick::Count, &TICKS)? };
         let description = Description::new(env!("CARGO_PKG_VERSION")).shapes(Shapes::all());
         Ok((policy, if tick.is_zero() { description } else { description.tick(tick) }))
     }
@@ -147,19 +143,6 @@ impl Events for Worker {
     }
 }
 
-impl Warming for Worker {
-    fn keys(&self) -> Vec<String> {
-        match self.warming.as_str() {
-            "flood" => (0..1_000_000_u32).map(|number| number.to_string()).collect(),
-            "long" => vec![long(LONG_BYTES)],
-            "outside" => ["../x", "x/../../y", "", "a\r\nb"].map(str::to_owned).to_vec(),
-            "trap" => panic!("a trap in warming, as asked"),
-            "loop" => spin(),
-            _ => Vec::new(),
-        }
-    }
-}
-
 /// What the host said.
 fn said<T: Debug>(answer: Result<T, HostError>) -> Result<Reply, CommandError> {
     Ok(Reply::Text(format!("{answer:?}")))
@@ -229,4 +212,4 @@ fn flood_metrics() -> Reply {
     Reply::Nothing
 }
 
-export!(Worker with events, warming, workflow);
+export!(Worker with events, workflow);
