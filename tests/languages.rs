@@ -294,6 +294,14 @@ fn what_is_beyond_is_refused_by_name_when_it_is_loaded() {
 }
 
 #[test]
+fn a_policy_that_wants_to_be_called_asynchronously_is_told_how_to_be_built() {
+    let folder = serving("article-js-asynchronous", PATIENT);
+    let (state, error) = folder.state("article");
+    assert_eq!(state, Some(PolicyState::Failed));
+    assert!(error.contains("build it so (`componentize-qjs --sync`)"), "{error}");
+}
+
+#[test]
 fn a_domain_moves_from_language_to_language_and_loses_no_call() {
     let others = ["article-js", "article-python"];
     // Compiled beforehand: how long that takes is not what this is about.

@@ -39,9 +39,10 @@ pub(crate) fn guests() -> Result<()> {
     let (article, article_wit) = (format!("{JS}/policy.js"), format!("{JS}/wit"));
     let (mischief, mischief_wit) = (format!("{GUESTS}/mischief.js"), format!("{GUESTS}/wit"));
     for guest in [
-        from_js(&js, "article-js", [&article, &article_wit, "article"], &[]),
-        from_js(&js, "article-js-stubbed", [&article, &article_wit, "article"], &["--stub-wasi"]),
-        from_js(&js, "mischief-js", [&mischief, &mischief_wit, "mischief"], &[]),
+        from_js(&js, "article-js", [&article, &article_wit, "article"], &["--sync"]),
+        from_js(&js, "article-js-stubbed", [&article, &article_wit, "article"], &["--sync", "--stub-wasi"]),
+        from_js(&js, "article-js-asynchronous", [&article, &article_wit, "article"], &[]),
+        from_js(&js, "mischief-js", [&mischief, &mischief_wit, "mischief"], &["--sync"]),
         from_python(&python, "article-python", ["policy", &format!("{PYTHON}/wit"), "article"], &[]),
         from_python(
             &python,
@@ -60,7 +61,7 @@ pub(crate) fn guests() -> Result<()> {
 /// The command of `examples/policy-js/package.json`: a source file, a folder of WIT, a world.
 fn from_js(tool: &Path, name: &'static str, [source, wit, world]: [&str; 3], flags: &[&str]) -> Guest {
     let mut command = program(&tool.to_string_lossy());
-    command.args(["--wit", wit, "--world", world, "--js", source, "--sync"]).args(flags);
+    command.args(["--wit", wit, "--world", world, "--js", source]).args(flags);
     // The tests' guest has the example's policy inside.
     command.args(["--module-root", "."]);
     let sources = [files(&root().join(JS)), files(&root().join(wit)), vec![root().join(source), stamp("js")]].concat();

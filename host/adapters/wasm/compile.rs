@@ -170,9 +170,19 @@ fn compile_here(wasm: &[u8]) -> Result<Vec<u8>, Refused> {
     let all_cores = wasm.len() > limits::COMPILE_ALONE_BYTES_MAX;
     let engine = engine::compiling(all_cores)
         .map_err(|error| Refused::new(Reason::Host, format!("the compiler does not start: {error:#}")))?;
-    engine
-        .precompile_component(wasm)
-        .map_err(|error| Refused::new(Reason::Invalid, format!("is not a valid component: {error:#}")))
+    engine.precompile_component(wasm).map_err(|error| not_compiled(&format!("{error:#}")))
+}
+
+fn not_compiled(words: &str) -> Refused {
+    if words.contains("component model async feature") {
+        return Refused::new(
+            Reason::Invalid,
+            format!(
+                "is asynchronous, but policies are called synchronously; build it so (`componentize-qjs --sync`): {words}"
+            ),
+        );
+    }
+    Refused::new(Reason::Invalid, format!("is not a valid component: {words}"))
 }
 
 #[cfg(test)]
