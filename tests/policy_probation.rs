@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use larder::limits;
-use larder::ports::registry::{PolicyState, Registry, RegistryError};
+use larder::ports::registry::{PolicyState, PolicyStep, Registry, RegistryError};
 
 use crate::support::host::{guest, sample, variant, wait_until};
 use crate::support::policies::{Folder, plan, settings};
@@ -99,7 +99,10 @@ async fn an_operator_clears_the_quarantine() {
     assert_eq!(registry.unquarantine("x").await.unwrap_err(), RegistryError::UnknownDomain("x".into()));
     fail_and_fall_back(&folder);
     assert!(registry.unquarantine("d").await.unwrap().quarantined.is_empty());
-    wait_until("the file is tried again", || version(&folder) == "2");
+    // It serves as soon as it is in the table; its history says so a moment later.
+    wait_until("the file is tried again, and that is told", || {
+        version(&folder) == "2" && folder.status("d").history[0].event == PolicyStep::Live
+    });
     let words: Vec<_> = folder.status("d").history.iter().map(|it| it.event.as_str()).collect();
     assert_eq!(words[..3], ["live", "unquarantined", "quarantined"]);
     assert_eq!(folder.state("d").0, Some(PolicyState::Live));

@@ -215,11 +215,13 @@ impl Domain {
     fn change(&self, name: &Name, outcome: Option<(Ticket, Fetched)>) {
         let slot = self.slot(name);
         let mut known = self.known.lock();
-        known.changed[slot] = self.count_change();
+        let before = std::mem::replace(&mut known.changed[slot], self.count_change());
         // Something that was asked for later may be newer than what this invalidation left behind.
         let newest = known.get(name).map_or(0, |known| known.number);
         known.remove(name);
+        // Another invalidation that ended here meanwhile may have changed the record after this one had read it.
         if let Some((ticket, fetched)) = outcome
+            && before <= ticket.seq
             && newest <= ticket.number
         {
             self.put(&mut known, name, fetched);
@@ -358,5 +360,28 @@ impl Drop for Invalidating<'_> {
         if !self.settled {
             self.domain.change(&self.name, None);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_invalidation_that_another_one_overtook_is_not_believed() {
+        let domain = Domain::new("d".into(), Arc::default(), Some(1000), Arc::default());
+        let [old, new] = [1, 2].map(Record::born);
+        let one = domain.invalidating(Name::Domain);
+        let other = domain.invalidating(Name::Domain);
+        let first = domain.ticket(0);
+        // It reads the record before the first one replaces it, and hears of that after the first one has ended.
+        let second = domain.ticket(0);
+        one.done(first, new.clone(), None);
+        assert_eq!(domain.look_up(&Name::Domain).unwrap().record.unwrap().current(), 2);
+        other.done(second, old, None);
+        assert!(domain.look_up(&Name::Domain).is_none(), "the store must be asked");
+        let alone = domain.invalidating(Name::Domain);
+        alone.done(domain.ticket(0), new, None);
+        assert!(domain.look_up(&Name::Domain).is_some());
     }
 }
