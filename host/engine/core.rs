@@ -68,7 +68,8 @@ pub struct Engine {
     pub(super) domains: Domains,
     terms: TermsPool,
     trust_ms: u64,
-    l1_on: bool,
+    started_ns: u64,
+    l1_bytes_max: u64,
     value_bytes_max: usize,
     pub(super) workflows: Gauge,
 }
@@ -79,6 +80,7 @@ impl Engine {
     pub fn new(settings: Settings, ports: Ports) -> Self {
         let trust_ms = (ports.store.sharing() == Sharing::Shared).then_some(settings.trust_ms);
         Self {
+            started_ns: ports.clock.monotonic_ns(),
             l1: L1::new(settings.l1_bytes_max, Arc::clone(&ports.metrics)),
             policies: ports.policies,
             registry: ports.registry,
@@ -91,7 +93,7 @@ impl Engine {
             domains: Domains::new(trust_ms),
             terms: TermsPool::default(),
             trust_ms: settings.trust_ms,
-            l1_on: settings.l1_bytes_max > 0,
+            l1_bytes_max: settings.l1_bytes_max,
             value_bytes_max: settings.value_bytes_max,
             workflows: Gauge::default(),
         }
@@ -152,6 +154,16 @@ impl Engine {
     #[must_use]
     pub fn breakers(&self) -> &Arc<dyn Breakers> {
         &self.breakers
+    }
+
+    /// Milliseconds since the start.
+    pub(super) fn uptime_ms(&self) -> u64 {
+        self.monotonic_ns().saturating_sub(self.started_ns) / 1_000_000
+    }
+
+    /// Bytes that L1 may hold; 0: it is off.
+    pub(super) const fn l1_bytes_max(&self) -> u64 {
+        self.l1_bytes_max
     }
 
     /// The separator between a domain and the rest of a key.
@@ -236,7 +248,7 @@ impl Engine {
 
     /// Whether copies of raw values may be kept in L1: only where nobody else can change them unseen.
     pub(super) fn raw_in_l1(&self) -> bool {
-        self.l1_on && self.store.sharing() == Sharing::Exclusive
+        self.l1_bytes_max > 0 && self.store.sharing() == Sharing::Exclusive
     }
 
     /// An entry for L1; `None` if it is not to be kept there.
@@ -248,7 +260,7 @@ impl Engine {
         now_ms: u64,
     ) -> Option<Arc<Entry>> {
         let terms = &stamps.terms;
-        let in_l1 = self.l1_on
+        let in_l1 = self.l1_bytes_max > 0
             && terms.l1_ms != Some(0)
             && (place.enveloped() || self.raw_in_l1())
             && !place.is_changed_unseen();

@@ -30,6 +30,7 @@ mod read;
 mod remove;
 mod scan;
 mod standing;
+pub mod status;
 mod tick;
 mod update;
 mod workflow;

@@ -93,17 +93,31 @@ fn build(mut guest: Guest, out: &Path) -> Result<()> {
     fs::rename(&unfinished, &path).with_context(|| format!("writing {}", path.display()))
 }
 
+/// What drives the browser of the dashboard's tests, and the browser.
+///
+/// # Errors
+/// It cannot be installed.
+pub(crate) fn browser() -> Result<()> {
+    let wanted = root().join("tests/dashboard/package.json");
+    installed(&wanted, "browser", Path::new("node_modules/playwright-core"), || npm_install(&wanted, "browser"))?;
+    setup::browser()
+}
+
+fn npm_install(wanted: &Path, language: &str) -> Result<()> {
+    setup::npm()?;
+    let folder = tools(language);
+    fs::copy(wanted, folder.join("package.json"))?;
+    let mut npm = program("npm");
+    npm.args(["install", "--no-audit", "--no-fund", "--no-package-lock"]).current_dir(&folder);
+    let what = wanted.display();
+    run_quietly(&mut npm, INSTALL_LIMIT)
+        .with_context(|| format!("npm cannot install what {what} asks for; is its registry in reach?"))
+}
+
 /// The builder for JavaScript, installed.
 fn componentize_qjs() -> Result<PathBuf> {
     let wanted = root().join(JS).join("package.json");
-    let folder = tools("js");
-    installed(&wanted, "js", Path::new("node_modules/.bin/componentize-qjs"), || {
-        setup::npm()?;
-        fs::copy(&wanted, folder.join("package.json"))?;
-        let mut npm = program("npm");
-        npm.args(["install", "--no-audit", "--no-fund", "--no-package-lock"]).current_dir(&folder);
-        run_quietly(&mut npm, INSTALL_LIMIT).context("npm cannot install componentize-qjs; is its registry in reach?")
-    })
+    installed(&wanted, "js", Path::new("node_modules/.bin/componentize-qjs"), || npm_install(&wanted, "js"))
 }
 
 /// The builder for Python, installed.

@@ -77,6 +77,17 @@ pub(crate) fn npm() -> Result<()> {
     apt(&["nodejs", "npm"]).context("the tests build policies in JavaScript; install Node.js with npm")
 }
 
+/// Sees to a Chromium, which the dashboard is tested in.
+///
+/// # Errors
+/// There is none and none can be installed.
+pub(crate) fn browser() -> Result<()> {
+    if ["chromium", "chromium-browser", "google-chrome"].into_iter().any(starts) {
+        return Ok(());
+    }
+    apt(&["chromium"]).context("the dashboard is tested in a browser; install Chromium")
+}
+
 /// Sees to a Python that makes virtual environments, which the builder of Python policies is installed in.
 ///
 /// # Errors

@@ -12,6 +12,7 @@ mod body;
 mod breakers;
 mod cache_status;
 mod connection;
+mod dashboard;
 mod entry;
 mod errors;
 mod etag;

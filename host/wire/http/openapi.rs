@@ -123,7 +123,8 @@ mod tests {
     async fn the_document_and_the_router_say_the_same() {
         let document = document(ROUTES);
         for (path, item) in document["paths"].as_object().unwrap() {
-            let sample = path.replace("{domain}", "d").replace("{key}", "k/k").replace("{name}", "n/n");
+            let sample =
+                path.replace("{domain}", "d").replace("{key}", "k/k").replace("{name}", "n/n").replace("{file}", "f");
             for verb in ["GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS", "TRACE"] {
                 let said = item.get(verb.to_lowercase()).map(|operation| operation["operationId"].as_str().unwrap());
                 let done = route(verb, &sample).await;

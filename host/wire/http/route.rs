@@ -54,6 +54,8 @@ pub(super) enum Action {
     Health,
     Ready,
     OpenApi,
+    Status,
+    DashboardFile,
     Index,
 }
 

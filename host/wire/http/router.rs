@@ -10,7 +10,7 @@ use super::app::Shared;
 use super::errors::{Problem, ProblemKind};
 use super::route::{Action, Route, Verb};
 use super::routes::ROUTES;
-use super::{breakers, entry, invalidate, locks, operator, workflow};
+use super::{breakers, dashboard, entry, invalidate, locks, operator, workflow};
 
 /// A router of these routes, each with what `handler` gives for it. `HEAD` comes with `GET`.
 pub(super) fn build<S: Clone + Send + Sync + 'static>(
@@ -60,7 +60,9 @@ pub(super) fn handler(action: Action, method: MethodFilter) -> MethodRouter<Arc<
         Action::Health => on(method, operator::health),
         Action::Ready => on(method, operator::ready),
         Action::OpenApi => on(method, operator::openapi),
-        Action::Index => on(method, operator::index),
+        Action::Status => on(method, dashboard::status),
+        Action::DashboardFile => on(method, dashboard::asset),
+        Action::Index => on(method, dashboard::page),
     }
 }
 

@@ -274,7 +274,19 @@ pub(super) const ROUTES: &[Route] = &[
         ],
     ),
     page("/openapi.json", Action::OpenApi, "this interface as an OpenAPI document", &[reply(200, Content::Json, "it")]),
-    page("/", Action::Index, "what there is", TEXT),
+    page(
+        "/v1/status",
+        Action::Status,
+        "how the host is right now: counts for each domain, memory, connections",
+        &[reply(200, Content::Schema("Status"), "counts since the start; two of them make a rate")],
+    ),
+    page(
+        "/dashboard/{file}",
+        Action::DashboardFile,
+        "a file of the dashboard",
+        &[reply(200, Content::Text, "it"), reply(404, PROBLEM, "the dashboard has no such file")],
+    ),
+    page("/", Action::Index, "the dashboard for a browser; for others, what there is", TEXT),
 ];
 
 const TEXT: &[Reply] = &[reply(200, Content::Text, "the page")];

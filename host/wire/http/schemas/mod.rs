@@ -55,6 +55,7 @@ pub(super) fn all() -> Value {
                 "data": { "description": "whatever belongs to it, as JSON" },
             },
         }),
+        "Status": status(),
         "EventDone": object(&[("invalidated", json!({ "type": "array", "items": event_outcome() }))]),
         "Invalidated": object(&[("invalidated", json!({ "type": "array", "items": invalidated() }))]),
     })
@@ -70,6 +71,44 @@ fn problem() -> Value {
         ("detail", text("what exactly, and what to do")),
         ("blame", json!({ "type": "string", "enum": ["caller", "policy", "store", "host"] })),
         ("retry", flag("whether the same request may succeed later by itself")),
+    ])
+}
+
+fn status() -> Value {
+    let counts =
+        |what: &str| json!({ "type": "object", "additionalProperties": { "type": "integer" }, "description": what });
+    let buckets = |what: &str| json!({ "type": "array", "items": { "type": "integer" }, "description": what });
+    let part = |properties: &[(&str, Value)]| object(properties);
+    let domain = object(&[
+        ("domain", text("the domain")),
+        ("generation", number("generation of its policy that serves; 0: none")),
+        ("reads", counts("reads, by what became of them")),
+        ("changes", counts("everything else, by what became of it")),
+        ("latency", buckets("how long all of them took")),
+        ("policy_calls", number("calls of the policy")),
+        ("policy_faults", number("failures of the policy")),
+        ("swaps", number("policies that went live")),
+        ("invalidations", number("invalidations that were done")),
+    ]);
+    object(&[
+        ("version", text("the host's version")),
+        ("at_ms", number("wall time, milliseconds since the Unix epoch")),
+        ("uptime_ms", number("milliseconds since the start")),
+        ("separator", text("between a domain and the rest of a key")),
+        ("connections", part(&[("resp", number("over RESP")), ("http", number("over HTTP"))])),
+        (
+            "l1",
+            part(&[
+                ("bytes", number("what it holds")),
+                ("bytes_max", number("what it may hold; 0: it is off")),
+                ("entries", number("entries")),
+            ]),
+        ),
+        ("store", part(&[("errors", number("commands that failed")), ("latency", buckets("how long commands took"))])),
+        ("locks", number("locks that were taken through this host and live")),
+        ("unknown_domain", number("requests for a domain that no policy serves")),
+        ("latency_bounds_ns", buckets("upper bounds of all buckets; one more bucket takes what is above")),
+        ("domains", json!({ "type": "array", "items": domain })),
     ])
 }
 
@@ -253,148 +292,4 @@ fn maybe(kind: &str, description: &str) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
-    use axum::response::IntoResponse;
-    use http_body_util::BodyExt;
-
-    use super::*;
-    use crate::engine::api::Explanation;
-    use crate::ports::breaker::{BreakerStatus, Transition, shown};
-    use crate::ports::lock::{Freed, LockInfo, LockList};
-    use crate::ports::registry::{PolicyEvent, PolicyStatus, Quarantined};
-    use crate::wire::http::errors::Problem;
-    use crate::wire::http::invalidate::Done;
-    use crate::wire::http::locks::{Extended, Granted};
-
-    /// The value has the schema's members, each of a type that the schema allows, and no other.
-    #[track_caller]
-    fn check(schema: &Value, value: &Value) {
-        let described = schema["properties"].as_object().unwrap();
-        let written = value.as_object().unwrap();
-        assert_eq!(written.keys().collect::<Vec<_>>(), described.keys().collect::<Vec<_>>());
-        for (name, value) in written {
-            let kind = match value {
-                Value::Null => "null",
-                Value::Bool(_) => "boolean",
-                Value::Number(_) => "integer",
-                Value::String(_) => "string",
-                Value::Array(_) => "array",
-                Value::Object(_) => "object",
-            };
-            let allowed = &described[name]["type"];
-            assert!(
-                allowed == kind || allowed.as_array().is_some_and(|kinds| kinds.iter().any(|allowed| allowed == kind)),
-                "{name}: {kind}"
-            );
-            if let Some(allowed) = described[name]["enum"].as_array() {
-                assert!(allowed.contains(value), "{name}: {value}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_policy_status_is_as_described() {
-        let status = PolicyStatus {
-            domain: "d".into(),
-            state: PolicyState::RolledBack,
-            generation: 1,
-            digest: "".into(),
-            version: String::new(),
-            key_version: String::new(),
-            encoding: "raw",
-            size_bytes: 1,
-            load_ms: 1,
-            live_since_ms: 1,
-            previous: vec!["x".into()],
-            last_error: None,
-            quarantined: vec![Quarantined { at_ms: 1, digest: "".into(), detail: String::new() }],
-            history: vec![PolicyEvent { at_ms: 1, event: PolicyStep::Live, digest: "".into(), detail: String::new() }],
-        };
-        let schema = policy_status();
-        let value = serde_json::to_value(status).unwrap();
-        check(&schema, &value);
-        check(&schema["properties"]["history"]["items"], &value["history"][0]);
-        check(&schema["properties"]["quarantined"]["items"], &value["quarantined"][0]);
-    }
-
-    #[test]
-    fn an_explanation_is_as_described() {
-        let mut explanation = Explanation {
-            key: String::new(),
-            domain: String::new(),
-            policy_digest: String::new(),
-            policy_version: String::new(),
-            generation: 1,
-            storage_key: String::new(),
-            encoding: "raw",
-            on_miss: "answer",
-            state: String::new(),
-            from: "l1",
-            size_bytes: None,
-            age_ms: None,
-            fresh_ms: None,
-            stale_while_revalidate_ms: None,
-            stale_if_error_ms: None,
-            fresh_left_ms: None,
-            store_ttl_ms: None,
-            rules_stored: None,
-            rules_now: String::new(),
-            rejudged: false,
-            tags: Vec::new(),
-            invalidated: None,
-            invalidated_by: Vec::new(),
-        };
-        check(&super::explanation(), &serde_json::to_value(&explanation).unwrap());
-        explanation.fresh_left_ms = Some(-1);
-        explanation.rules_stored = Some(String::new());
-        explanation.invalidated = Some("soft");
-        check(&super::explanation(), &serde_json::to_value(&explanation).unwrap());
-    }
-
-    #[test]
-    fn breakers_are_as_described() {
-        let mut status = BreakerStatus {
-            name: String::new(),
-            state: shown(BreakerMode::MetricsOnly, crate::ports::breaker::State::Closed),
-            mode: BreakerMode::MetricsOnly.as_str(),
-            calls: 1,
-            failures: 1,
-            slow: 1,
-            retry_in_ms: None,
-            reopened: 1,
-        };
-        check(&breaker_status(), &serde_json::to_value(&status).unwrap());
-        status.retry_in_ms = Some(1);
-        check(&breaker_status(), &serde_json::to_value(&status).unwrap());
-        let step = Transition { at_ms: 1, from: "closed", to: "open", why: String::new() };
-        check(&breaker_step(), &serde_json::to_value(step).unwrap());
-    }
-
-    #[test]
-    fn locks_are_as_described() {
-        let info = LockInfo { name: String::new(), fence: 1, ttl_ms: 1, owner: String::new() };
-        let granted = Granted { name: "n", token: "t", fence: 1, ttl_ms: 1 };
-        check(&lock_grant(), &serde_json::to_value(granted).unwrap());
-        check(&lock_extended(), &serde_json::to_value(Extended { name: "n", ttl_ms: 1 }).unwrap());
-        check(&lock_info(), &serde_json::to_value(&info).unwrap());
-        let list = LockList { locks: vec![info], complete: true };
-        check(&lock_list(), &serde_json::to_value(list).unwrap());
-        check(&locks_freed(), &serde_json::to_value(Freed { released: 1, complete: true }).unwrap());
-    }
-
-    #[test]
-    fn an_invalidation_is_as_described() {
-        for keys in [None, Some(1)] {
-            let done = Done { domain: "d".into(), kind: "tag", mode: "soft", keys };
-            check(&invalidated(), &serde_json::to_value(done).unwrap());
-        }
-    }
-
-    #[tokio::test]
-    async fn a_problem_is_as_described() {
-        for kind in ProblemKind::ALL {
-            let body = Problem::new(kind, "x").into_response().into_body().collect().await.unwrap().to_bytes();
-            check(&problem(), &serde_json::from_slice(&body).unwrap());
-        }
-    }
-}
+mod tests;
