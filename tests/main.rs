@@ -8,6 +8,7 @@ mod bad_input;
 mod bindings;
 mod breaker;
 mod dashboard;
+mod deploy;
 mod engine;
 mod http;
 mod invalidate;

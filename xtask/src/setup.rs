@@ -88,6 +88,17 @@ pub(crate) fn browser() -> Result<()> {
     apt(&["chromium"]).context("the dashboard is tested in a browser; install Chromium")
 }
 
+/// Sees to a Prometheus, which the examples of monitoring are tested with.
+///
+/// # Errors
+/// There is none and none can be installed.
+pub(crate) fn prometheus() -> Result<()> {
+    if ["prometheus", "promtool"].into_iter().all(starts) {
+        return Ok(());
+    }
+    apt(&["prometheus"]).context("the examples of monitoring are tested with Prometheus; install it")
+}
+
 /// Sees to a Python that makes virtual environments, which the builder of Python policies is installed in.
 ///
 /// # Errors

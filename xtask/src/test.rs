@@ -27,6 +27,7 @@ pub(crate) fn test(args: &[String]) -> Result<()> {
     policies::guests(Profile::Dev)?;
     languages::guests()?;
     languages::browser()?;
+    setup::prometheus()?;
     setup::redis();
     let mut runs = if setup::nextest() {
         vec![(command(&["nextest", "run", "--workspace"], args), nextest_counts as fn(&str) -> Option<Counts>)]
