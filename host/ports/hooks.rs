@@ -4,6 +4,7 @@
 
 #![expect(missing_docs, reason = "documented in wit/, under the same names")]
 
+use super::origin::{Acceptance, OriginRequest, OriginResponse};
 use super::policy::{Fault, PolicyError, Request, Selector};
 use super::workflow::Workflow;
 
@@ -117,6 +118,43 @@ pub trait Hooks: Send + Sync {
     /// A failure of the policy.
     fn revalidate(&self, _entry: &EntryState<'_>) -> Result<Revalidation, PolicyError> {
         Err(absent(Ability::Revalidation))
+    }
+
+    /// What to ask the origin for to load one key. Checked: it can be sent as it is.
+    ///
+    /// # Errors
+    /// A refusal, or a failure of the policy.
+    fn origin_request(&self, _request: &Request<'_>) -> Result<OriginRequest, PolicyError> {
+        Err(absent(Ability::Loading))
+    }
+
+    /// What to ask the origin for to load many keys with one request; `None`: they are loaded one by one. Checked.
+    ///
+    /// # Errors
+    /// A failure of the policy.
+    fn batch_request(&self, _requests: &[Request<'_>]) -> Result<Option<OriginRequest>, PolicyError> {
+        Err(absent(Ability::Loading))
+    }
+
+    /// What an answer of the origin is worth.
+    ///
+    /// # Errors
+    /// A failure of the policy.
+    fn accept(&self, _request: &Request<'_>, _response: &OriginResponse) -> Result<Acceptance, PolicyError> {
+        Err(absent(Ability::Loading))
+    }
+
+    /// Takes the answer to a batch request apart: exactly one value for each request, in order, `None` for an absent one; or
+    /// why it cannot be, in the policy's words: then the load failed.
+    ///
+    /// # Errors
+    /// A failure of the policy.
+    fn split(
+        &self,
+        _requests: &[Request<'_>],
+        _body: &[u8],
+    ) -> Result<Result<Vec<Option<Vec<u8>>>, String>, PolicyError> {
+        Err(absent(Ability::Loading))
     }
 
     /// What is out of date because of an event; or why the policy will not have it, for whoever sent it.

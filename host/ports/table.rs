@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::{ArcSwap, Guard};
 
 use super::metrics::{Counter, DomainMetrics};
+use super::origin::Origin;
 use super::policy::{Description, Policy};
 
 /// The domain whose policy serves every key without a domain of its own.
@@ -30,6 +31,8 @@ pub struct Live {
     pub description: Description,
     /// Its hooks.
     pub policy: Arc<dyn Policy>,
+    /// Where it is loaded from on a miss, if the operator set that.
+    pub origin: Option<Arc<dyn Origin>>,
     /// The domain's counters; the same for all generations.
     pub metrics: Arc<DomainMetrics>,
     /// Failures that are this component's own: what takes it out of service if they are too many.

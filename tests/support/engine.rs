@@ -151,6 +151,7 @@ impl World {
             digest: format!("{generation:064x}").into(),
             description,
             policy: Arc::new(rules),
+            origin: None,
             metrics: self.metrics.domain(domain),
             faults: Arc::default(),
         });

@@ -314,6 +314,7 @@ impl Domain {
             digest: Arc::clone(&loaded.digest),
             description: loaded.description.clone(),
             policy: loaded.policy(),
+            origin: None,
             metrics: Arc::clone(&self.metrics),
             faults: Arc::clone(&self.faults),
         };
