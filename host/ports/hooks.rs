@@ -38,6 +38,82 @@ impl Ability {
     }
 }
 
+/// Which hook of a policy was called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Hook {
+    /// What the policy says of itself.
+    Describe,
+    /// Where a key is kept.
+    Plan,
+    /// The same for many keys.
+    PlanBatch,
+    /// Whether and for how long a value is stored.
+    Admit,
+    /// What to do with an entry that is no longer fresh.
+    Revalidate,
+    /// What to ask the origin for.
+    OriginRequestFor,
+    /// The same for many keys.
+    BatchRequestFor,
+    /// What an answer of the origin is worth.
+    Accept,
+    /// An answer for many keys, taken apart.
+    Split,
+    /// What an event makes out of date.
+    OnEvent,
+    /// What to load before anybody asks.
+    Keys,
+    /// A value of another key version.
+    Migrate,
+    /// A command of the application.
+    OnCommand,
+    /// Periodic upkeep.
+    OnTick,
+}
+
+impl Hook {
+    /// How many there are.
+    pub const COUNT: usize = 14;
+    /// All of them.
+    pub const ALL: [Self; Self::COUNT] = [
+        Self::Describe,
+        Self::Plan,
+        Self::PlanBatch,
+        Self::Admit,
+        Self::Revalidate,
+        Self::OriginRequestFor,
+        Self::BatchRequestFor,
+        Self::Accept,
+        Self::Split,
+        Self::OnEvent,
+        Self::Keys,
+        Self::Migrate,
+        Self::OnCommand,
+        Self::OnTick,
+    ];
+
+    /// The word in logs and metrics: the function of the contract.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Describe => "describe",
+            Self::Plan => "plan",
+            Self::PlanBatch => "plan-batch",
+            Self::Admit => "admit",
+            Self::Revalidate => "revalidate",
+            Self::OriginRequestFor => "origin-request-for",
+            Self::BatchRequestFor => "batch-request-for",
+            Self::Accept => "accept",
+            Self::Split => "split",
+            Self::OnEvent => "on-event",
+            Self::Keys => "keys",
+            Self::Migrate => "migrate",
+            Self::OnCommand => "on-command",
+            Self::OnTick => "on-tick",
+        }
+    }
+}
+
 /// The optional interfaces of a policy as a set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Abilities(u8);

@@ -3,11 +3,13 @@
 //! The engine says what to ask for and how long it may take; whoever implements this connects, waits, bounds and counts. Deliberately
 //! absent: what an answer is worth (the policy's or [`Acceptance::of_status`]'s business), collapsing of loads, retries that an answer was seen of.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use super::metrics::{Counter, Gauge, Histogram};
 use super::policy::Refusal;
 
 /// What to ask an origin for. It is always a `GET`.
@@ -37,6 +39,34 @@ pub struct Patience {
     pub soft: Duration,
     /// When the load is given up: the deadline of [`Origin::load`].
     pub hard: Duration,
+}
+
+/// What an operator says of a domain's origin, in `NAME.toml`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OriginSettings {
+    /// The base URL: `http://users.internal:8080/api`.
+    pub url: String,
+    /// How long a load may take.
+    pub patience: Patience,
+    /// Loads that may be under way at the same time on this node.
+    pub loads_max: usize,
+    /// The longest body, in bytes.
+    pub body_bytes_max: usize,
+}
+
+/// Where origins come from.
+pub trait Origins: Send + Sync {
+    /// Whether there may be such an origin; nothing is made.
+    ///
+    /// # Errors
+    /// Why not, in words for the operator.
+    fn check(&self, settings: &OriginSettings) -> Result<(), String>;
+
+    /// The origin of a domain: the same one, with its connections, as long as its settings are the same. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    fn open(&self, domain: &str, settings: &OriginSettings) -> Result<Arc<dyn Origin>, String>;
 }
 
 /// Why there is no answer of an origin. Each text is for the log and for callers: no secrets, no bodies.
@@ -121,6 +151,57 @@ pub trait Origin: Send + Sync {
     /// # Errors
     /// There is no complete answer.
     async fn load(&self, request: &OriginRequest, deadline: Duration) -> Result<OriginResponse, OriginError>;
+}
+
+/// What is counted for the origin of one domain.
+#[derive(Debug, Default)]
+pub struct OriginMetrics {
+    /// Answers by the class of their status: 2xx, 3xx, 4xx, 5xx.
+    pub answers: [Counter; Self::CLASSES.len()],
+    /// Loads without an answer.
+    pub errors: [Counter; OriginError::COUNT],
+    /// Time of loads that were let through, with a retry if there was one.
+    pub time: Histogram,
+    /// Loads that are under way.
+    pub in_flight: Gauge,
+    /// Requests that were sent again.
+    pub retries: Counter,
+    /// Requests that were not sent again because the budget was used up.
+    pub retries_refused: Counter,
+}
+
+impl OriginMetrics {
+    /// The words of the classes of answers.
+    pub const CLASSES: [&'static str; 4] = ["2xx", "3xx", "4xx", "5xx"];
+
+    /// Counts how a load ended.
+    pub fn count(&self, answer: &Result<OriginResponse, OriginError>) {
+        match answer {
+            Ok(response) => {
+                let class = usize::from(response.status / 100).clamp(2, 5) - 2;
+                self.answers[class].increment();
+            }
+            Err(error) => self.errors[error.index()].increment(),
+        }
+    }
+}
+
+/// Whether a header concerns one connection only (RFC 9110 §7.6.1), or the length of one message: never passed on.
+#[must_use]
+pub fn is_hop_by_hop(name: &str) -> bool {
+    const NAMES: [&str; 10] = [
+        "connection",
+        "content-length",
+        "expect",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ];
+    NAMES.iter().any(|hop| name.eq_ignore_ascii_case(hop)) || name.eq_ignore_ascii_case("proxy-connection")
 }
 
 /// What an answer is worth.

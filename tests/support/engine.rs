@@ -152,6 +152,7 @@ impl World {
             description,
             policy: Arc::new(rules),
             origin: None,
+            reach: Arc::default(),
             metrics: self.metrics.domain(domain),
             faults: Arc::default(),
         });
