@@ -140,6 +140,11 @@ impl HttpOrigin {
         if status < 200 {
             return Err(OriginError::NotUnderstood(self.words(format_args!("answered {status}, which is no answer"))));
         }
+        // What is read ahead may hold more than that, and the parser looks at it as a whole.
+        let head_bytes: usize = response.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        if head_bytes > limits::ORIGIN_HEADER_BYTES_MAX {
+            return Err(OriginError::TooLarge(self.words("answered with more headers than are read")));
+        }
         let headers = heard(response.headers());
         let body = self.body(response.into_body()).await?;
         Ok(OriginResponse { status, headers, body })
