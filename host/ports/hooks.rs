@@ -4,7 +4,7 @@
 
 #![expect(missing_docs, reason = "documented in wit/, under the same names")]
 
-use super::origin::{Acceptance, OriginRequest, OriginResponse};
+use super::origin::{Acceptance, BatchValues, OriginRequest, OriginResponse};
 use super::policy::{Fault, PolicyError, Request, Selector};
 use super::workflow::Workflow;
 
@@ -225,11 +225,7 @@ pub trait Hooks: Send + Sync {
     ///
     /// # Errors
     /// A failure of the policy.
-    fn split(
-        &self,
-        _requests: &[Request<'_>],
-        _body: &[u8],
-    ) -> Result<Result<Vec<Option<Vec<u8>>>, String>, PolicyError> {
+    fn split(&self, _requests: &[Request<'_>], _body: &[u8]) -> Result<BatchValues, PolicyError> {
         Err(absent(Ability::Loading))
     }
 

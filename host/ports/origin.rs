@@ -204,6 +204,9 @@ pub fn is_hop_by_hop(name: &str) -> bool {
     NAMES.iter().any(|hop| name.eq_ignore_ascii_case(hop)) || name.eq_ignore_ascii_case("proxy-connection")
 }
 
+/// The values of a batch: one for each request, in order, `None` for an absent one; or why the answer cannot be taken apart.
+pub type BatchValues = Result<Vec<Option<Vec<u8>>>, String>;
+
 /// What an answer is worth.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Acceptance {
@@ -255,7 +258,7 @@ impl OriginRequest {
         for byte in key.bytes() {
             match byte {
                 b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' | b',' | b'@' => {
-                    path.push(char::from(byte))
+                    path.push(char::from(byte));
                 }
                 _ => path.push_str(&format!("%{byte:02X}")),
             }

@@ -27,6 +27,9 @@ use crate::ports::clock::Clock;
 use crate::ports::metrics::Metrics;
 use crate::ports::origin::{Origin, OriginSettings, Origins};
 
+/// An origin and the settings that it was made with.
+type Known = (OriginSettings, Arc<HttpOrigin>);
+
 /// The origins of all domains.
 pub struct HttpOrigins {
     allowed: Arc<AllowedOrigins>,
@@ -34,7 +37,7 @@ pub struct HttpOrigins {
     breakers: Arc<BreakerBoard>,
     metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
-    open: Mutex<BTreeMap<Arc<str>, (OriginSettings, Arc<HttpOrigin>)>>,
+    open: Mutex<BTreeMap<Arc<str>, Known>>,
 }
 
 impl HttpOrigins {

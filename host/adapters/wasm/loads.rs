@@ -10,7 +10,7 @@ use super::bindings::types as wit;
 use super::fault::failed;
 use super::imports::one_line;
 use crate::limits;
-use crate::ports::origin::{Acceptance, OriginRequest, has_dot_segment, is_hop_by_hop};
+use crate::ports::origin::{Acceptance, BatchValues, OriginRequest, has_dot_segment, is_hop_by_hop};
 use crate::ports::policy::{Fault, PolicyError, Refusal};
 
 /// Headers that the host sets itself.
@@ -102,10 +102,7 @@ pub(super) fn acceptance(said: loading::Acceptance) -> Acceptance {
 ///
 /// # Errors
 /// A list of another length.
-pub(super) fn split(
-    said: Result<Vec<Option<Vec<u8>>>, String>,
-    count: usize,
-) -> Result<Result<Vec<Option<Vec<u8>>>, String>, PolicyError> {
+pub(super) fn split(said: BatchValues, count: usize) -> Result<BatchValues, PolicyError> {
     match said {
         Ok(values) if values.len() != count => {
             bad(format!("it took an answer for {count} requests apart into {} values", values.len()))

@@ -15,7 +15,7 @@ use super::{answer, convert, fault, loads};
 use crate::limits;
 use crate::ports::hooks::{Abilities, EntryState, Event, Hooks, Revalidation};
 use crate::ports::metrics::Hook;
-use crate::ports::origin::{Acceptance, OriginRequest, OriginResponse};
+use crate::ports::origin::{Acceptance, BatchValues, OriginRequest, OriginResponse};
 use crate::ports::policy::{
     Admission, Candidate, Description, Encoding, Fault, Plan, Policy, PolicyError, Request, Selector,
 };
@@ -170,11 +170,7 @@ impl Hooks for WasmPolicy {
         self.call(Hook::Accept, |instance| instance.accept(request, response)).map(loads::acceptance)
     }
 
-    fn split(
-        &self,
-        requests: &[Request<'_>],
-        body: &[u8],
-    ) -> Result<Result<Vec<Option<Vec<u8>>>, String>, PolicyError> {
+    fn split(&self, requests: &[Request<'_>], body: &[u8]) -> Result<BatchValues, PolicyError> {
         let lowered: Vec<_> = requests.iter().map(convert::request).collect();
         let call = |instance: &mut Instance| {
             instance.optional(|guests, store| Some(guests.loading.as_ref()?.call_split(store, &lowered, body)))
