@@ -1,6 +1,10 @@
 //! Every bound of the host, with its unit in its name. What an operator may change is a setting with one of these as its
 //! default or its cap.
 
+mod loads;
+
+pub use self::loads::*;
+
 /// Longest key that an application may send, in bytes, where the settings do not say otherwise (`CACHE_MAX_KEY_LENGTH`).
 pub const KEY_BYTES_DEFAULT: usize = 250;
 /// Longest key that the settings may allow.
@@ -189,6 +193,8 @@ pub const EVENT_PAYLOAD_BYTES_MAX: usize = 256 * 1024;
 pub const WARM_KEYS_MAX: usize = 100_000;
 /// Keys that one portion of a policy's scan may look at.
 pub const OWN_SCAN_COUNT_MAX: u32 = 1_000;
+/// Grants of keys of other domains to one policy.
+pub const GRANTED_KEYS_MAX: usize = 64;
 /// Keys of one command of a workflow.
 pub const OWN_KEYS_MAX: usize = 1_000;
 /// Stack of one instance, in bytes.

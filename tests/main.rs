@@ -16,6 +16,7 @@ mod languages;
 mod locks;
 mod newcomer;
 mod operators;
+mod origin;
 mod policy_cases;
 mod policy_life;
 mod policy_probation;

@@ -1,6 +1,7 @@
 //! A policy's own cases: it answers them before it goes live, and does not go live if one fails.
 
 use larder::adapters::clock::SystemClock;
+use larder::adapters::origin::HttpOrigins;
 use larder::adapters::wasm::{Checker, Overrides};
 use larder::ports::registry::PolicyState;
 use std::sync::Arc;
@@ -147,7 +148,9 @@ fn cases_are_written_with_the_usual_separator_whatever_the_hosts_is() {
 #[test]
 fn the_sample_policies_keep_to_their_cases() {
     let cache = tempfile::tempdir().unwrap();
-    let checker = Checker::new(cache.path(), Overrides::new(), None, Arc::new(SystemClock::default())).unwrap();
+    let clock = Arc::new(SystemClock::default());
+    let origins = Arc::new(HttpOrigins::for_checks(clock.clone()).unwrap());
+    let checker = Checker::new(cache.path(), Overrides::new(), None, origins, clock).unwrap();
     for name in ["default", "presence", "profile", "queue", "rate-limit", "session", "typing", "unread"] {
         let checked = checker.check(&sample(name));
         assert_eq!(checked.refused, None, "{name}");

@@ -90,7 +90,7 @@ fn bad_settings_never_replace_good_ones() {
         ("[setings]".to_owned(), "d.toml, line 1: there is no `setings` here; is `settings` meant?"),
         ("[limits]\nmemory = \"1GiB\"".to_owned(), "d.toml, line 2:"),
         ("[limits]\nmemory = \"64KiB\"".to_owned(), "memory"),
-        ("origin = \"http://users\"".to_owned(), "does not serve yet"),
+        ("origin = \"http://169.254.169.254\"".to_owned(), "which no origin may be"),
         ("= no toml".to_owned(), "d.toml, line 1:"),
     ];
     let folder = serving();

@@ -31,9 +31,14 @@ struct Bench {
 
 impl Bench {
     fn new(server: Option<RedisServer>, settings: &str) -> Self {
+        Self::granted(server, settings, "")
+    }
+
+    /// The same with more grants: lines such as `keys = ["unread"]`.
+    fn granted(server: Option<RedisServer>, settings: &str, grants: &str) -> Self {
         let mut builder = HostBuilder::samples()
             .policy("clerk", &guest("clerk"))
-            .toml("clerk", &format!("[settings]\n{settings}\n{GRANTS}"));
+            .toml("clerk", &format!("[settings]\n{settings}\n{GRANTS}{grants}\n"));
         if let Some(server) = &server {
             // These tests are not about deadlines, and the machine may be busy.
             builder = builder

@@ -4,6 +4,7 @@ pub mod breaker;
 pub mod clock;
 pub mod logging;
 pub mod memory;
+pub mod origin;
 pub mod prometheus;
 pub mod redis;
 pub mod wasm;

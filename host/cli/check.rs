@@ -8,9 +8,11 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use larder::adapters::clock::SystemClock;
+use larder::adapters::origin::HttpOrigins;
 use larder::adapters::wasm::{CaseResult, Checked, Checker};
 use larder::config::Config;
 use larder::config::layers::Layers;
+use larder::ports::clock::Clock;
 use larder::ports::policy::{Description, Shape};
 use serde_json::{Value, json};
 
@@ -63,7 +65,9 @@ fn take_up(files: &[PathBuf]) -> Result<Vec<Checked>> {
     let cache = tempfile::tempdir()?;
     // Settings of the environment outrank the files' here as they do in a host.
     let overrides = Config::new(&Layers::defaults(), |name: &str| std::env::var(name).ok())?.policy_overrides;
-    let checker = Checker::new(cache.path(), overrides, Some(OWN_PROGRAM.into()), Arc::new(SystemClock::default()))?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let origins = Arc::new(HttpOrigins::for_checks(clock.clone())?);
+    let checker = Checker::new(cache.path(), overrides, Some(OWN_PROGRAM.into()), origins, clock)?;
     Ok(files.iter().map(|file| checker.check(file)).collect())
 }
 

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use larder::adapters::clock::SystemClock;
+use larder::adapters::origin::HttpOrigins;
 use larder::adapters::wasm::{Overrides, RegistryConfig, WasmRegistry, prepare_thread};
 use larder::ports::clock::Clock;
 use larder::ports::hooks::Hooks;
@@ -106,6 +107,7 @@ fn start(
         overrides: Overrides::new(),
         compile_with: None,
         key_separator: b':',
+        origins: Arc::new(HttpOrigins::for_checks(clock.clone())?),
     };
     WasmRegistry::start(config, policies.clone(), metrics.clone(), clock.clone())
 }

@@ -10,6 +10,7 @@ use larder::adapters::breaker::{BreakerBoard, BreakerStore};
 use larder::adapters::clock::SystemClock;
 use larder::adapters::logging::{self, Format};
 use larder::adapters::memory::{MemoryLocks, MemorySettings, MemoryStore};
+use larder::adapters::origin::HttpOrigins;
 use larder::adapters::prometheus::Exporter;
 use larder::adapters::redis::{RedisAddress, RedisSettings, RedisStore};
 use larder::adapters::wasm::{RegistryConfig, WasmRegistry, prepare_thread};
@@ -84,12 +85,15 @@ async fn serve(config: Config) -> Result<()> {
     let breakers = Arc::new(BreakerBoard::new(breaker_settings(&config), clock.clone(), metrics.clone()));
     let (store, lock_store) = stores(&config, &breakers, &clock, &metrics)?;
     let locks = LockKeeper::new(lock_settings(&config), key_rules(&config), lock_store, clock.clone(), metrics.clone());
+    let (allowed, ca_file) = (config.origins_allowed.clone(), config.origins_ca_file.as_deref());
+    let origins = HttpOrigins::new(allowed, ca_file, breakers.clone(), metrics.clone(), clock.clone())?;
     let registry_config = RegistryConfig {
         policies_dir: config.policies_folder.clone(),
         state_dir: config.state_folder.clone(),
         overrides: config.policy_overrides.clone(),
         compile_with: Some(OWN_PROGRAM.into()),
         key_separator: config.key_separator,
+        origins: Arc::new(origins),
     };
     let registry = WasmRegistry::start(registry_config, policies.clone(), metrics.clone(), clock.clone())?;
     let ports = Ports {

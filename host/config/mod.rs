@@ -2,6 +2,7 @@
 //!
 //! An unknown key, a value that cannot be read and a combination that cannot work are errors that name their source.
 
+pub mod allowed;
 pub mod layers;
 pub mod table;
 pub mod value;
@@ -10,6 +11,7 @@ use std::collections::BTreeMap;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
+use self::allowed::AllowedOrigins;
 use self::layers::{Layers, Source};
 use self::table::{POLICY_VARIABLES, RESERVED_VARIABLES};
 use crate::limits::{KEY_BYTES_MAX, LOCK_TTL_MS_MAX, LOCK_WAIT_MS_MAX, VALUE_BYTES_MAX};
@@ -62,6 +64,10 @@ pub struct Config {
     pub store_timeout_ms: u64,
     /// What the memory store may hold, in bytes.
     pub store_memory_bytes_max: u64,
+    /// Hosts that policies may be loaded from.
+    pub origins_allowed: AllowedOrigins,
+    /// Certificate authorities for origins, besides the system's.
+    pub origins_ca_file: Option<PathBuf>,
     /// First part of every storage key.
     pub key_prefix: String,
     /// Between the parts of a key.
@@ -117,6 +123,8 @@ impl Config {
             store: store_choice(layers)?,
             store_timeout_ms: read("store.timeout").duration_ms(1, 60_000)?,
             store_memory_bytes_max: read("store.memory_max").size_bytes(1 << 20, u64::MAX)?,
+            origins_allowed: read("origins.allowed").allowed_origins()?,
+            origins_ca_file: read("origins.ca_file").optional().map(PathBuf::from),
             key_prefix: read("key.prefix").key_prefix()?,
             key_separator: read("key.separator").separator()?,
             key_bytes_max: read("key.length_max").number(1, KEY_BYTES_MAX)?,
@@ -198,6 +206,10 @@ impl Reader<'_> {
 
     fn optional(&self) -> Option<String> {
         Some(self.text().to_owned()).filter(|text| !text.is_empty())
+    }
+
+    fn allowed_origins(&self) -> Result<AllowedOrigins, ConfigError> {
+        AllowedOrigins::parse(self.text()).map_err(|what| self.fail(&what))
     }
 
     fn fail(&self, what: &str) -> ConfigError {

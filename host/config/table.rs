@@ -51,6 +51,13 @@ pub const SETTINGS: &[Setting] = &[
     secret("store.password", &["REDIS_PASSWORD"], "Redis' password, where `store.host` is set"),
     setting("store.timeout", &["CACHE_MAX_LATENCY_MS"], "100ms", "Deadline of one store command"),
     setting("store.memory_max", &[], "1GiB", "What the memory store may hold"),
+    setting(
+        "origins.allowed",
+        &["LARDER_ORIGINS_ALLOWED"],
+        "loopback",
+        "Hosts that policies may be loaded from: `loopback`, `users.internal:8080`, `*.internal`, `10.0.0.5`; link-local addresses never are",
+    ),
+    setting("origins.ca_file", &["LARDER_ORIGINS_CA"], "", "PEM file of authorities for origins, besides the system's"),
     setting("key.prefix", &["CACHE_KEY_PREFIX"], "chat", "First part of every storage key"),
     setting("key.separator", &["CACHE_KEY_SEPARATOR"], ":", "Between the parts of a key; one ASCII character"),
     setting("key.length_max", &["CACHE_MAX_KEY_LENGTH"], "250", "Longest key of an application, in bytes"),

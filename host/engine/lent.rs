@@ -1,6 +1,10 @@
-//! What the engine lends the workflow of one domain: the domain's own keys, and nothing else.
+//! What the engine lends the workflow of one domain: the domain's own keys, those of other domains that the operator granted
+//! (`[grants] keys`), and nothing else.
 //!
-//! Invariants: a name becomes a storage key through `key.rs` alone, so no workflow leaves its domain; a command that may change a
+//! A name `@{domain}/{name}` is that of another domain's key. Without the grant it is refused, whatever may be there; `@{own domain}/{name}`
+//! is the own key `{name}`, for names that begin with `@` themselves.
+//!
+//! Invariants: a name becomes a storage key through `key.rs` alone, so no workflow leaves what it was lent; a command that may change a
 //! key is noted in L1 as any other write is, from before the store is asked until after it has answered.
 
 use std::sync::Arc;
@@ -13,6 +17,7 @@ use crate::error::{Blame, Error, ErrorKind};
 use crate::limits::{OWN_KEYS_MAX, OWN_SCAN_COUNT_MAX, TTL_MS_MAX};
 use crate::ports::breaker::{Mode, Outcome, Permit, State};
 use crate::ports::lock::Held;
+use crate::ports::policy::KeyScope;
 use crate::ports::store::{Command, Reply, StoreError, StoreKey};
 use crate::ports::table::Live;
 use crate::ports::workflow::{CallOutcome, CallPermit, CircuitState, HeldLock, HostError, OwnCommand, WorkflowHost};
@@ -31,8 +36,33 @@ impl Lent {
 
     fn own_key(&self, name: &str) -> Result<(StoreKey, Bytes), HostError> {
         let table = self.engine.policies.table();
-        self.engine.keys.own_key(&table, &self.live, name).map_err(HostError::NotAllowed)
+        let Some((domain, name)) = elsewhere(name) else {
+            return self.engine.keys.own_key(&table, &self.live, name).map_err(HostError::NotAllowed);
+        };
+        let live = self.granted(domain, name)?;
+        self.engine.keys.own_key(&table, &live, name).map_err(HostError::NotAllowed)
     }
+
+    /// The domain of keys whose names begin so, if this workflow may use them.
+    fn granted(&self, domain: &str, name: &str) -> Result<Arc<Live>, HostError> {
+        if domain == &*self.live.domain {
+            return Ok(Arc::clone(&self.live));
+        }
+        if !self.live.reach.iter().any(|reach| reach.covers(domain, name)) {
+            let own = &self.live.domain;
+            return Err(HostError::NotAllowed(format!(
+                "'{own}' is not granted the keys '{domain}/{}'; if it may use them, add them to `keys` under [grants] in {own}.toml",
+                name.escape_debug()
+            )));
+        }
+        let live = self.engine.policies.table().get(domain).cloned();
+        live.ok_or_else(|| HostError::Unavailable(format!("no policy serves the domain '{domain}' now")))
+    }
+}
+
+/// Domain and name, if a name is that of another domain's key.
+fn elsewhere(name: &str) -> Option<(&str, &str)> {
+    name.strip_prefix('@')?.split_once('/')
 }
 
 /// The store's failure as a workflow is told.
@@ -90,10 +120,23 @@ impl WorkflowHost for Lent {
     }
 
     async fn scan(&self, prefix: String, cursor: u64, count: u32) -> Result<(u64, Vec<String>), HostError> {
+        let (live, shown, prefix) = match elsewhere(&prefix) {
+            Some((domain, prefix)) => {
+                let live = self.granted(domain, prefix)?;
+                if live.description.key_scope == KeyScope::Verbatim {
+                    let message =
+                        format!("the keys of '{domain}' lie among those of all others, and cannot be scanned");
+                    return Err(HostError::Invalid(message));
+                }
+                (live, format!("@{domain}/"), prefix)
+            }
+            None => (Arc::clone(&self.live), String::new(), prefix.as_str()),
+        };
         if !prefix.is_empty() {
-            self.own_key(&prefix)?;
+            let table = self.engine.policies.table();
+            self.engine.keys.own_key(&table, &live, prefix).map_err(HostError::NotAllowed)?;
         }
-        let all = self.engine.keys.in_domain(&self.live, "");
+        let all = self.engine.keys.in_domain(&live, "");
         let mut pattern = literal(all.as_bytes());
         pattern.extend(literal(prefix.as_bytes()));
         pattern.push(b'*');
@@ -104,7 +147,11 @@ impl WorkflowHost for Lent {
             .arg("COUNT")
             .arg(count.clamp(1, OWN_SCAN_COUNT_MAX).to_string());
         let reply = self.engine.store.call(command).await.map_err(failed)?;
-        portion(&reply, all.as_bytes())
+        let (cursor, mut names) = portion(&reply, all.as_bytes())?;
+        if !shown.is_empty() {
+            names.iter_mut().for_each(|name| name.insert_str(0, &shown));
+        }
+        Ok((cursor, names))
     }
 
     async fn lock(&self, name: String, ttl_ms: u32, wait_ms: u32) -> Result<Option<Box<dyn HeldLock>>, HostError> {

@@ -159,7 +159,7 @@ pub struct Transition {
 /// Where a breaker stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BreakerStatus {
-    /// `store`, or `{domain}/{name}`.
+    /// `store`, `origin:{domain}`, or `{domain}/{name}`.
     pub name: String,
     /// `closed`, `open`, `half-open`, `forced-open`, `forced-closed` or `metrics-only`.
     pub state: &'static str,
@@ -186,6 +186,12 @@ pub const fn shown(mode: Mode, state: State) -> &'static str {
         Mode::ForcedClosed => "forced-closed",
         Mode::MetricsOnly => "metrics-only",
     }
+}
+
+/// The name of the breaker before a domain's origin. No policy's own breaker has a colon in its name.
+#[must_use]
+pub fn origin_breaker(domain: &str) -> String {
+    format!("origin:{domain}")
 }
 
 /// The checked name of a policy's breaker: `{domain}/{name}`. The name is a label of metrics, so it is short and plain.

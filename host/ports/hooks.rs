@@ -4,6 +4,7 @@
 
 #![expect(missing_docs, reason = "documented in wit/, under the same names")]
 
+use super::origin::{Acceptance, BatchValues, OriginRequest, OriginResponse};
 use super::policy::{Fault, PolicyError, Request, Selector};
 use super::workflow::Workflow;
 
@@ -33,6 +34,82 @@ impl Ability {
             Self::Warming => "warming",
             Self::Migration => "migration",
             Self::Workflow => "workflow",
+        }
+    }
+}
+
+/// Which hook of a policy was called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Hook {
+    /// What the policy says of itself.
+    Describe,
+    /// Where a key is kept.
+    Plan,
+    /// The same for many keys.
+    PlanBatch,
+    /// Whether and for how long a value is stored.
+    Admit,
+    /// What to do with an entry that is no longer fresh.
+    Revalidate,
+    /// What to ask the origin for.
+    OriginRequestFor,
+    /// The same for many keys.
+    BatchRequestFor,
+    /// What an answer of the origin is worth.
+    Accept,
+    /// An answer for many keys, taken apart.
+    Split,
+    /// What an event makes out of date.
+    OnEvent,
+    /// What to load before anybody asks.
+    Keys,
+    /// A value of another key version.
+    Migrate,
+    /// A command of the application.
+    OnCommand,
+    /// Periodic upkeep.
+    OnTick,
+}
+
+impl Hook {
+    /// How many there are.
+    pub const COUNT: usize = 14;
+    /// All of them.
+    pub const ALL: [Self; Self::COUNT] = [
+        Self::Describe,
+        Self::Plan,
+        Self::PlanBatch,
+        Self::Admit,
+        Self::Revalidate,
+        Self::OriginRequestFor,
+        Self::BatchRequestFor,
+        Self::Accept,
+        Self::Split,
+        Self::OnEvent,
+        Self::Keys,
+        Self::Migrate,
+        Self::OnCommand,
+        Self::OnTick,
+    ];
+
+    /// The word in logs and metrics: the function of the contract.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Describe => "describe",
+            Self::Plan => "plan",
+            Self::PlanBatch => "plan-batch",
+            Self::Admit => "admit",
+            Self::Revalidate => "revalidate",
+            Self::OriginRequestFor => "origin-request-for",
+            Self::BatchRequestFor => "batch-request-for",
+            Self::Accept => "accept",
+            Self::Split => "split",
+            Self::OnEvent => "on-event",
+            Self::Keys => "keys",
+            Self::Migrate => "migrate",
+            Self::OnCommand => "on-command",
+            Self::OnTick => "on-tick",
         }
     }
 }
@@ -117,6 +194,39 @@ pub trait Hooks: Send + Sync {
     /// A failure of the policy.
     fn revalidate(&self, _entry: &EntryState<'_>) -> Result<Revalidation, PolicyError> {
         Err(absent(Ability::Revalidation))
+    }
+
+    /// What to ask the origin for to load one key. Checked: it can be sent as it is.
+    ///
+    /// # Errors
+    /// A refusal, or a failure of the policy.
+    fn origin_request(&self, _request: &Request<'_>) -> Result<OriginRequest, PolicyError> {
+        Err(absent(Ability::Loading))
+    }
+
+    /// What to ask the origin for to load many keys with one request; `None`: they are loaded one by one. Checked.
+    ///
+    /// # Errors
+    /// A failure of the policy.
+    fn batch_request(&self, _requests: &[Request<'_>]) -> Result<Option<OriginRequest>, PolicyError> {
+        Err(absent(Ability::Loading))
+    }
+
+    /// What an answer of the origin is worth.
+    ///
+    /// # Errors
+    /// A failure of the policy.
+    fn accept(&self, _request: &Request<'_>, _response: &OriginResponse) -> Result<Acceptance, PolicyError> {
+        Err(absent(Ability::Loading))
+    }
+
+    /// Takes the answer to a batch request apart: exactly one value for each request, in order, `None` for an absent one; or
+    /// why it cannot be, in the policy's words: then the load failed.
+    ///
+    /// # Errors
+    /// A failure of the policy.
+    fn split(&self, _requests: &[Request<'_>], _body: &[u8]) -> Result<BatchValues, PolicyError> {
+        Err(absent(Ability::Loading))
     }
 
     /// What is out of date because of an event; or why the policy will not have it, for whoever sent it.

@@ -9,8 +9,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::RwLock;
 
 use super::breaker::BreakerMetrics;
+pub use super::hooks::Hook;
 use super::invalidation::{Mode, SelectorKind};
 use super::lock::LockOutcome;
+use super::origin::OriginMetrics;
 use super::policy::{Fault, Operation};
 use super::series::PolicySeries;
 
@@ -85,66 +87,6 @@ impl State {
     #[must_use]
     pub const fn is_hit(self) -> bool {
         matches!(self, Self::L1Hit | Self::StoreHit | Self::Stale | Self::Negative)
-    }
-}
-
-/// Which hook of a policy was called.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Hook {
-    /// What the policy says of itself.
-    Describe,
-    /// Where a key is kept.
-    Plan,
-    /// The same for many keys.
-    PlanBatch,
-    /// Whether and for how long a value is stored.
-    Admit,
-    /// What to do with an entry that is no longer fresh.
-    Revalidate,
-    /// What an event makes out of date.
-    OnEvent,
-    /// What to load before anybody asks.
-    Keys,
-    /// A value of another key version.
-    Migrate,
-    /// A command of the application.
-    OnCommand,
-    /// Periodic upkeep.
-    OnTick,
-}
-
-impl Hook {
-    /// How many there are.
-    pub const COUNT: usize = 10;
-    /// All of them.
-    pub const ALL: [Self; Self::COUNT] = [
-        Self::Describe,
-        Self::Plan,
-        Self::PlanBatch,
-        Self::Admit,
-        Self::Revalidate,
-        Self::OnEvent,
-        Self::Keys,
-        Self::Migrate,
-        Self::OnCommand,
-        Self::OnTick,
-    ];
-
-    /// The word in logs and metrics: the function of the contract.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Describe => "describe",
-            Self::Plan => "plan",
-            Self::PlanBatch => "plan-batch",
-            Self::Admit => "admit",
-            Self::Revalidate => "revalidate",
-            Self::OnEvent => "on-event",
-            Self::Keys => "keys",
-            Self::Migrate => "migrate",
-            Self::OnCommand => "on-command",
-            Self::OnTick => "on-tick",
-        }
     }
 }
 
@@ -287,6 +229,8 @@ pub struct DomainMetrics {
     pub invalidation_scanned: Counter,
     /// Times that a whole domain was invalidated because of too many prefixes.
     pub prefixes_overflowed: Counter,
+    /// What its origin is asked.
+    pub origin: OriginMetrics,
 }
 
 impl DomainMetrics {

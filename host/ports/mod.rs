@@ -9,6 +9,7 @@ pub mod hooks;
 pub mod invalidation;
 pub mod lock;
 pub mod metrics;
+pub mod origin;
 pub mod policy;
 pub mod registry;
 pub mod series;

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::{ArcSwap, Guard};
 
 use super::metrics::{Counter, DomainMetrics};
+use super::origin::Origin;
 use super::policy::{Description, Policy};
 
 /// The domain whose policy serves every key without a domain of its own.
@@ -30,10 +31,40 @@ pub struct Live {
     pub description: Description,
     /// Its hooks.
     pub policy: Arc<dyn Policy>,
+    /// Keys of other domains that its workflow may use, by the operator's grant.
+    pub reach: Arc<[Reach]>,
+    /// Where it is loaded from on a miss, if the operator set that.
+    pub origin: Option<Arc<dyn Origin>>,
     /// The domain's counters; the same for all generations.
     pub metrics: Arc<DomainMetrics>,
     /// Failures that are this component's own: what takes it out of service if they are too many.
     pub faults: Arc<Counter>,
+}
+
+/// Keys of another domain that a workflow may use: `unread`, or only those whose names begin so: `unread/7:`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Reach {
+    /// The other domain.
+    pub domain: String,
+    /// What the names of the keys begin with; empty: all of them.
+    pub prefix: String,
+}
+
+impl Reach {
+    /// Whether it covers a key of this name, or all keys that begin so.
+    #[must_use]
+    pub fn covers(&self, domain: &str, name: &str) -> bool {
+        self.domain == domain && name.starts_with(&self.prefix)
+    }
+}
+
+impl std::fmt::Display for Reach {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.prefix.as_str() {
+            "" => f.write_str(&self.domain),
+            prefix => write!(f, "{}/{prefix}", self.domain),
+        }
+    }
 }
 
 impl std::fmt::Debug for Live {

@@ -151,6 +151,8 @@ impl World {
             digest: format!("{generation:064x}").into(),
             description,
             policy: Arc::new(rules),
+            origin: None,
+            reach: Arc::default(),
             metrics: self.metrics.domain(domain),
             faults: Arc::default(),
         });

@@ -4,6 +4,7 @@ pub mod engine;
 pub mod gated;
 pub mod host;
 pub mod http;
+pub mod origin;
 pub mod policies;
 pub mod redis;
 pub mod resp;

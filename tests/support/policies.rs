@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use larder::adapters::clock::SystemClock;
+use larder::adapters::origin::HttpOrigins;
 use larder::adapters::wasm::{Overrides, RegistryConfig, WasmRegistry};
 use larder::ports::metrics::{DomainMetrics, Metrics};
 use larder::ports::policy::{Operation, Plan, Policy, PolicyError, Request, Shape};
@@ -81,6 +82,7 @@ impl Folder {
             overrides: self.overrides.clone(),
             compile_with: self.compile_with.clone(),
             key_separator: b':',
+            origins: Arc::new(HttpOrigins::for_checks(Arc::new(SystemClock::default()))?),
         };
         let clock = Arc::new(SystemClock::default());
         self.registry = Some(WasmRegistry::start(config, self.policies.clone(), self.metrics.clone(), clock)?);

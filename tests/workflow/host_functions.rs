@@ -1,6 +1,7 @@
 //! Each host function, through a command of the guest `clerk` that hands it through.
 
 use super::Bench;
+use crate::support::redis::RedisServer;
 
 fn on_both(settings: &str, script: &[(&str, &str)]) {
     Bench::memory(settings).check(script);
@@ -231,4 +232,57 @@ fn breakers_are_the_domains_own() {
         ("circuit store", "State::ForcedOpen"),
         ("get a", "…forced open by an operator"),
     ]);
+}
+
+#[test]
+fn keys_of_other_domains_are_refused_without_a_grant() {
+    on_both(
+        "",
+        &[
+            ("INCR unread:7:c1", "1"),
+            ("get @unread/7:c1", "…HostError::NotAllowed"),
+            ("set @unread/7:c1 9", "…HostError::NotAllowed"),
+            ("delete @unread/7:c1", "…HostError::NotAllowed"),
+            ("increment @unread/7:c1 1", "…HostError::NotAllowed"),
+            ("get-many a @unread/7:c1", "…HostError::NotAllowed"),
+            ("scan @unread/ 0 100", "…HostError::NotAllowed"),
+            ("get @default/x", "…HostError::NotAllowed"),
+            ("get @nobody/x", "…add them to `keys` under [grants] in clerk.toml"),
+            ("GET unread:7:c1", "1"),
+            ("set @clerk/@unread/7:c1 own", "OK"),
+            ("GET clerk:@unread/7:c1", "own"),
+        ],
+    );
+}
+
+#[test]
+fn a_grant_reaches_the_keys_that_it_names_and_no_others() {
+    let script = [
+        ("INCR unread:7:c1", "1"),
+        ("INCR unread:8:c1", "1"),
+        ("get @unread/7:c1", "1"),
+        ("increment @unread/7:c1 4", "5"),
+        ("GET unread:7:c1", "5"),
+        ("set @unread/7:c2 3", "OK"),
+        ("GET unread:7:c2", "3"),
+        ("scan @unread/7:c1 0 1000", "…@unread/7:c1"),
+        ("get @unread/8:c1", "…HostError::NotAllowed"),
+        ("get-many @unread/7:c1 @unread/8:c1", "…HostError::NotAllowed"),
+        ("scan @unread/ 0 100", "…HostError::NotAllowed"),
+        ("get @unread/7:/../../x", "…HostError::NotAllowed"),
+        ("SET session:abc x", "OK"),
+        ("get @session/abc", "x"),
+        ("delete @session/abc", "1"),
+        ("GET session:abc", "nil"),
+        ("get @presence/abc", "…HostError::NotAllowed"),
+        ("SET plain:x 1", "OK"),
+        ("get @default/plain:x", "1"),
+        ("get @default/chat:v1:session:abc", "…HostError::NotAllowed"),
+        ("get @default/session:abc", "…HostError::NotAllowed"),
+        ("scan @default/ 0 10", "…HostError::Invalid"),
+        ("get @gone/x", "…HostError::Unavailable"),
+    ];
+    let keys = "keys = [\"unread/7:\", \"session\", \"default\", \"gone\"]";
+    Bench::granted(None, "", keys).check(&script);
+    Bench::granted(Some(RedisServer::start()), "", keys).check(&script);
 }

@@ -9,7 +9,8 @@ use super::CircuitBreaker;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{BREAKERS_MAX, BREAKERS_PER_DOMAIN_MAX};
 use crate::ports::breaker::{
-    BreakerSettings, BreakerStatus, Breakers, Mode, Permit, STORE_BREAKER, State, Transition, policy_breaker,
+    BreakerSettings, BreakerStatus, Breakers, Mode, Permit, STORE_BREAKER, State, Transition, origin_breaker,
+    policy_breaker,
 };
 use crate::ports::clock::Clock;
 use crate::ports::metrics::Metrics;
@@ -35,6 +36,13 @@ impl BreakerBoard {
         let mut breakers = self.breakers.write();
         let made = breakers.entry(STORE_BREAKER.into()).or_insert_with(|| self.make(STORE_BREAKER, settings));
         Arc::clone(made)
+    }
+
+    /// The one before a domain's origin, made if it is not there. How slow is too slow is for who calls to say: it may change.
+    pub fn origin(&self, domain: &str) -> Arc<CircuitBreaker> {
+        let name = origin_breaker(domain);
+        let mut breakers = self.breakers.write();
+        Arc::clone(breakers.entry(name.as_str().into()).or_insert_with(|| self.make(&name, self.settings)))
     }
 
     fn make(&self, name: &str, settings: BreakerSettings) -> Arc<CircuitBreaker> {

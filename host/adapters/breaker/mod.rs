@@ -192,7 +192,7 @@ impl Permit {
 
 impl Permit {
     /// Says how it went, however long it took.
-    fn report_untimed(mut self, outcome: Outcome) {
+    pub fn report_untimed(mut self, outcome: Outcome) {
         self.outcome = outcome;
     }
 }

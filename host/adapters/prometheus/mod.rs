@@ -8,6 +8,7 @@ mod breakers;
 mod domains;
 mod family;
 mod host;
+mod origins;
 mod process;
 mod sources;
 mod windows;
@@ -45,6 +46,8 @@ impl Exporter {
         let (hosts, domains, recent) = (Arc::clone(metrics), Arc::clone(metrics), Arc::clone(&windows));
         registry.register(part("host", move || host::families(&hosts))?)?;
         registry.register(part("domains", move || domains::families(&domains))?)?;
+        let loaded = Arc::clone(metrics);
+        registry.register(part("origins", move || origins::families(&loaded))?)?;
         registry.register(part("breakers", move || breakers::families(&guarded))?)?;
         registry.register(part("windows", move || windows::families(&recent))?)?;
         registry.register(part("process", process::families)?)?;

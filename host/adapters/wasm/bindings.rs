@@ -11,6 +11,7 @@ wasmtime::component::bindgen!({
         world rules-host {
             include larder:policy/policy@0.1.0;
             export larder:policy/revalidation@0.1.0;
+            export larder:policy/loading@0.1.0;
             export larder:policy/events@0.1.0;
             export larder:policy/warming@0.1.0;
             export larder:policy/migration@0.1.0;

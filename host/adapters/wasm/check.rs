@@ -14,6 +14,7 @@ use super::source::{Source, digest_hex};
 use super::{engine, folder};
 use crate::ports::clock::Clock;
 use crate::ports::metrics::Metrics;
+use crate::ports::origin::Origins;
 
 /// Takes policies up.
 pub struct Checker {
@@ -36,7 +37,7 @@ pub struct Checked {
 }
 
 impl Checker {
-    /// With an empty folder for what is compiled, the settings of the environment, and the program that compiles, as in
+    /// With an empty folder for what is compiled, the settings of the environment, the program that compiles, and what judges origins, as in
     /// [`RegistryConfig`](super::RegistryConfig).
     ///
     /// # Errors
@@ -45,11 +46,12 @@ impl Checker {
         cache: &Path,
         overrides: Overrides,
         compile_with: Option<PathBuf>,
+        origins: Arc<dyn Origins>,
         clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
         let compiler = Compiler::new(engine::serving()?, cache.to_owned(), compile_with)?;
         let metrics = Arc::new(Metrics::default());
-        Ok(Self { loader: Loader::new(compiler, overrides, USUAL_SEPARATOR, metrics, clock)? })
+        Ok(Self { loader: Loader::new(compiler, overrides, USUAL_SEPARATOR, origins, metrics, clock)? })
     }
 
     /// Takes `NAME.wasm` up, with the files beside it.

@@ -314,6 +314,8 @@ impl Domain {
             digest: Arc::clone(&loaded.digest),
             description: loaded.description.clone(),
             policy: loaded.policy(),
+            origin: loaded.origin.clone(),
+            reach: Arc::clone(&loaded.reach),
             metrics: Arc::clone(&self.metrics),
             faults: Arc::clone(&self.faults),
         };

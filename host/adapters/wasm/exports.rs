@@ -6,13 +6,14 @@
 use wasmtime::component::{Instance, InstancePre};
 use wasmtime::{AsContextMut, Result};
 
-use super::bindings::guest::{events, migration, revalidation, rules, warming};
+use super::bindings::guest::{events, loading, migration, revalidation, rules, warming};
 use crate::ports::hooks::{Abilities, Ability};
 
 /// Where a component keeps its exported functions.
 pub(super) struct Exports {
     rules: rules::GuestIndices,
     revalidation: Option<revalidation::GuestIndices>,
+    loading: Option<loading::GuestIndices>,
     events: Option<events::GuestIndices>,
     warming: Option<warming::GuestIndices>,
     migration: Option<migration::GuestIndices>,
@@ -22,6 +23,7 @@ pub(super) struct Exports {
 pub(super) struct Guests {
     pub(super) rules: rules::Guest,
     pub(super) revalidation: Option<revalidation::Guest>,
+    pub(super) loading: Option<loading::Guest>,
     pub(super) events: Option<events::Guest>,
     pub(super) warming: Option<warming::Guest>,
     pub(super) migration: Option<migration::Guest>,
@@ -37,6 +39,7 @@ impl Exports {
         Ok(Self {
             rules: rules::GuestIndices::new(pre)?,
             revalidation: has(Ability::Revalidation).map(|()| revalidation::GuestIndices::new(pre)).transpose()?,
+            loading: has(Ability::Loading).map(|()| loading::GuestIndices::new(pre)).transpose()?,
             events: has(Ability::Events).map(|()| events::GuestIndices::new(pre)).transpose()?,
             warming: has(Ability::Warming).map(|()| warming::GuestIndices::new(pre)).transpose()?,
             migration: has(Ability::Migration).map(|()| migration::GuestIndices::new(pre)).transpose()?,
@@ -52,6 +55,7 @@ impl Exports {
         Ok(Guests {
             rules: self.rules.load(&mut store, instance)?,
             revalidation: self.revalidation.as_ref().map(|it| it.load(&mut store, instance)).transpose()?,
+            loading: self.loading.as_ref().map(|it| it.load(&mut store, instance)).transpose()?,
             events: self.events.as_ref().map(|it| it.load(&mut store, instance)).transpose()?,
             warming: self.warming.as_ref().map(|it| it.load(&mut store, instance)).transpose()?,
             migration: self.migration.as_ref().map(|it| it.load(&mut store, instance)).transpose()?,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use wasmtime::Store;
 use wasmtime::component::InstancePre;
 
+use super::bindings::guest::loading;
 use super::bindings::types as wit;
 use super::exports::{Exports, Guests};
 use super::imports::one_line;
@@ -18,7 +19,8 @@ use super::{convert, deadline, fault};
 use crate::limits;
 use crate::ports::hooks::{Abilities, Event};
 use crate::ports::metrics::Hook;
-use crate::ports::policy::PolicyError;
+use crate::ports::origin::OriginResponse;
+use crate::ports::policy::{PolicyError, Request};
 
 /// What `describe` answered: the description, or the policy's own words for what is wrong with its settings.
 pub(super) type Described = Result<wit::Description, String>;
@@ -135,6 +137,34 @@ impl Instance {
     pub(super) fn on_event(&mut self, event: &Event<'_>) -> Result<Result<Vec<wit::Selector>, String>, PolicyError> {
         let event = convert::event(event);
         self.optional(|guests, store| Some(guests.events.as_ref()?.call_on_event(store, event)))
+    }
+
+    /// What to ask the origin for.
+    ///
+    /// # Errors
+    /// As of [`Self::optional`].
+    pub(super) fn origin_request(
+        &mut self,
+        request: &Request<'_>,
+    ) -> Result<Result<loading::OriginRequest, wit::Refusal>, PolicyError> {
+        let request = convert::request(request);
+        self.optional(|guests, store| Some(guests.loading.as_ref()?.call_origin_request_for(store, request)))
+    }
+
+    /// What an answer of the origin is worth.
+    ///
+    /// # Errors
+    /// As of [`Self::optional`].
+    pub(super) fn accept(
+        &mut self,
+        request: &Request<'_>,
+        response: &OriginResponse,
+    ) -> Result<loading::Acceptance, PolicyError> {
+        let headers: Vec<_> = response.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let size_bytes = u32::try_from(response.body.len()).unwrap_or(u32::MAX);
+        let (request, status) = (convert::request(request), response.status);
+        let response = loading::OriginResponse { status, headers: &headers, size_bytes };
+        self.optional(|guests, store| Some(guests.loading.as_ref()?.call_accept(store, request, response)))
     }
 
     /// Calls an optional hook.

@@ -312,7 +312,7 @@ impl Life {
             Verdict::RolledBack { from, kept } => (domain.stay_rolled_back(kept, from, now_ms), None),
             Verdict::Good { loaded, source, earlier } => {
                 domain.doubt = None;
-                (domain.accept(loaded, earlier, now_ms), Some(source))
+                (domain.accept(*loaded, earlier, now_ms), Some(source))
             }
         };
         if let Some(live) = live {

@@ -23,7 +23,9 @@ use super::{case, contract, imports, wasi};
 use crate::ports::clock::Clock;
 use crate::ports::hooks::{Abilities, Ability};
 use crate::ports::metrics::{Counter, Metrics};
+use crate::ports::origin::{Origin, Origins};
 use crate::ports::policy::Description;
+use crate::ports::table::Reach;
 
 /// Settings by domain that outrank those of `NAME.toml`: the environment's.
 pub type Overrides = BTreeMap<String, BTreeMap<String, String>>;
@@ -45,6 +47,10 @@ pub(super) struct Loaded {
     pub(super) source_digest: String,
     /// Identifies the rules: component, settings, limits, origin.
     pub(super) rules_id: u64,
+    /// Where its domain is loaded from.
+    pub(super) origin: Option<Arc<dyn Origin>>,
+    /// Keys of other domains that its workflow may use.
+    pub(super) reach: Arc<[Reach]>,
     /// Share of its calls that may fail, in percent.
     pub(super) fault_percent: u64,
     /// Size of the component.
@@ -73,6 +79,7 @@ pub(super) struct Loader {
     workflow_linker: Linker<CallState>,
     overrides: Overrides,
     key_separator: u8,
+    origins: Arc<dyn Origins>,
     metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
 }
@@ -86,12 +93,13 @@ impl Loader {
         compiler: Compiler,
         overrides: Overrides,
         key_separator: u8,
+        origins: Arc<dyn Origins>,
         metrics: Arc<Metrics>,
         clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
         let linker = imports::linker(compiler.engine()).map_err(|error| anyhow::anyhow!("{error:#}"))?;
         let workflow_linker = workflow::linker(compiler.engine()).map_err(|error| anyhow::anyhow!("{error:#}"))?;
-        Ok(Self { compiler, linker, workflow_linker, overrides, key_separator, metrics, clock })
+        Ok(Self { compiler, linker, workflow_linker, overrides, key_separator, origins, metrics, clock })
     }
 
     /// Takes a policy up to where it could go live.
@@ -121,14 +129,9 @@ impl Loader {
         report.bounds(&manifest);
         surface.check(domain, &manifest.grants).map_err(in_file)?;
         let cases = source.cases.as_deref().map_or_else(|| Ok(Vec::new()), |text| case::parse(domain, text))?;
-        if let Some(origin) = &manifest.origin {
-            return Err(Refused::new(
-                Reason::NotServed,
-                format!(
-                    "{domain}.toml sets the origin {origin}, which this version of the host does not serve yet; remove it"
-                ),
-            ));
-        }
+        let not_allowed = |why: String| Refused::new(Reason::Origin, format!("{domain}.toml: {why}"));
+        let origin = manifest.origin_settings();
+        origin.as_ref().map_or(Ok(()), |origin| self.origins.check(origin)).map_err(not_allowed)?;
         let abilities = surface.abilities();
         let digest = digest_hex(&source.wasm);
         let rules_id = rules_id(&digest, &manifest);
@@ -157,7 +160,10 @@ impl Loader {
         report.failed_case(domain)?;
         let context = Arc::clone(program.context());
         let workflow = self.workflow(&component, abilities, context, manifest.limits).map_err(in_file)?;
+        let origin = origin.map(|origin| self.origins.open(domain, &origin)).transpose().map_err(not_allowed)?;
         Ok(Loaded {
+            origin,
+            reach: manifest.reach.into(),
             program: Arc::new(program),
             workflow,
             abilities,
@@ -235,6 +241,9 @@ fn rules_id(digest: &str, manifest: &Manifest) -> u64 {
     part(manifest.origin.as_deref().unwrap_or_default());
     part(&manifest.limits.hook_ms.to_string());
     part(&manifest.limits.memory_bytes.to_string());
+    // What is swapped along with the rules, and so must be seen as others.
+    part(&format!("{:?}", manifest.limits.loads));
+    manifest.reach.iter().for_each(|reach| part(&reach.to_string()));
     for (name, value) in &manifest.settings {
         part(name);
         part(value);
@@ -257,6 +266,8 @@ mod tests {
             rules_id("a", &manifest("[settings]\nttl = 2")),
             rules_id("a", &manifest("[limits]\nhook_ms = 6")),
             rules_id("a", &manifest("origin = 'http://a'")),
+            rules_id("a", &manifest("[limits]\nload_ms = 7")),
+            rules_id("a", &manifest("[grants]\nkeys = ['unread']")),
         ];
         for (i, id) in ids.iter().enumerate() {
             assert!(ids.iter().skip(i + 1).all(|other| other != id));

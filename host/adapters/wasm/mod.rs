@@ -28,6 +28,7 @@ mod keep;
 mod life;
 mod limiter;
 mod load;
+mod loads;
 mod manifest;
 mod policy;
 mod probation;

@@ -11,10 +11,11 @@ use thread_local::ThreadLocal;
 use super::bindings::types as wit;
 use super::instance::{Instance, Program};
 use super::workflow::WorkflowProgram;
-use super::{answer, convert, fault};
+use super::{answer, convert, fault, loads};
 use crate::limits;
 use crate::ports::hooks::{Abilities, EntryState, Event, Hooks, Revalidation};
 use crate::ports::metrics::Hook;
+use crate::ports::origin::{Acceptance, BatchValues, OriginRequest, OriginResponse};
 use crate::ports::policy::{
     Admission, Candidate, Description, Encoding, Fault, Plan, Policy, PolicyError, Request, Selector,
 };
@@ -149,6 +150,33 @@ impl Hooks for WasmPolicy {
             instance.optional(|guests, store| Some(guests.revalidation.as_ref()?.call_revalidate(store, state)))
         };
         self.call(Hook::Revalidate, call).map(Revalidation::from)
+    }
+
+    fn origin_request(&self, request: &Request<'_>) -> Result<OriginRequest, PolicyError> {
+        let said = self.call(Hook::OriginRequestFor, |instance| instance.origin_request(request))?;
+        self.checked(Hook::OriginRequestFor, loads::request(said))
+    }
+
+    fn batch_request(&self, requests: &[Request<'_>]) -> Result<Option<OriginRequest>, PolicyError> {
+        let lowered: Vec<_> = requests.iter().map(convert::request).collect();
+        let call = |instance: &mut Instance| {
+            instance.optional(|guests, store| Some(guests.loading.as_ref()?.call_batch_request_for(store, &lowered)))
+        };
+        let said = self.call(Hook::BatchRequestFor, call)?;
+        self.checked(Hook::BatchRequestFor, said.map(loads::one_request).transpose())
+    }
+
+    fn accept(&self, request: &Request<'_>, response: &OriginResponse) -> Result<Acceptance, PolicyError> {
+        self.call(Hook::Accept, |instance| instance.accept(request, response)).map(loads::acceptance)
+    }
+
+    fn split(&self, requests: &[Request<'_>], body: &[u8]) -> Result<BatchValues, PolicyError> {
+        let lowered: Vec<_> = requests.iter().map(convert::request).collect();
+        let call = |instance: &mut Instance| {
+            instance.optional(|guests, store| Some(guests.loading.as_ref()?.call_split(store, &lowered, body)))
+        };
+        let said = self.call(Hook::Split, call)?;
+        self.checked(Hook::Split, loads::split(said, requests.len()))
     }
 
     fn on_event(&self, event: &Event<'_>) -> Result<Result<Vec<Selector>, String>, PolicyError> {

@@ -36,7 +36,7 @@ pub(super) enum Verdict {
     /// It changed while it was read.
     Unstable,
     /// It may serve. `earlier` is what served before the last stop, newest first.
-    Good { loaded: Loaded, source: Source, earlier: Vec<Loaded> },
+    Good { loaded: Box<Loaded>, source: Source, earlier: Vec<Loaded> },
     /// It is what an operator rolled back from before the last stop; this served instead, newest first.
     RolledBack { from: String, kept: Vec<Loaded> },
     /// It may not serve. `kept` is what served last, newest first, if nothing serves now.
@@ -75,7 +75,9 @@ impl Reading {
             }
         }
         match read.and_then(|source| Ok((self.load(&source)?, source))) {
-            Ok((loaded, source)) => Verdict::Good { loaded, source, earlier: self.restore(kept.as_ref(), &digest) },
+            Ok((loaded, source)) => {
+                Verdict::Good { loaded: Box::new(loaded), source, earlier: self.restore(kept.as_ref(), &digest) }
+            }
             Err(refused) => Verdict::Bad { kept: self.restore(kept.as_ref(), &digest), digest, refused },
         }
     }

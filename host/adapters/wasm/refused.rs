@@ -29,6 +29,8 @@ pub(super) enum Reason {
     NotServed,
     /// `NAME.toml` is wrong.
     Manifest,
+    /// Its origin is none that this host may ask.
+    Origin,
     /// `NAME.cases.toml` is wrong, or one of its cases failed.
     Cases,
     /// It failed on trial.
@@ -58,6 +60,7 @@ impl Reason {
             Self::Import => "import",
             Self::NotServed => "not-served",
             Self::Manifest => "manifest",
+            Self::Origin => "origin",
             Self::Cases => "cases",
             Self::Trial => "trial",
             Self::Quarantined => "quarantined",

@@ -21,11 +21,12 @@ use super::{engine, exported, folder};
 use crate::adapters::prometheus::Source;
 use crate::ports::clock::Clock;
 use crate::ports::metrics::Metrics;
+use crate::ports::origin::Origins;
 use crate::ports::registry::{PolicyStatus, Registry, RegistryError};
 use crate::ports::table::Policies;
 
 /// Where policies come from and what the host keeps of them.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct RegistryConfig {
     /// The watched folder with `NAME.wasm` and `NAME.toml`.
     pub policies_dir: PathBuf,
@@ -38,6 +39,8 @@ pub struct RegistryConfig {
     pub compile_with: Option<PathBuf>,
     /// Between the parts of a key; policies are told where it is not `:`.
     pub key_separator: u8,
+    /// Where the origins of domains come from.
+    pub origins: Arc<dyn Origins>,
 }
 
 /// The policies of a folder. Dropping it ends the care for the folder; what serves goes on serving.
@@ -60,14 +63,20 @@ impl WasmRegistry {
         metrics: Arc<Metrics>,
         clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Arc<Self>> {
-        let RegistryConfig { policies_dir, state_dir, overrides, compile_with, key_separator } = config;
+        let RegistryConfig { policies_dir, state_dir, overrides, compile_with, key_separator, origins } = config;
         folder::scan(&policies_dir).with_context(|| {
             format!("the policy folder {} cannot be read; make it, or name another one", policies_dir.display())
         })?;
         let compiler = Compiler::new(engine::serving()?, state_dir.join("cache"), compile_with)?;
         let last_good = Arc::new(LastGood::new(state_dir.join("last-good"))?);
-        let loader =
-            Arc::new(Loader::new(compiler, overrides, key_separator, Arc::clone(&metrics), Arc::clone(&clock))?);
+        let loader = Arc::new(Loader::new(
+            compiler,
+            overrides,
+            key_separator,
+            origins,
+            Arc::clone(&metrics),
+            Arc::clone(&clock),
+        )?);
         let (sender, inbox) = mpsc::channel();
         let board = Arc::new(Board::default());
         let changed = sender.clone();
