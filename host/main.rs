@@ -31,6 +31,9 @@ fn dispatch(cli: &Cli) -> Result<()> {
         Command::Breakers { command, host } => cli::ask::breakers(command.as_ref(), host),
         Command::Invalidate(command) => cli::ask::invalidate(command),
         Command::Explain { key, host } => cli::ask::explain(key, host),
+        Command::Top(args) => cli::top::run(args),
+        Command::Completions { shell } => cli::man::completions(*shell),
+        Command::Man { out } => cli::man::man(out.as_deref()),
     }
 }
 

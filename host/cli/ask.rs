@@ -66,6 +66,14 @@ pub(crate) fn breakers(command: Option<&BreakersCommand>, host: &HostArgs) -> Re
     Ok(())
 }
 
+/// The text that a command answers.
+///
+/// # Errors
+/// No host answers, or it refuses.
+pub(crate) fn text(host: &HostArgs, words: &[&str]) -> Result<String> {
+    Ok(word(&send(host, words)?))
+}
+
 fn send(host: &HostArgs, words: &[&str]) -> Result<Value> {
     let url = if host.resp.contains("://") { host.resp.clone() } else { format!("redis://{}", host.resp) };
     let url = format!("{url}{}protocol=resp3", if url.contains('?') { '&' } else { '?' });

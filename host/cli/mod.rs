@@ -6,8 +6,10 @@ pub(crate) mod check;
 pub(crate) mod compile;
 pub(crate) mod decision;
 pub(crate) mod inspect;
+pub(crate) mod man;
 pub(crate) mod new;
 pub(crate) mod serve;
+pub(crate) mod top;
 
 use std::path::PathBuf;
 
@@ -34,7 +36,8 @@ const EXAMPLES: &str = "Examples:
   larder policy build presence                           compile it into policies; a running host swaps it in
   larder policy test policies/presence.wasm              ask it its cases
   larder policy list                                     what is live, and what went wrong
-  larder policy rollback profile                         back to the component before";
+  larder policy rollback profile                         back to the component before
+  larder top                                             what a running host does, live";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -53,6 +56,8 @@ pub(crate) enum Command {
         #[command(flatten)]
         host: HostArgs,
     },
+    /// Watch a running host: traffic, hit rates and times of each domain, once a second
+    Top(TopArgs),
     /// List, show and free distributed locks of a running host
     #[command(subcommand)]
     Locks(LocksCommand),
@@ -63,6 +68,30 @@ pub(crate) enum Command {
         #[command(flatten)]
         host: HostArgs,
     },
+    /// Print completions for a shell: `larder completions bash > /etc/bash_completion.d/larder`
+    Completions {
+        /// bash, elvish, fish, powershell or zsh
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write a page for each command
+    Man {
+        /// The folder for the pages
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
+}
+
+/// What `top` shows.
+#[derive(Debug, Args)]
+pub(crate) struct TopArgs {
+    /// Print the figures of one second and end
+    #[arg(long)]
+    pub once: bool,
+    /// Print the counts since the start as JSON and end
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub host: HostArgs,
 }
 
 /// Settings of `serve`; all others come from `larder.toml`, the environment or `--set`.

@@ -44,12 +44,20 @@ const HELP: &[&str] = &[
     "    Takes a policy out of service whose file is gone.",
     "LARDER.POLICY UNQUARANTINE domain",
     "    Forgets that policies of the domain failed too often; the file in the folder is tried again at once.",
+    "LARDER.STATUS",
+    "    How the host is, as JSON: counts for each domain, memory, connections.",
     "LARDER.HELP",
     "    This text.",
 ];
 
 pub(super) fn help(_session: &mut Session, _args: &Args) -> Result<Output, Reply> {
     Ok(Output::Reply(Reply::Array(HELP.iter().map(|line| Reply::Status((*line).into())).collect())))
+}
+
+/// As HTTP's `/v1/status`.
+pub(super) fn status(session: &mut Session, _args: &Args) -> Result<Output, Reply> {
+    let status = serde_json::to_string(&session.engine().status());
+    status.map(|text| Output::Reply(bulk(text))).map_err(|error| errors::reply(format!("ERR {error}")))
 }
 
 pub(super) fn explain(engine: &Arc<Engine>, args: Args) -> Result<Work, Reply> {
