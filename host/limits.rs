@@ -1,8 +1,10 @@
 //! Every bound of the host, with its unit in its name. What an operator may change is a setting with one of these as its
 //! default or its cap.
 
+mod bulk;
 mod loads;
 
+pub use self::bulk::*;
 pub use self::loads::*;
 
 /// Longest key that an application may send, in bytes, where the settings do not say otherwise (`CACHE_MAX_KEY_LENGTH`).

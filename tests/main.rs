@@ -5,15 +5,19 @@
 
 mod authors;
 mod bad_input;
+mod batch;
 mod bindings;
 mod breaker;
+mod compression;
 mod dashboard;
 mod deploy;
 mod engine;
 mod http;
 mod invalidate;
+mod l1;
 mod languages;
 mod locks;
+mod migration;
 mod newcomer;
 mod operators;
 mod origin;
@@ -32,5 +36,6 @@ mod support;
 mod swap;
 mod tidy;
 mod toolchain;
+mod warming;
 mod workflow;
 mod workflow_hostile;

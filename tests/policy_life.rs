@@ -48,7 +48,7 @@ fn a_bad_component_never_replaces_a_good_one() {
         (
             "beyond the host",
             std::fs::read(guest("ahead")).unwrap(),
-            "exports larder:policy/warming@0.1.0, which this version of the host does not serve yet",
+            "exports larder:policy/revalidation@0.1.0, which this version of the host does not serve yet",
         ),
         (
             "beyond the grant",

@@ -1,9 +1,11 @@
 //! Commands that ask a running host, over RESP, and print what it answers.
 
 use anyhow::{Context, Result, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use larder::limits::WARM_STEP_KEYS_MAX;
 use redis::Value;
 
-use super::{BreakersCommand, HostArgs, InvalidateCommand, LocksCommand};
+use super::{BreakersCommand, HostArgs, InvalidateCommand, LocksCommand, WarmArgs};
 
 /// `larder policy list|show|rollback|remove|unquarantine`: one word of `LARDER.POLICY`, and a domain if it takes one.
 pub(crate) fn policy(host: &HostArgs, word: &str, domain: Option<&str>) -> Result<()> {
@@ -28,6 +30,75 @@ pub(crate) fn invalidate(command: &InvalidateCommand) -> Result<()> {
     }
     print_reply(&send(&how.host, &words)?);
     Ok(())
+}
+
+/// `larder warm`: steps, until there are no more.
+pub(crate) fn warm(args: &WarmArgs) -> Result<()> {
+    let keys = match &args.file {
+        Some(file) => {
+            let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+            text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
+        }
+        None => Vec::new(),
+    };
+    let bar = ProgressBar::new(keys.len() as u64);
+    bar.set_style(ProgressStyle::with_template("{bar:30} {pos} of {len} keys, {per_sec}; {msg}")?);
+    let mut sums = [0_u64; WARMED.len()];
+    if args.file.is_some() {
+        for chunk in keys.chunks(WARM_STEP_KEYS_MAX) {
+            let words: Vec<&str> =
+                ["LARDER.WARM", &args.domain, "KEYS"].into_iter().chain(chunk.iter().map(String::as_str)).collect();
+            warm_step(args, &words, &bar, &mut sums)?;
+        }
+    } else {
+        let mut cursor = args.cursor.clone();
+        loop {
+            let mut words = vec!["LARDER.WARM", &args.domain];
+            if let Some(version) = &args.version {
+                words.extend(["VERSION", version, &args.pattern]);
+            }
+            if let Some(cursor) = &cursor {
+                words.extend(["CURSOR", cursor]);
+            }
+            cursor = warm_step(args, &words, &bar, &mut sums).with_context(|| match &cursor {
+                Some(cursor) => format!("go on with --cursor {cursor}"),
+                None => "nothing was warmed".to_owned(),
+            })?;
+            if cursor.is_none() {
+                break;
+            }
+        }
+    }
+    bar.finish_and_clear();
+    WARMED.iter().zip(sums).for_each(|(name, sum)| println!("{name}: {sum}"));
+    Ok(())
+}
+
+/// What a step counts.
+const WARMED: [&str; 5] = ["held", "stored", "loaded", "absent", "failed"];
+
+/// One step; the cursor of the next.
+fn warm_step(args: &WarmArgs, words: &[&str], bar: &ProgressBar, sums: &mut [u64; 5]) -> Result<Option<String>> {
+    let Value::Map(fields) = send(&args.host, words)? else { bail!("the host gave an answer that makes no sense") };
+    let mut cursor = None;
+    for (name, value) in &fields {
+        match (word(name).as_str(), value) {
+            ("cursor", Value::Nil) => {}
+            ("cursor", next) => cursor = Some(word(next)),
+            ("total", Value::Int(total)) => bar.set_length(u64::try_from(*total).unwrap_or(0)),
+            (name, Value::Int(n)) => {
+                if let Some(i) = WARMED.iter().position(|known| *known == name) {
+                    sums[i] += u64::try_from(*n).unwrap_or(0);
+                }
+            }
+            _ => {}
+        }
+    }
+    let done = sums.iter().sum();
+    bar.set_length(bar.length().unwrap_or(0).max(done));
+    bar.set_position(done);
+    bar.set_message(cursor.as_ref().map_or(String::new(), |cursor| format!("cursor {cursor}")));
+    Ok(cursor)
 }
 
 /// `larder explain`.

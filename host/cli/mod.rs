@@ -58,6 +58,8 @@ pub(crate) enum Command {
     },
     /// Watch a running host: traffic, hit rates and times of each domain, once a second
     Top(TopArgs),
+    /// Bring keys into a running host before anybody asks: those that the policy names, or those of a file or another key version
+    Warm(WarmArgs),
     /// List, show and free distributed locks of a running host
     #[command(subcommand)]
     Locks(LocksCommand),
@@ -310,6 +312,27 @@ pub(crate) struct BuildArgs {
     /// Where the compiler keeps its work
     #[arg(long, value_name = "DIR", default_value = "target/guests")]
     pub target: PathBuf,
+}
+
+/// What is warmed.
+#[derive(Debug, Args)]
+pub(crate) struct WarmArgs {
+    /// The domain
+    pub domain: String,
+    /// A file with one key per line, without the domain
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["version", "cursor"])]
+    pub file: Option<PathBuf>,
+    /// The keys that this key version has in the store
+    #[arg(long)]
+    pub version: Option<String>,
+    /// Those of them that match this glob
+    #[arg(long, value_name = "GLOB", default_value = "*", requires = "version")]
+    pub pattern: String,
+    /// Where one that was broken off goes on
+    #[arg(long)]
+    pub cursor: Option<String>,
+    #[command(flatten)]
+    pub host: HostArgs,
 }
 
 /// Which running host is asked.

@@ -16,7 +16,9 @@ use larder::adapters::redis::{RedisAddress, RedisSettings, RedisStore};
 use larder::adapters::wasm::{RegistryConfig, WasmRegistry, prepare_thread};
 use larder::config::layers::Layers;
 use larder::config::{Config, StoreChoice};
+use larder::engine::compress::CompressSettings;
 use larder::engine::key::KeyRules;
+use larder::engine::l1::{Eviction, L1Settings};
 use larder::engine::locks::{LockKeeper, LockSettings};
 use larder::engine::{Engine, Ports, Settings, TickSchedule};
 use larder::limits::{
@@ -24,6 +26,7 @@ use larder::limits::{
 };
 use larder::ports::breaker::BreakerSettings;
 use larder::ports::clock::Clock;
+use larder::ports::compression::CompressionMethod;
 use larder::ports::lock::LockStore;
 use larder::ports::metrics::Metrics;
 use larder::ports::store::Store;
@@ -110,6 +113,10 @@ async fn serve(config: Config) -> Result<()> {
     let windows = exporter.windows().clone();
     tokio::spawn(async move { windows.sample_for_ever().await });
     tokio::spawn(upkeep(engine.clone()));
+    if config.warm_on_start {
+        let engine = engine.clone();
+        tokio::spawn(async move { engine.warm_at_start().await });
+    }
     let workers = Workers::start(config.workers, |_| prepare_thread())?;
 
     let mut ready = format!("larder {} ready ", env!("CARGO_PKG_VERSION"));
@@ -166,9 +173,22 @@ fn breaker_settings(config: &Config) -> BreakerSettings {
 fn engine_settings(config: &Config) -> Settings {
     Settings {
         keys: key_rules(config),
-        l1_bytes_max: config.l1_bytes_max,
+        l1: L1Settings {
+            bytes_max: config.l1_bytes_max,
+            eviction: Eviction::ALL.into_iter().find(|it| it.as_str() == config.l1_eviction).unwrap_or_default(),
+            shares: config.l1_shares.clone(),
+            separator: config.key_separator,
+        },
         trust_ms: config.l1_trust_ms,
         value_bytes_max: config.value_bytes_max,
+        old_versions: config.key_old_versions.clone(),
+        warm_keys_per_s: config.warm_keys_per_s,
+        batch_keys_max: config.batch_keys_max,
+        compress: CompressSettings {
+            automatic: CompressionMethod::ALL.into_iter().find(|known| known.as_str() == config.compress_method),
+            threshold_bytes: config.compress_threshold_bytes,
+            saving_percent: config.compress_saving_percent,
+        },
     }
 }
 

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::compress::{CompressSettings, Compressor};
 use super::entry::{Entry, Stamps};
+use super::hot::{HotKey, HotKeys};
 use super::judge::Place;
 use super::key::KeyRules;
 use super::known::Domain;
-use super::l1::L1;
+use super::l1::{L1, L1Settings};
 use super::pool::TermsPool;
 use super::standing::Domains;
 use crate::error::{Error, ErrorKind, Result};
@@ -27,12 +29,20 @@ use crate::ports::table::Policies;
 pub struct Settings {
     /// How keys are written.
     pub keys: KeyRules,
-    /// Bytes of L1; 0 turns it off.
-    pub l1_bytes_max: u64,
+    /// The node's own memory.
+    pub l1: L1Settings,
     /// How long a copy in L1 is believed where others share the store, in milliseconds: the bound *B*.
     pub trust_ms: u64,
     /// Largest value, in bytes.
     pub value_bytes_max: usize,
+    /// Key versions from which policies that migrate read, the newest first.
+    pub old_versions: Vec<String>,
+    /// Keys that are warmed each second.
+    pub warm_keys_per_s: u64,
+    /// Keys of one batch of a caller that names its parts (HTTP).
+    pub batch_keys_max: usize,
+    /// When values are compressed.
+    pub compress: CompressSettings,
 }
 
 /// What the engine reaches the world through.
@@ -64,6 +74,7 @@ pub struct Engine {
     locks: Arc<dyn Locks>,
     breakers: Arc<dyn Breakers>,
     pub(super) l1: L1,
+    pub(super) hot: HotKeys,
     pub(super) keys: KeyRules,
     pub(super) domains: Domains,
     terms: TermsPool,
@@ -71,6 +82,12 @@ pub struct Engine {
     started_ns: u64,
     l1_bytes_max: u64,
     value_bytes_max: usize,
+    pub(super) old_versions: Vec<String>,
+    pub(super) warm_keys_per_s: u64,
+    /// Held while a step of a warming runs.
+    pub(super) warming: tokio::sync::Mutex<()>,
+    batch_keys_max: usize,
+    pub(super) compressor: Compressor,
     pub(super) workflows: Gauge,
 }
 
@@ -81,7 +98,9 @@ impl Engine {
         let trust_ms = (ports.store.sharing() == Sharing::Shared).then_some(settings.trust_ms);
         Self {
             started_ns: ports.clock.monotonic_ns(),
-            l1: L1::new(settings.l1_bytes_max, Arc::clone(&ports.metrics)),
+            l1_bytes_max: settings.l1.bytes_max,
+            l1: L1::new(settings.l1, Arc::clone(&ports.metrics)),
+            hot: HotKeys::default(),
             policies: ports.policies,
             registry: ports.registry,
             store: ports.store,
@@ -93,8 +112,12 @@ impl Engine {
             domains: Domains::new(trust_ms),
             terms: TermsPool::default(),
             trust_ms: settings.trust_ms,
-            l1_bytes_max: settings.l1_bytes_max,
             value_bytes_max: settings.value_bytes_max,
+            old_versions: settings.old_versions,
+            warm_keys_per_s: settings.warm_keys_per_s,
+            warming: tokio::sync::Mutex::default(),
+            batch_keys_max: settings.batch_keys_max,
+            compressor: Compressor::new(settings.compress),
             workflows: Gauge::default(),
         }
     }
@@ -105,7 +128,17 @@ impl Engine {
     pub fn hit(&self, key: &[u8], now_ms: u64) -> Option<Arc<Entry>> {
         let entry = self.l1.get(key)?;
         let epoch = self.policies.epoch();
-        (entry.serves(epoch, now_ms) || self.recheck(&entry, key, epoch, now_ms)).then_some(entry)
+        let serves = entry.serves(epoch, now_ms) || self.recheck(&entry, key, epoch, now_ms);
+        if serves {
+            self.hot.seen(key, &entry.domain.name, now_ms);
+        }
+        serves.then_some(entry)
+    }
+
+    /// The keys that are read most just now, of one domain or of all, the hottest first.
+    #[must_use]
+    pub fn hot_keys(&self, domain: Option<&str>, count: usize) -> Vec<HotKey> {
+        self.hot.top(domain, count, self.now_ms())
     }
 
     /// Counts `n` hits on entries of this domain that took `elapsed_ns` together.
@@ -164,6 +197,12 @@ impl Engine {
     /// Bytes that L1 may hold; 0: it is off.
     pub(super) const fn l1_bytes_max(&self) -> u64 {
         self.l1_bytes_max
+    }
+
+    /// Keys of one batch of a caller that names its parts.
+    #[must_use]
+    pub const fn batch_keys_max(&self) -> usize {
+        self.batch_keys_max
     }
 
     /// The separator between a domain and the rest of a key.

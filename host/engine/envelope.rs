@@ -4,6 +4,9 @@
 //! F5 'L' 'D' version:u8   stamp:[u8;8]   header length:u16 le   header (postcard)   value
 //! ```
 //!
+//! Version 3 has the form of the value behind the header of version 2. A value that is stored as it is, without a wish of the policy's,
+//! has nothing to say there and is written as version 2: hosts that know no compression read all but what is compressed.
+//!
 //! The first byte cannot begin UTF-8 text, so other people's values are told apart. The stamp is random and new with every
 //! write: the first [`PREFIX_LEN`] bytes identify one version of one entry, which is what conditional replacement compares.
 //! Foreign, damaged or future bytes decode to an error, which the engine treats as a miss.
@@ -13,13 +16,23 @@ use std::sync::Arc;
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 
+use super::compress::{Form, Packed};
 use super::entry::{Stamps, Terms};
 use super::generation::Ids;
+use crate::ports::policy::Compression;
 
 /// Bytes that identify one version of one entry.
 pub const PREFIX_LEN: usize = 12;
 const MAGIC: [u8; 3] = [0xF5, b'L', b'D'];
-const VERSION: u8 = 2;
+const VERSION_PLAIN: u8 = 2;
+const VERSION: u8 = 3;
+
+/// What version 3 adds to the header.
+#[derive(Default, Serialize, Deserialize)]
+struct Added {
+    form: Form,
+    wish: Compression,
+}
 
 #[derive(Serialize, Deserialize)]
 struct Header<T> {
@@ -56,8 +69,8 @@ impl<T> Header<T> {
 pub struct Opened {
     /// The entry's stamps.
     pub stamps: Stamps,
-    /// The value; shares the envelope's memory.
-    pub value: Bytes,
+    /// The value, as it was stored; shares the envelope's memory.
+    pub packed: Packed,
 }
 
 /// Why bytes are no envelope.
@@ -78,7 +91,7 @@ pub enum EnvelopeError {
 ///
 /// # Errors
 /// [`EnvelopeError::Damaged`] if the stamps do not fit into the header: more than 64 KiB of tags and headers.
-pub fn seal(stamps: &Stamps, stamp: u64, value: &[u8]) -> Result<Bytes, EnvelopeError> {
+pub fn seal(stamps: &Stamps, stamp: u64, packed: &Packed) -> Result<Bytes, EnvelopeError> {
     let header = Header {
         born_ms: stamps.born_ms,
         renewed_after_ms: stamps.since_ms.saturating_sub(stamps.born_ms),
@@ -86,11 +99,20 @@ pub fn seal(stamps: &Stamps, stamp: u64, value: &[u8]) -> Result<Bytes, Envelope
         under: Header::<Terms>::under(stamps.under.as_ref()),
         ended: stamps.under.as_ref().is_some_and(|ids| ids.ended),
     };
-    let header = postcard::to_allocvec(&header).map_err(|_| EnvelopeError::Damaged)?;
+    let mut header = postcard::to_allocvec(&header).map_err(|_| EnvelopeError::Damaged)?;
+    let compression = stamps.terms.compression;
+    let version = if packed.form == Form::Plain && compression == Compression::Automatic {
+        VERSION_PLAIN
+    } else {
+        let added = Added { form: packed.form, wish: compression };
+        header = postcard::to_extend(&added, header).map_err(|_| EnvelopeError::Damaged)?;
+        VERSION
+    };
+    let value = &packed.bytes[..];
     let header_len = u16::try_from(header.len()).map_err(|_| EnvelopeError::Damaged)?;
     let mut bytes = BytesMut::with_capacity(PREFIX_LEN + 2 + header.len() + value.len());
     bytes.put_slice(&MAGIC);
-    bytes.put_u8(VERSION);
+    bytes.put_u8(version);
     bytes.put_u64_le(stamp);
     bytes.put_u16_le(header_len);
     bytes.put_slice(&header);
@@ -98,14 +120,14 @@ pub fn seal(stamps: &Stamps, stamp: u64, value: &[u8]) -> Result<Bytes, Envelope
     Ok(bytes.freeze())
 }
 
-/// Takes a value out of its envelope, without copying it.
+/// Takes a value out of its envelope, without copying it and as it was stored.
 ///
 /// # Errors
 /// Bytes that are no envelope.
 pub fn open(bytes: &Bytes) -> Result<Opened, EnvelopeError> {
     let Some(rest) = bytes.strip_prefix(&MAGIC) else { return Err(EnvelopeError::Foreign) };
     let (&version, _) = rest.split_first().ok_or(EnvelopeError::Damaged)?;
-    if version != VERSION {
+    if version != VERSION && version != VERSION_PLAIN {
         return Err(EnvelopeError::Version(version));
     }
     let header_at = PREFIX_LEN + 2;
@@ -113,10 +135,16 @@ pub fn open(bytes: &Bytes) -> Result<Opened, EnvelopeError> {
         bytes.get(PREFIX_LEN..header_at).and_then(|len| len.try_into().ok()).ok_or(EnvelopeError::Damaged)?;
     let value_at = header_at + usize::from(u16::from_le_bytes(len));
     let header = bytes.get(header_at..value_at).ok_or(EnvelopeError::Damaged)?;
-    let (header, left) = postcard::take_from_bytes::<Header<Terms>>(header).map_err(|_| EnvelopeError::Damaged)?;
+    let (mut header, mut left) =
+        postcard::take_from_bytes::<Header<Terms>>(header).map_err(|_| EnvelopeError::Damaged)?;
+    let mut added = Added::default();
+    if version == VERSION {
+        (added, left) = postcard::take_from_bytes(left).map_err(|_| EnvelopeError::Damaged)?;
+    }
     if !left.is_empty() {
         return Err(EnvelopeError::Damaged);
     }
+    header.terms.compression = added.wish;
     let under = header.ids(header.terms.tags.len());
     let stamps = Stamps {
         born_ms: header.born_ms,
@@ -124,11 +152,62 @@ pub fn open(bytes: &Bytes) -> Result<Opened, EnvelopeError> {
         terms: Arc::new(header.terms),
         under,
     };
-    Ok(Opened { stamps, value: bytes.slice(value_at..) })
+    Ok(Opened { stamps, packed: Packed { bytes: bytes.slice(value_at..), form: added.form } })
 }
 
 /// What identifies this version of an entry; `None` if the bytes are too short for an envelope.
 #[must_use]
 pub fn prefix(bytes: &Bytes) -> Option<Bytes> {
     (bytes.len() >= PREFIX_LEN).then(|| bytes.slice(..PREFIX_LEN))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::compress::pack;
+    use crate::ports::compression::CompressionMethod;
+
+    fn stamps(compression: Compression) -> Stamps {
+        let terms = Terms { compression, tags: vec!["red".into()], ..Terms::raw(7, Some(60_000)) };
+        let under = Ids { domain: 1, tags: vec![2].into(), ..Ids::default() };
+        Stamps { born_ms: 1_000, since_ms: 1_500, terms: Arc::new(terms), under: Some(Arc::new(under)) }
+    }
+
+    /// What a host wrote that knew no compression.
+    const OLD: &str = "f54c440209000000000000003100e807f403070001e0d4030000000000000000000064010372656400000000000201\
+        0000000000000002000000000000000068656c6c6f";
+
+    #[test]
+    fn what_an_older_host_wrote_is_read_and_a_plain_value_is_written_so() {
+        let sealed = seal(&stamps(Compression::Automatic), 9, &Packed::plain("hello".into())).expect("it fits");
+        let hex: String = sealed.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, OLD);
+        let opened = open(&sealed).expect("our own");
+        assert_eq!(opened, Opened { stamps: stamps(Compression::Automatic), packed: Packed::plain("hello".into()) });
+    }
+
+    #[test]
+    fn form_and_wish_come_back() {
+        let value = Bytes::from(vec![b'a'; 10_000]);
+        for wish in [Compression::Automatic, Compression::Never, Compression::Lz4, Compression::Zstd] {
+            let all = CompressionMethod::ALL.iter().filter_map(|method| pack(&value, *method, 10));
+            for packed in all.chain([Packed::plain(value.clone())]) {
+                let sealed = seal(&stamps(wish), 9, &packed).expect("it fits");
+                assert_eq!(open(&sealed), Ok(Opened { stamps: stamps(wish), packed }));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_cut_off_is_no_envelope() {
+        let packed = pack(&vec![b'a'; 10_000], CompressionMethod::Lz4, 10).expect("it pays");
+        let sealed = seal(&stamps(Compression::Lz4), 9, &packed).expect("it fits");
+        let header_end = sealed.len() - packed.bytes.len();
+        for end in 0..header_end {
+            assert!(open(&sealed.slice(..end)).is_err(), "{end}");
+        }
+        let mut later = sealed.to_vec();
+        later[3] = VERSION + 1;
+        assert_eq!(open(&later.into()), Err(EnvelopeError::Version(VERSION + 1)));
+    }
 }

@@ -27,6 +27,7 @@ impl Engine {
     }
 
     async fn ttl_of(&self, place: &Place<'_>) -> Result<Ttl> {
+        self.arrive(std::slice::from_ref(place)).await?;
         if !place.enveloped() {
             return self.store.ttl(&place.store_key).await.map_err(|e| self.store_error(e));
         }
@@ -89,6 +90,7 @@ impl Engine {
     }
 
     async fn expire_raw(&self, place: &Place<'_>, left_ms: u64, condition: ExpireCondition) -> Result<bool> {
+        self.arrive(std::slice::from_ref(place)).await?;
         let left_ms = match left_ms {
             0 => Some(0),
             _ => self.touch_verdict(place, Some(left_ms))?,
@@ -138,6 +140,7 @@ impl Engine {
     }
 
     async fn persist_place(&self, place: &Place<'_>) -> Result<bool> {
+        self.arrive(std::slice::from_ref(place)).await?;
         if place.enveloped() {
             let now_ms = self.now_ms();
             return self

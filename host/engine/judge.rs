@@ -181,6 +181,7 @@ impl Engine {
             l1_ms: lifetime.l1_ms,
             sliding: lifetime.sliding,
             weight_percent: lifetime.weight_percent,
+            compression: lifetime.compression,
             tags: lifetime.tags,
             cause: candidate.cause.into(),
             asked_ttl_ms: candidate.asked_ttl_ms,
@@ -196,7 +197,7 @@ impl Engine {
     }
 }
 
-fn shape_for(live: &Live, wanted: Wanted) -> Result<Shape> {
+pub(super) fn shape_for(live: &Live, wanted: Wanted) -> Result<Shape> {
     let serves = |shape| live.description.shapes.contains(shape);
     let found = match wanted {
         Wanted::String => [Shape::Value, Shape::Counter].into_iter().find(|&shape| serves(shape)),

@@ -1,14 +1,16 @@
 //! What a cache does. All decisions; no I/O, no protocol and no clock of its own.
 //!
 //! [`Engine`] is the face; its methods stand in one file for each noun: [`key`] and `judge` (where a key is kept, what the policy
-//! says), `read`, `batch`, `write`, `remove`, `expiry`, `update`, `explain`, `invalidate` and `scan`. What they share: [`entry`] and [`envelope`] (a value with its
-//! stamps, in memory and in the store), [`freshness`] (pure), [`l1`], `modify` (read, judge, write, atomically), and what tells an entry that
+//! says), `read`, `batch`, `batch_write` and `plan` (many keys), `write`, `remove`, `expiry`, `update`, `explain`, `invalidate` and `scan`, [`warm`], `migrate` (older key versions). What they share: [`entry`] and [`envelope`] (a value with its
+//! stamps, in memory and in the store), [`compress`], [`freshness`] (pure), [`l1`], [`hot`] (keys that are read most), `modify` (read, judge, write, atomically), and what tells an entry that
 //! was invalidated: [`generation`] (pure), `known` and `compare` (what this node knows of generations), `standing` (asks the store for them). [`locks`] stand
 //! on their own: they know keys and a store's atomic steps, and nothing of entries.
 
 pub mod api;
 mod batch;
+mod batch_write;
 mod compare;
+pub mod compress;
 mod core;
 pub mod entry;
 pub mod envelope;
@@ -17,6 +19,7 @@ mod expiry;
 mod explain;
 pub mod freshness;
 pub mod generation;
+pub mod hot;
 mod invalidate;
 mod judge;
 pub mod key;
@@ -24,7 +27,9 @@ mod known;
 pub mod l1;
 mod lent;
 pub mod locks;
+mod migrate;
 mod modify;
+mod plan;
 mod pool;
 mod read;
 mod remove;
@@ -33,6 +38,7 @@ mod standing;
 pub mod status;
 mod tick;
 mod update;
+pub mod warm;
 mod workflow;
 mod write;
 

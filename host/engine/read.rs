@@ -57,12 +57,26 @@ impl Engine {
     }
 
     pub(super) async fn read(&self, place: &Place<'_>, now_ms: u64) -> Result<Answer> {
+        self.hot.seen(place.name, &place.domain.name, now_ms);
         if let Some(answer) = self.read_l1(place, now_ms).await {
             return Ok(answer);
         }
         let ticket = self.l1.ticket(place.name);
         let held = self.store.get(&place.store_key, self.wants_ttl(place));
         let (held, ()) = join(held, self.refresh(place, now_ms)).await;
+        match held.map_err(|e| self.store_error(e))? {
+            Some(held) => self.read_held(place, ticket, held, now_ms).await,
+            None if self.migrates(place.live()) => self.read_carried(place, ticket, now_ms).await,
+            None => Ok(Answer::absent(State::Miss)),
+        }
+    }
+
+    /// Answers a miss from what an older key version has.
+    pub(super) async fn read_carried(&self, place: &Place<'_>, ticket: Ticket, now_ms: u64) -> Result<Answer> {
+        if !self.carry_over(place).await? {
+            return Ok(Answer::absent(State::Miss));
+        }
+        let held = self.store.get(&place.store_key, self.wants_ttl(place)).await;
         match held.map_err(|e| self.store_error(e))? {
             Some(held) => self.read_held(place, ticket, held, now_ms).await,
             None => Ok(Answer::absent(State::Miss)),
@@ -98,7 +112,7 @@ impl Engine {
         let stamps = match state {
             // Reading something does not make it fresh again.
             State::Stale => found.stamps,
-            _ => self.slid(place, &held.bytes, found.stamps, &found.value, now_ms).await,
+            _ => self.slid(place, &held.bytes, found.stamps, now_ms).await,
         };
         if let Some(entry) = self.l1_entry(place, found.value, stamps, now_ms) {
             self.l1.insert(ticket, place.name, entry);
@@ -108,7 +122,7 @@ impl Engine {
 
     /// The copy in L1 where [`Self::hit`] would not serve it by itself: its rules have to be compared, it is stale, absent, or
     /// due for a sliding renewal.
-    async fn read_l1(&self, place: &Place<'_>, now_ms: u64) -> Option<Answer> {
+    pub(super) async fn read_l1(&self, place: &Place<'_>, now_ms: u64) -> Option<Answer> {
         let entry = self.l1.get(place.name)?;
         let terms = &entry.stamps.terms;
         let trusted = terms.rules_id == place.live().rules_id && now_ms < entry.trust_until_ms;
@@ -197,13 +211,13 @@ impl Engine {
 
     /// The stamps of an enveloped entry after this read: renewed in the store if it slides and enough of its life is gone.
     /// A renewal that fails or comes too late changes nothing.
-    async fn slid(&self, place: &Place<'_>, held: &Bytes, stamps: Stamps, value: &Bytes, now_ms: u64) -> Stamps {
+    async fn slid(&self, place: &Place<'_>, held: &Bytes, stamps: Stamps, now_ms: u64) -> Stamps {
         let due_ms = stamps.since_ms.saturating_add(sliding_step_ms(stamps.terms.fresh_ms));
         if !stamps.terms.sliding || now_ms < due_ms {
             return stamps;
         }
         let renewed = Stamps { since_ms: now_ms, ..stamps.clone() };
-        match self.put_back(place, held, &renewed, value, now_ms).await {
+        match self.put_back(place, held, &renewed, now_ms).await {
             Ok(true) => renewed,
             Ok(false) | Err(_) => stamps,
         }
@@ -222,7 +236,11 @@ impl Engine {
                 return Ok(None);
             }
         };
-        let (before, value) = (opened.stamps, opened.value);
+        let before = opened.stamps;
+        let Some(value) = self.unpack(opened.packed).await else {
+            self.note_foreign(place, EnvelopeError::Damaged);
+            return Ok(None);
+        };
         let mut stamps = before.clone();
         if stamps.terms.rules_id != place.live().rules_id {
             place.live().metrics.rejudged.increment();
@@ -241,7 +259,7 @@ impl Engine {
         let changed = !Arc::ptr_eq(&stamps.terms, &before.terms);
         if changed && stamps.life_left_ms(now_ms) != before.life_left_ms(now_ms) {
             // The store's expiry follows the rules of now; whoever changed the entry meanwhile has done better.
-            let _ = self.put_back(place, held, &stamps, &value, now_ms).await;
+            let _ = self.put_back(place, held, &stamps, now_ms).await;
         }
         Ok(Some(Found { stamps, value, changed }))
     }
@@ -265,16 +283,13 @@ impl Engine {
         }
     }
 
-    pub(super) async fn put_back(
-        &self,
-        place: &Place<'_>,
-        held: &Bytes,
-        stamps: &Stamps,
-        value: &Bytes,
-        now_ms: u64,
-    ) -> Result<bool> {
-        let Some(prefix) = envelope::prefix(held) else { return Ok(false) };
-        let bytes = self.seal(place, stamps, value)?;
+    /// Stores an entry with other stamps if it still is the one that was read. Whether it was.
+    ///
+    /// # Errors
+    /// A failure of the store.
+    pub(super) async fn put_back(&self, place: &Place<'_>, held: &Bytes, stamps: &Stamps, now_ms: u64) -> Result<bool> {
+        let (Some(prefix), Ok(opened)) = (envelope::prefix(held), envelope::open(held)) else { return Ok(false) };
+        let bytes = self.seal(place, stamps, &opened.packed)?;
         let expire = expire_for(stamps, now_ms);
         self.store
             .replace(&place.store_key, Expect::Prefix(prefix), bytes, expire)

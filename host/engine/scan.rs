@@ -42,7 +42,7 @@ impl Engine {
         let _forgetting = Forgetting::new(domain);
         let (mut cursor, mut seen, mut keys) = (Bytes::from_static(b"0"), 0, 0);
         loop {
-            let (next, batch) = self.scan_step(&pattern, cursor).await?;
+            let (next, batch) = self.scan_step(&pattern, cursor, SCAN_STEP_KEYS).await?;
             seen += batch.len() as u64;
             live.metrics.invalidation_scanned.add(batch.len() as u64);
             let own: Vec<StoreKey> = batch.into_iter().filter(|key| self.is_own(live, key)).map(StoreKey).collect();
@@ -57,13 +57,17 @@ impl Engine {
         Ok(Outcome { keys: Some(keys) })
     }
 
-    async fn scan_step(&self, pattern: &Bytes, cursor: Bytes) -> Result<(Bytes, Vec<Bytes>)> {
+    /// One step of a scan over the store: about `count` keys that match, and where the next one begins; `0`: it is over.
+    ///
+    /// # Errors
+    /// A failure of the store.
+    pub(super) async fn scan_step(&self, pattern: &Bytes, cursor: Bytes, count: usize) -> Result<(Bytes, Vec<Bytes>)> {
         let command = Command::new("SCAN")
             .arg(cursor)
             .arg(&b"MATCH"[..])
             .arg(pattern.clone())
             .arg(&b"COUNT"[..])
-            .arg(SCAN_STEP_KEYS.to_string());
+            .arg(count.to_string());
         let odd = || Error::new(ErrorKind::StoreData, "the store gave an answer to SCAN that makes no sense");
         let Reply::Array(parts) = self.call(command).await? else { return Err(odd()) };
         let Ok([Reply::Bulk(next), Reply::Array(found)]) = <[Reply; 2]>::try_from(parts) else { return Err(odd()) };

@@ -36,6 +36,7 @@ impl Engine {
     }
 
     async fn update_raw(&self, place: &Place<'_>, update: &Update) -> Result<i64> {
+        self.arrive(std::slice::from_ref(place)).await?;
         let key = place.store_key.0.clone();
         let (command, size) = match update {
             Update::Append(bytes) => (Command::new("APPEND").arg(key.clone()).arg(bytes.clone()), bytes.len()),
@@ -104,6 +105,7 @@ impl Engine {
     }
 
     async fn kind_of(&self, place: &Place<'_>) -> Result<String> {
+        self.arrive(std::slice::from_ref(place)).await?;
         if place.enveloped() {
             return Ok(if self.peek(place).await?.is_some() { "string" } else { "none" }.to_owned());
         }

@@ -5,6 +5,7 @@
 
 pub mod breaker;
 pub mod clock;
+pub mod compression;
 pub mod hooks;
 pub mod invalidation;
 pub mod lock;
@@ -15,4 +16,5 @@ pub mod registry;
 pub mod series;
 pub mod store;
 pub mod table;
+pub mod warming;
 pub mod workflow;

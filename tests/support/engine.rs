@@ -5,7 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use larder::adapters::breaker::BreakerBoard;
 use larder::adapters::memory::{MemoryLocks, MemorySettings, MemoryStore};
+use larder::engine::compress::CompressSettings;
 use larder::engine::key::KeyRules;
+use larder::engine::l1::L1Settings;
 use larder::engine::locks::{LockKeeper, LockSettings};
 use larder::engine::{Engine, Ports, Settings};
 use larder::ports::breaker::BreakerSettings;
@@ -109,15 +111,28 @@ impl World {
         Self::named(store, clock, "chat")
     }
 
+    /// The same with another L1.
+    pub fn with_l1(store: Arc<dyn Store>, clock: Arc<VirtualClock>, l1: L1Settings) -> Self {
+        Self::made(store, clock, "chat", l1)
+    }
+
     /// The same with another prefix of storage keys.
     pub fn named(store: Arc<dyn Store>, clock: Arc<VirtualClock>, prefix: &str) -> Self {
+        Self::made(store, clock, prefix, L1Settings { bytes_max: 64 << 20, separator: b':', ..L1Settings::default() })
+    }
+
+    fn made(store: Arc<dyn Store>, clock: Arc<VirtualClock>, prefix: &str, l1: L1Settings) -> Self {
         let metrics = Arc::new(Metrics::default());
         let policies = Arc::new(Policies::default());
         let settings = Settings {
             keys: KeyRules { prefix: prefix.into(), separator: b':', key_bytes_max: 250 },
-            l1_bytes_max: 64 << 20,
+            l1,
             trust_ms: 1_000,
             value_bytes_max: 1 << 20,
+            old_versions: vec!["v1".into(), "v0".into()],
+            warm_keys_per_s: 1_000_000,
+            batch_keys_max: 100,
+            compress: CompressSettings::default(),
         };
         let locks = LockKeeper::new(
             LockSettings { ttl_ms: 30_000, retry_ms: 100, retries_max: 3, node: "test".into() },
@@ -141,7 +156,7 @@ impl World {
     }
 
     /// Makes a policy live, with rules that no policy before had.
-    pub fn go_live(&self, domain: &str, description: Description, rules: Rules) {
+    pub fn go_live(&self, domain: &str, description: Description, rules: impl Policy + 'static) {
         let generation = self.generation.get() + 1;
         self.generation.set(generation);
         let live = Arc::new(Live {

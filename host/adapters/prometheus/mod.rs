@@ -5,12 +5,14 @@
 //! [`Source`]s.
 
 mod breakers;
+mod compression;
 mod domains;
 mod family;
 mod host;
 mod origins;
 mod process;
 mod sources;
+mod warming;
 mod windows;
 
 use std::sync::Arc;
@@ -44,11 +46,14 @@ impl Exporter {
         let registry = Registry::new();
         let guarded = Arc::clone(metrics);
         let (hosts, domains, recent) = (Arc::clone(metrics), Arc::clone(metrics), Arc::clone(&windows));
+        let (compressing, bringing) = (Arc::clone(metrics), Arc::clone(metrics));
         registry.register(part("host", move || host::families(&hosts))?)?;
         registry.register(part("domains", move || domains::families(&domains))?)?;
         let loaded = Arc::clone(metrics);
         registry.register(part("origins", move || origins::families(&loaded))?)?;
         registry.register(part("breakers", move || breakers::families(&guarded))?)?;
+        registry.register(part("compression", move || compression::families(&compressing))?)?;
+        registry.register(part("warming", move || warming::families(&bringing))?)?;
         registry.register(part("windows", move || windows::families(&recent))?)?;
         registry.register(part("process", process::families)?)?;
         registry.register(part("sources", move || sources::families(&sources))?)?;

@@ -25,7 +25,7 @@ const FREE: [&str; 6] = ["types", "host-errors", "log", "settings", "clock", "me
 /// Interfaces that must be granted.
 pub(super) const GRANTABLE: [&str; 3] = ["redis", "lock", "breaker"];
 /// What a policy may export by contract, and this host does not serve yet.
-const NOT_SERVED: [Ability; 3] = [Ability::Revalidation, Ability::Warming, Ability::Migration];
+const NOT_SERVED: [Ability; 1] = [Ability::Revalidation];
 
 /// The names that a component imports and exports at its outermost level.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -301,7 +301,7 @@ mod tests {
         let rules = "larder:policy/rules@0.1.0";
         refuses(&surface(&[], &[]), Reason::Contract, "exports nothing");
         refuses(&surface(&[], &["larder:policy/rules@0.2.0"]), Reason::Contract, "serves larder:policy/rules@0.1.0");
-        refuses(&surface(&[], &[rules, "larder:policy/warming@0.1.0"]), Reason::NotServed, "does not serve yet");
+        refuses(&surface(&[], &[rules, "larder:policy/revalidation@0.1.0"]), Reason::NotServed, "does not serve yet");
         refuses(&surface(&[], &[rules, "larder:policy/magic@0.1.0"]), Reason::Contract, "does not know");
         refuses(&surface(&["wasi:http/types@0.2.0"], &[rules]), Reason::Import, "imports wasi:http/types@0.2.0");
         refuses(&surface(&["acme:db/sql"], &[rules]), Reason::Import, "does not have");

@@ -8,6 +8,7 @@
 
 mod app;
 mod asked;
+mod batch;
 mod body;
 mod breakers;
 mod cache_status;
@@ -17,6 +18,7 @@ mod entry;
 mod errors;
 mod etag;
 mod fields;
+mod hot;
 mod invalidate;
 mod locks;
 mod openapi;
@@ -29,6 +31,7 @@ mod schemas;
 mod server;
 mod service;
 mod target;
+mod warm;
 mod workflow;
 
 pub use self::app::{App, MetricsPage};

@@ -32,8 +32,11 @@ pub(super) enum Action {
     ReadEntry,
     WriteEntry,
     RemoveEntry,
+    Batch,
     ExplainEntry,
     Invalidate,
+    HotKeys,
+    Warm,
     CallCommand,
     TellEvent,
     ListPolicies,
@@ -64,6 +67,8 @@ impl Action {
     pub(super) const fn body(self) -> Content {
         match self {
             Self::WriteEntry => Content::Bytes,
+            Self::Warm => Content::Schema("Warm"),
+            Self::Batch => Content::Schema("Batch"),
             Self::AcquireLock => Content::Schema("LockAsk"),
             Self::ExtendLock => Content::Schema("LockExtension"),
             Self::ReleaseLock => Content::Schema("LockRelease"),

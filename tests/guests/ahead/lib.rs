@@ -19,10 +19,10 @@ impl Rules for Ahead {
     }
 }
 
-impl Warming for Ahead {
-    fn keys(&self) -> Vec<String> {
-        vec!["first".into()]
+impl Revalidation for Ahead {
+    fn revalidate(&self, _entry: &EntryState) -> Verdict {
+        Verdict::AsStamped
     }
 }
 
-export!(Ahead with warming);
+export!(Ahead with revalidation);

@@ -8,6 +8,7 @@ mod config;
 mod counters;
 mod expiry;
 mod handshake;
+mod hot;
 mod info;
 mod introspect;
 mod invalidate;
@@ -19,6 +20,7 @@ mod set;
 mod spec;
 mod strings;
 mod table;
+mod warm;
 mod workflow;
 
 use std::future::Future;

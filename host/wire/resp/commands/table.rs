@@ -5,7 +5,8 @@
 use super::own_table::{BREAKER, INVALIDATE, LOCK, OWN, POLICY};
 use super::spec::{ALL_KEYS, Group, NO_KEYS, ONE_KEY, PAIRS, Spec};
 use super::{
-    breaker, client, config, counters, expiry, handshake, help, info, introspect, keys, own, set, strings, workflow,
+    breaker, client, config, counters, expiry, handshake, help, hot, info, introspect, keys, own, set, strings, warm,
+    workflow,
 };
 
 /// All of them.
@@ -76,10 +77,20 @@ pub const COMMANDS: &[Spec] = &[
     ),
     Spec::read("larder.explain", 2, ONE_KEY, own::explain).doc(Group::Larder, OWN, "Why a key is answered as it is."),
     Spec::session("larder.help", 1, own::help).doc(Group::Larder, OWN, "Larder's own commands."),
+    Spec::session("larder.hotkeys", -1, hot::keys).admin().doc(
+        Group::Larder,
+        OWN,
+        "([domain] [COUNT n]) The keys that are read most just now.",
+    ),
     Spec::container("larder.invalidate", INVALIDATE).doc(Group::Larder, OWN, "Invalidates what is out of date."),
     Spec::container("larder.lock", LOCK).doc(Group::Larder, OWN, "Distributed locks."),
     Spec::container("larder.policy", POLICY).admin().doc(Group::Larder, OWN, "The policies."),
     Spec::session("larder.status", 1, own::status).admin().doc(Group::Larder, OWN, "How the host is, as JSON."),
+    Spec::write("larder.warm", -2, NO_KEYS, warm::warm).admin().doc(
+        Group::Larder,
+        OWN,
+        "Brings keys in before anybody asks, some at a time.",
+    ),
     Spec::read("mget", -2, ALL_KEYS, strings::get_many).fast().doc(Group::String, "1.0.0", "The values of keys."),
     Spec::write("mset", -3, PAIRS, set::set_many).doc(Group::String, "1.0.1", "Writes many values."),
     Spec::write("persist", 2, ONE_KEY, expiry::persist).fast().doc(

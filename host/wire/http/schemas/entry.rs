@@ -1,0 +1,210 @@
+//! The JSON schemas of what is said of entries: explanations, batches.
+
+use serde_json::{Value, json};
+
+use super::{flag, maybe, number, object, optional, reference, text};
+use crate::ports::metrics::State;
+
+pub(super) fn explanation() -> Value {
+    let states: Vec<&str> = State::ALL.iter().map(|state| state.as_str()).collect();
+    object(&[
+        ("key", text("the application's key, foreign bytes as %XX")),
+        ("domain", text("the domain that serves it")),
+        ("policy_digest", text("SHA-256 of the policy's component")),
+        ("policy_version", text("the policy's own version")),
+        ("generation", number("generation of the policy on this node")),
+        ("storage_key", text("what the store calls the key; empty if the policy refuses it")),
+        ("encoding", text("raw or enveloped")),
+        ("on_miss", text("answer, lease or load")),
+        ("state", text(&format!("how a read would be answered now: `refused: …` or one of {}", states.join(", ")))),
+        ("from", text("l1, store or nowhere")),
+        ("size_bytes", maybe("integer", "size of the value")),
+        ("stored_bytes", maybe("integer", "size of it as the store holds it, if the store was asked")),
+        ("compression", maybe("string", "how it is compressed there: none, lz4, zstd")),
+        ("age_ms", maybe("integer", "since the start of its load")),
+        ("fresh_ms", maybe("integer", "fresh time under the rules of now; null: never expires or unknown")),
+        ("stale_while_revalidate_ms", maybe("integer", "stale-while-revalidate window")),
+        ("stale_if_error_ms", maybe("integer", "stale-if-error window")),
+        ("fresh_left_ms", maybe("integer", "the fresh time left; negative when stale")),
+        ("store_ttl_ms", maybe("integer", "life left in the store")),
+        ("rules_stored", maybe("string", "the rules that judged the stored entry")),
+        ("rules_now", text("the rules that serve now")),
+        ("rejudged", flag("whether the stored entry was judged under other rules and is judged again")),
+        ("tags", json!({ "type": "array", "items": { "type": "string" }, "description": "tags of the entry" })),
+        ("invalidated", maybe("string", "whether it was invalidated since it was loaded: soft, hard")),
+        (
+            "invalidated_by",
+            json!({ "type": "array", "items": { "type": "string" }, "description": "what was: domain, tag …, prefix …, with how" }),
+        ),
+    ])
+}
+
+/// A batch as it is asked for.
+pub(super) fn batch() -> Value {
+    let keys = |what: &str| json!({ "type": "array", "items": { "type": "string" }, "description": what });
+    let value = json!({
+        "description": "a text, or an object with `text` or `base64`",
+        "oneOf": [
+            { "type": "string" },
+            optional(&[
+                ("text", text("the value")),
+                ("base64", text("or the value's bytes")),
+                ("ttl_ms", number("the lifetime asked for; the policy decides")),
+            ]),
+        ],
+    });
+    optional(&[
+        ("get", keys("keys to read, without the domain")),
+        ("set", json!({ "type": "object", "additionalProperties": value, "description": "values to write, by key" })),
+        ("delete", keys("keys to remove")),
+    ])
+}
+
+/// A batch's answer.
+pub(super) fn batch_done() -> Value {
+    let by_key =
+        |what: &str| json!({ "type": "object", "additionalProperties": reference("BatchKey"), "description": what });
+    object(&[
+        ("delete", by_key("what became of the removals, by key")),
+        ("set", by_key("what became of the writes, by key")),
+        ("get", by_key("what was read, by key")),
+    ])
+}
+
+/// What became of one key of a batch.
+pub(super) fn batch_key() -> Value {
+    let states: Vec<&str> = State::ALL.iter().map(|state| state.as_str()).collect();
+    let error = object(&[
+        ("kind", text("what failed")),
+        ("detail", text("what exactly")),
+        ("retry", flag("whether the same may succeed later by itself")),
+    ]);
+    let mut schema = optional(&[
+        ("state", json!({ "type": "string", "enum": states })),
+        ("text", text("the value, if it is UTF-8")),
+        ("base64", text("the value's bytes, if they are not")),
+        ("age_ms", number("since the start of its load, where that is known")),
+        ("fresh_left_ms", number("the fresh time left; negative when stale")),
+        ("error", error),
+    ]);
+    schema["required"] = json!(["state"]);
+    schema
+}
+
+/// A step of a warming as it is asked for.
+pub(super) fn warm() -> Value {
+    let mut schema = optional(&[
+        ("domain", text("the domain")),
+        ("keys", json!({ "type": "array", "items": { "type": "string" }, "description": "keys without the domain" })),
+        ("version", text("or: the key version whose keys in the store are brought in")),
+        ("pattern", text("those of them that match this glob")),
+        ("cursor", text("what the step before answered")),
+        ("count", number("about how many keys")),
+    ]);
+    schema["required"] = json!(["domain"]);
+    schema
+}
+
+/// What a step of a warming did.
+pub(super) fn warmed() -> Value {
+    object(&[
+        ("held", number("keys that L1 had")),
+        ("stored", number("keys that the store had")),
+        ("loaded", number("keys that were loaded")),
+        ("absent", number("keys that nobody has")),
+        ("failed", number("keys that were refused")),
+        ("total", maybe("integer", "how many there are in all, where that is known")),
+        ("cursor", maybe("string", "what the next step begins with; null: this was the last one")),
+    ])
+}
+
+/// A key that is read often.
+pub(super) fn hot_key() -> Value {
+    object(&[
+        ("key", text("the application's key, foreign bytes as %XX")),
+        ("domain", text("its domain")),
+        ("reads", number("how many reads of it there were, about: the last ones in full, earlier ones less")),
+        ("reads_error", number("by how many of these it may be too many")),
+        ("share_percent", number("its part of all reads of the host")),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::api::Explanation;
+    use crate::engine::hot::HotKey;
+    use crate::engine::warm::Warmed;
+    use crate::wire::http::batch::{Batch, Done, Failed};
+    use crate::wire::http::schemas::tests::check;
+
+    #[test]
+    fn an_explanation_is_as_described() {
+        let mut explanation = Explanation {
+            key: String::new(),
+            domain: String::new(),
+            policy_digest: String::new(),
+            policy_version: String::new(),
+            generation: 1,
+            storage_key: String::new(),
+            encoding: "raw",
+            on_miss: "answer",
+            state: String::new(),
+            from: "l1",
+            size_bytes: None,
+            stored_bytes: None,
+            compression: None,
+            age_ms: None,
+            fresh_ms: None,
+            stale_while_revalidate_ms: None,
+            stale_if_error_ms: None,
+            fresh_left_ms: None,
+            store_ttl_ms: None,
+            rules_stored: None,
+            rules_now: String::new(),
+            rejudged: false,
+            tags: Vec::new(),
+            invalidated: None,
+            invalidated_by: Vec::new(),
+        };
+        check(&explanation_schema(), &serde_json::to_value(&explanation).unwrap());
+        explanation.fresh_left_ms = Some(-1);
+        explanation.rules_stored = Some(String::new());
+        explanation.invalidated = Some("soft");
+        check(&explanation_schema(), &serde_json::to_value(&explanation).unwrap());
+    }
+
+    fn explanation_schema() -> Value {
+        super::explanation()
+    }
+
+    #[test]
+    fn a_hot_key_is_as_described() {
+        let key = HotKey { key: String::new(), domain: String::new(), reads: 1, reads_error: 0, share_percent: 1 };
+        check(&hot_key(), &serde_json::to_value(key).unwrap());
+    }
+
+    #[test]
+    fn a_warming_is_as_described() {
+        for (total, cursor) in [(None, None), (Some(1), Some(String::new()))] {
+            let step = Warmed { total, cursor, ..Warmed::default() };
+            check(&warmed(), &serde_json::to_value(step).unwrap());
+        }
+    }
+
+    #[test]
+    fn a_batch_is_as_described() {
+        let full = Done {
+            state: State::Miss.as_str(),
+            text: Some(String::new()),
+            base64: Some(String::new()),
+            age_ms: Some(1),
+            fresh_left_ms: Some(-1),
+            error: Some(Failed { kind: "refused", detail: String::new(), retry: false }),
+        };
+        let full = serde_json::to_value(full).unwrap();
+        check(&batch_key(), &full);
+        check(&batch_key()["properties"]["error"], &full["error"]);
+        check(&batch_done(), &serde_json::to_value(Batch::default()).unwrap());
+    }
+}
