@@ -23,7 +23,7 @@ fn warm(host: &Host, words: &[&str]) -> String {
     match host.ask(&words) {
         Ok(redis::Value::Map(fields)) => {
             let said = fields.iter().map(|(name, value)| format!("{} {}", text(name), text(value)));
-            said.filter(|it| !it.ends_with(" 0") && !it.ends_with(' ')).collect::<Vec<_>>().join(", ")
+            said.filter(|it| !it.ends_with(" 0") && !it.ends_with(" nil")).collect::<Vec<_>>().join(", ")
         }
         Ok(other) => format!("{other:?}"),
         Err(error) => error.to_string(),

@@ -4,10 +4,12 @@
 //! for each of them.
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 
 use super::api::Answer;
 use super::core::Engine;
 use super::judge::{Place, Wanted};
+use super::l1::Ticket;
 use crate::error::{Error, Result};
 use crate::ports::metrics::State;
 use crate::ports::policy::Operation;
@@ -87,15 +89,30 @@ impl Engine {
             Err(error) => return for_all(places.len(), &self.store_error(error)),
         };
         self.foresee(places, &held).await;
-        let mut answers = Vec::with_capacity(places.len());
-        for ((place, ticket), held) in places.iter().zip(tickets).zip(held) {
+        let mut answers: Vec<Result<Answer>> = Vec::with_capacity(places.len());
+        let mut missed = Vec::new();
+        for (i, ((place, ticket), held)) in places.iter().zip(tickets).zip(held).enumerate() {
             answers.push(match held {
                 Some(held) => self.read_held(place, ticket, held, now_ms).await,
-                None if self.migrates(place.live()) => self.read_carried(place, ticket, now_ms).await,
-                None => Ok(Answer::absent(State::Miss)),
+                None => {
+                    missed.push((i, *place, ticket));
+                    Ok(Answer::absent(State::Miss))
+                }
             });
         }
+        for (i, answer) in self.missed(missed, now_ms).await {
+            answers[i] = answer;
+        }
         answers
+    }
+
+    /// What becomes of the keys of a batch that neither L1 nor the store has, each with its place in the batch; what is not answered is
+    /// absent. An older key version may have them. Loads of many keys from an origin belong here.
+    async fn missed(&self, missed: Vec<(usize, &Place<'_>, Ticket)>, now_ms: u64) -> Vec<(usize, Result<Answer>)> {
+        let migrating = missed.into_iter().filter(|(_, place, _)| self.migrates(place.live()));
+        let carried =
+            migrating.map(|(i, place, ticket)| async move { (i, self.read_carried(place, ticket, now_ms).await) });
+        join_all(carried).await
     }
 
     /// How many of the keys are there, as a reader would see them; one that is named twice counts twice.

@@ -49,12 +49,17 @@ impl Engine {
             let old_key = self.keys.of_version(place.live(), version, &place.store_key);
             let held = self.store.get(&old_key, true).await.map_err(|e| self.store_error(e))?;
             let Some(held) = held else { continue };
-            let claimed =
-                held.bytes.slice(..if place.enveloped() { held.bytes.len().min(PREFIX_LEN) } else { held.bytes.len() });
+            // An envelope's beginning tells its version; anything else is compared as a whole.
+            let sealed = place.enveloped() && envelope::open(&held.bytes).is_ok();
+            let claimed = held.bytes.slice(..if sealed { PREFIX_LEN } else { held.bytes.len() });
             let carried = self.carried(place, version, held).await?;
             if !self.store.remove(&old_key, claimed).await.map_err(|e| self.store_error(e))? {
                 // Another node carries it over, or somebody removed it. What it became is in its new place, if anywhere.
                 return Ok(true);
+            }
+            // What still older versions have is older still.
+            if self.old_versions(place.live()).nth(1).is_some() {
+                self.forget_old(std::iter::once(place)).await?;
             }
             let Some((bytes, expire)) = carried else { return Ok(false) };
             let done = self.store.replace(&place.store_key, Expect::Absent, bytes, expire).await;

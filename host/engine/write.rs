@@ -44,10 +44,12 @@ impl Engine {
         Self::check_asked(asked_ttl_ms)?;
         let plain = options.condition == Condition::Always && !options.want_previous;
         let kept = options.ttl == AskedTtl::Keep;
-        if plain && !kept {
-            self.forget_old(std::iter::once(place)).await?;
-        } else {
-            self.arrive(std::slice::from_ref(place)).await?;
+        if self.migrates(place.live()) {
+            if plain && !kept {
+                self.forget_old(std::iter::once(place)).await?;
+            } else {
+                self.arrive(std::slice::from_ref(place)).await?;
+            }
         }
         if asked_ttl_ms == Some(0) || place.enveloped() && (!plain || kept) {
             return self.write_modifying(place, value, options, asked_ttl_ms, now_ms).await;
