@@ -1,4 +1,4 @@
-//! Settings that are lists.
+//! Settings that are lists, or yes or no.
 
 use super::{ConfigError, Reader, value};
 
@@ -6,6 +6,14 @@ impl Reader<'_> {
     /// Words with commas between them.
     pub(super) fn words(&self) -> Vec<String> {
         self.text().split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+    }
+
+    /// Yes or no.
+    ///
+    /// # Errors
+    /// Another word.
+    pub(super) fn flag(&self) -> Result<bool, ConfigError> {
+        self.one_of(&["true", "false", "1", "0"]).map(|text| text == "true" || text == "1")
     }
 
     /// Parts of a size.

@@ -152,9 +152,7 @@ impl Config {
             compress_threshold_bytes: read("compress.threshold").size(0, VALUE_BYTES_MAX)?,
             compress_saving_percent: read("compress.saving_min").number(0, 99)?,
             key_old_versions: read("key.old_versions").words(),
-            warm_on_start: read("warm.on_start")
-                .one_of(&["true", "false", "1", "0"])
-                .map(|text| text == "true" || text == "1")?,
+            warm_on_start: read("warm.on_start").flag()?,
             warm_keys_per_s: read("warm.keys_per_second").count(1, 1_000_000)?.into(),
             batch_keys_max: read("batch.size_max").number(1, BATCH_SIZE_MAX)?,
             l1_bytes_max: read("l1.size").size_bytes(0, u64::MAX)?,
