@@ -7,6 +7,7 @@ pub mod breaker;
 pub mod clock;
 pub mod hooks;
 pub mod invalidation;
+pub mod lease;
 pub mod lock;
 pub mod metrics;
 pub mod origin;
