@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::entry::{Entry, Stamps};
+use super::fill::Fills;
 use super::judge::Place;
 use super::key::KeyRules;
 use super::known::Domain;
@@ -72,6 +73,7 @@ pub struct Engine {
     l1_bytes_max: u64,
     value_bytes_max: usize,
     pub(super) workflows: Gauge,
+    pub(super) fills: Fills,
 }
 
 impl Engine {
@@ -79,6 +81,7 @@ impl Engine {
     #[must_use]
     pub fn new(settings: Settings, ports: Ports) -> Self {
         let trust_ms = (ports.store.sharing() == Sharing::Shared).then_some(settings.trust_ms);
+        let fills = Fills::new(&ports.store, &ports.clock);
         Self {
             started_ns: ports.clock.monotonic_ns(),
             l1: L1::new(settings.l1_bytes_max, Arc::clone(&ports.metrics)),
@@ -96,6 +99,7 @@ impl Engine {
             l1_bytes_max: settings.l1_bytes_max,
             value_bytes_max: settings.value_bytes_max,
             workflows: Gauge::default(),
+            fills,
         }
     }
 

@@ -61,6 +61,9 @@ impl Engine {
     async fn end(&self, domain: &Domain, name: Name, part: Part<'_>, mode: Mode) -> Result<Outcome> {
         let invalidating = domain.invalidating(name.clone());
         let key = self.generation_key(domain, &name);
+        if name != Name::Domain {
+            self.note_tag_invalidation(domain).await?;
+        }
         let mut first = None;
         for attempt in 0..REPLACE_ATTEMPTS_MAX {
             let ticket = domain.ticket(self.now_ms());

@@ -3,7 +3,8 @@
 //! [`Engine`] is the face; its methods stand in one file for each noun: [`key`] and `judge` (where a key is kept, what the policy
 //! says), `read`, `batch`, `write`, `remove`, `expiry`, `update`, `explain`, `invalidate` and `scan`. What they share: [`entry`] and [`envelope`] (a value with its
 //! stamps, in memory and in the store), [`freshness`] (pure), [`l1`], `modify` (read, judge, write, atomically), and what tells an entry that
-//! was invalidated: [`generation`] (pure), `known` and `compare` (what this node knows of generations), `standing` (asks the store for them). [`locks`] stand
+//! was invalidated: [`generation`] (pure), `known` and `compare` (what this node knows of generations), `standing` (asks the store for them). [`fill`] says who may load a
+//! key and who waits for it. [`locks`] stand
 //! on their own: they know keys and a store's atomic steps, and nothing of entries.
 
 pub mod api;
@@ -15,6 +16,7 @@ pub mod envelope;
 mod event;
 mod expiry;
 mod explain;
+pub mod fill;
 pub mod freshness;
 pub mod generation;
 mod invalidate;

@@ -57,16 +57,24 @@ impl Engine {
     }
 
     pub(super) async fn read(&self, place: &Place<'_>, now_ms: u64) -> Result<Answer> {
+        Ok(self.read_seen(place, now_ms).await?.0)
+    }
+
+    /// The same, with what the store had: what whoever fills it instead expects to find. Of no meaning for an answer from L1.
+    pub(super) async fn read_seen(&self, place: &Place<'_>, now_ms: u64) -> Result<(Answer, Expect)> {
         if let Some(answer) = self.read_l1(place, now_ms).await {
-            return Ok(answer);
+            return Ok((answer, Expect::Absent));
         }
         let ticket = self.l1.ticket(place.name);
         let held = self.store.get(&place.store_key, self.wants_ttl(place));
         let (held, ()) = join(held, self.refresh(place, now_ms)).await;
-        match held.map_err(|e| self.store_error(e))? {
-            Some(held) => self.read_held(place, ticket, held, now_ms).await,
-            None => Ok(Answer::absent(State::Miss)),
-        }
+        Ok(match held.map_err(|e| self.store_error(e))? {
+            Some(held) => {
+                let seen = Expect::Prefix(held.bytes.slice(..held.bytes.len().min(envelope::PREFIX_LEN)));
+                (self.read_held(place, ticket, held, now_ms).await?, seen)
+            }
+            None => (Answer::absent(State::Miss), Expect::Absent),
+        })
     }
 
     /// Whether a read of this place needs the life left in the store: raw values say nothing of it themselves.
@@ -94,6 +102,7 @@ impl Engine {
             state,
             age_ms: Some(found.stamps.age_ms(now_ms)),
             fresh_left_ms: found.stamps.fresh_left_ms(now_ms),
+            waited: None,
         };
         let stamps = match state {
             // Reading something does not make it fresh again.
@@ -177,6 +186,7 @@ impl Engine {
             state: State::StoreHit,
             age_ms: None,
             fresh_left_ms: left_ms.map(|left_ms| i64::try_from(left_ms).unwrap_or(i64::MAX)),
+            waited: None,
         };
         if let Some(entry) = self.l1_entry(place, held.bytes, stamps, now_ms) {
             self.l1.insert(ticket, place.name, entry);

@@ -142,6 +142,82 @@ impl Lost {
     }
 }
 
+impl Lost {
+    /// How many there are.
+    pub const COUNT: usize = 3;
+    /// All of them.
+    pub const ALL: [Self; Self::COUNT] = [Self::Written, Self::Deleted, Self::Gone];
+}
+
+/// How a load ended for those who took part in it. Closed: the label of a metric, a word in answers and explanations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FillOutcome {
+    /// The leader has a value (or knows that there is none), stored or not: all have it.
+    Done,
+    /// The leader failed: all have its error.
+    TransientError,
+    /// The leader says that there is nothing to wait for: each goes its own way.
+    GiveUp,
+    /// The leader is gone without a word, or was overtaken by a write, a delete or an invalidation: the next one leads.
+    Dangling,
+    /// A reader has waited as long as its plan allows. The load may still be running.
+    WaitTimeout,
+    /// The leader held the lease for as long as anybody may.
+    AgeTimeout,
+}
+
+impl FillOutcome {
+    /// How many there are.
+    pub const COUNT: usize = 6;
+    /// All of them.
+    pub const ALL: [Self; Self::COUNT] =
+        [Self::Done, Self::TransientError, Self::GiveUp, Self::Dangling, Self::WaitTimeout, Self::AgeTimeout];
+
+    /// The word in answers, metrics and tests.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::TransientError => "transient-error",
+            Self::GiveUp => "give-up",
+            Self::Dangling => "dangling",
+            Self::WaitTimeout => "wait-timeout",
+            Self::AgeTimeout => "age-timeout",
+        }
+    }
+}
+
+/// Whose load a reader waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Leader {
+    /// A caller of this node.
+    ThisNode,
+    /// A caller of another node that shares the store.
+    OtherNode,
+}
+
+impl Leader {
+    /// The word in answers and tests.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ThisNode => "this-node",
+            Self::OtherNode => "other-node",
+        }
+    }
+}
+
+/// That a reader waited, and for whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waited {
+    /// For how long, in milliseconds.
+    pub ms: u64,
+    /// For whose load, at last.
+    pub leader: Leader,
+    /// What came of it.
+    pub outcome: FillOutcome,
+}
+
 /// What lies under the key of a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LeaseState {

@@ -69,7 +69,7 @@ mod tests {
 
     #[track_caller]
     fn check(age_ms: Option<u64>, fresh_left_ms: Option<i64>, age: Option<&str>, cache_control: Option<&str>) {
-        let answer = Answer { value: None, state: State::L1Hit, age_ms, fresh_left_ms };
+        let answer = Answer { age_ms, fresh_left_ms, ..Answer::absent(State::L1Hit) };
         let headers = found(&answer, ETag::of(b""), b"k");
         let text = |name| headers.get(name).map(|value| value.to_str().unwrap());
         assert_eq!((text(AGE), text(CACHE_CONTROL)), (age, cache_control));
