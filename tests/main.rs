@@ -10,6 +10,7 @@ mod breaker;
 mod dashboard;
 mod deploy;
 mod engine;
+mod fill;
 mod http;
 mod invalidate;
 mod languages;

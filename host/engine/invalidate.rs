@@ -24,6 +24,7 @@ use super::standing::ends_ms;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{PATTERN_BYTES_MAX, PREFIX_BYTES_MAX, REPLACE_ATTEMPTS_MAX, TAG_BYTES_MAX, TAG_LIFE_MS_MIN};
 use crate::ports::invalidation::{Mode, SelectorKind};
+use crate::ports::lease::Ending;
 use crate::ports::policy::{Encoding, Operation, Selector};
 use crate::ports::store::{Expect, Expire, StoreKey};
 use crate::ports::table::{DEFAULT_DOMAIN, Live};
@@ -129,7 +130,10 @@ impl Engine {
             Mode::Hard => self.delete_places(std::slice::from_ref(place)).await?,
             Mode::Soft => {
                 let writing = self.l1.writing(place.name);
-                let ended = self.end_entry(&place.store_key).await?;
+                self.end_leases(std::iter::once(place), Ending::Deleted).await?;
+                let ended = self.end_entry(&place.store_key).await;
+                self.fills.overtake(place);
+                let ended = ended?;
                 writing.done(None);
                 u64::from(ended)
             }

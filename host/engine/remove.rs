@@ -7,6 +7,7 @@ use super::core::Engine;
 use super::judge::{Place, Wanted};
 use super::modify::Change;
 use crate::error::Result;
+use crate::ports::lease::Ending;
 use crate::ports::metrics::State;
 use crate::ports::policy::Operation;
 use crate::ports::store::{Command, Held, Reply, Ttl};
@@ -36,11 +37,19 @@ impl Engine {
             count += removed.into_iter().filter(|&there| there).count() as u64;
         }
         if !enveloped.is_empty() {
-            // The old bytes tell whether a reader would still have seen the entry.
-            let commands =
-                enveloped.iter().map(|place| Command::new("GETDEL").arg(place.store_key.0.clone())).collect();
-            let replies = self.store.pipeline(commands).await.map_err(|e| self.store_error(e))?;
-            for (place, reply) in enveloped.iter().zip(replies) {
+            // The old bytes tell whether a reader would still have seen the entry. A lease ends before its entry goes.
+            let mut commands = Vec::with_capacity(enveloped.len() * 2);
+            let mut wanted = Vec::with_capacity(enveloped.len());
+            for place in &enveloped {
+                commands.extend(self.fills.ending(place, Ending::Deleted));
+                wanted.push(commands.len());
+                commands.push(Command::new("GETDEL").arg(place.store_key.0.clone()));
+            }
+            let replies = self.store.pipeline(commands).await;
+            enveloped.iter().for_each(|place| self.fills.overtake(place));
+            let mut replies = replies.map_err(|e| self.store_error(e))?;
+            for (place, at) in enveloped.iter().zip(wanted) {
+                let reply = replies.get_mut(at).map_or(Reply::Nil, |reply| std::mem::replace(reply, Reply::Nil));
                 count += u64::from(self.was_served(place, reply, now_ms).await?);
             }
         }

@@ -7,6 +7,7 @@
 mod breakers;
 mod domains;
 mod family;
+mod fills;
 mod host;
 mod origins;
 mod process;
@@ -43,11 +44,13 @@ impl Exporter {
         let windows = Arc::new(Windows::new(Arc::clone(metrics), clock));
         let registry = Registry::new();
         let guarded = Arc::clone(metrics);
-        let (hosts, domains, recent) = (Arc::clone(metrics), Arc::clone(metrics), Arc::clone(&windows));
+        let (hosts, domains, loads, recent) =
+            (Arc::clone(metrics), Arc::clone(metrics), Arc::clone(metrics), Arc::clone(&windows));
         registry.register(part("host", move || host::families(&hosts))?)?;
         registry.register(part("domains", move || domains::families(&domains))?)?;
         let loaded = Arc::clone(metrics);
         registry.register(part("origins", move || origins::families(&loaded))?)?;
+        registry.register(part("fills", move || fills::families(&loads))?)?;
         registry.register(part("breakers", move || breakers::families(&guarded))?)?;
         registry.register(part("windows", move || windows::families(&recent))?)?;
         registry.register(part("process", process::families)?)?;

@@ -97,6 +97,7 @@ impl Engine {
     /// # Errors
     /// A failure of the store.
     pub(super) async fn under_fence(&self, place: &Place<'_>, terms: &Terms, fence: &Fence) -> Result<Arc<Ids>> {
+        let fence = if self.fills.is_open() { &self.fence(place).await? } else { fence };
         let (domain, key) = (&place.domain, &*place.key.rest);
         let tags: Vec<&str> = terms.tags.iter().map(String::as_str).collect();
         let Some(before) = &fence.before else {

@@ -11,12 +11,14 @@
 //! Deliberately absent: loading itself, and what a policy says of an answer.
 
 mod clients;
+mod end;
 mod fence;
 mod flight;
 mod lease;
 mod store;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join;
@@ -43,17 +45,19 @@ use crate::ports::store::{Expect, Store, StoreError};
 pub(super) struct Fills {
     desk: Desk,
     claims: Claims,
+    /// For a test of the tests.
+    open: AtomicBool,
 }
 
 impl Fills {
     pub(super) fn new(store: &Arc<dyn Store>, clock: &Arc<dyn Clock>) -> Self {
         let desk = Desk { store: Arc::clone(store), clock: Arc::clone(clock), flights: Flights::default() };
-        Self { desk, claims: Claims::default() }
+        Self { desk, claims: Claims::default(), open: AtomicBool::new(false) }
     }
 
-    /// The key was written, removed or invalidated here: who waits for an older load looks again.
-    pub(super) fn overtake(&self, place: &Place<'_>) {
-        self.desk.flights.overtake(place.store_key.as_bytes());
+    /// Whether nothing fences fills: see [`Engine::fence_no_fills`].
+    pub(super) fn is_open(&self) -> bool {
+        self.open.load(Ordering::Relaxed)
     }
 }
 
@@ -102,6 +106,13 @@ impl Waiting {
 }
 
 impl Engine {
+    /// Lets fills be stored whatever was written, removed or invalidated since their loads began. For a test that the tests of fills can
+    /// fail; never for anything else.
+    #[doc(hidden)]
+    pub fn fence_no_fills(&self) {
+        self.fills.open.store(true, Ordering::Relaxed);
+    }
+
     /// What a reader of this place does that `seen` something it cannot use, or nothing. The lease lives for `life_ms` at the longest.
     ///
     /// # Errors

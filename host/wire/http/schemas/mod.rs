@@ -168,6 +168,15 @@ fn explanation() -> Value {
         ("storage_key", text("what the store calls the key; empty if the policy refuses it")),
         ("encoding", text("raw or enveloped")),
         ("on_miss", text("answer, lease or load")),
+        (
+            "lease",
+            maybe(
+                "string",
+                "who may fill the key: free, this-node, other-node; what ended the last lease: written, deleted",
+            ),
+        ),
+        ("lease_ttl_ms", maybe("integer", "life left to the lease")),
+        ("lease_waiting", maybe("integer", "readers of this node that wait for the load")),
         ("state", text(&format!("how a read would be answered now: `refused: …` or one of {}", states.join(", ")))),
         ("from", text("l1, store or nowhere")),
         ("size_bytes", maybe("integer", "size of the value")),

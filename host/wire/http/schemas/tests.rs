@@ -76,6 +76,9 @@ fn an_explanation_is_as_described() {
         storage_key: String::new(),
         encoding: "raw",
         on_miss: "answer",
+        lease: None,
+        lease_ttl_ms: None,
+        lease_waiting: None,
         state: String::new(),
         from: "l1",
         size_bytes: None,
@@ -95,6 +98,7 @@ fn an_explanation_is_as_described() {
     check(&super::explanation(), &serde_json::to_value(&explanation).unwrap());
     explanation.fresh_left_ms = Some(-1);
     explanation.rules_stored = Some(String::new());
+    (explanation.lease, explanation.lease_ttl_ms, explanation.lease_waiting) = (Some("free"), Some(1), Some(0));
     explanation.invalidated = Some("soft");
     check(&super::explanation(), &serde_json::to_value(&explanation).unwrap());
 }
