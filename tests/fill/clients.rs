@@ -157,7 +157,7 @@ async fn a_client_that_knows_of_leases() {
     let filled = other.call(&["LARDER.FILL", "profile:a", &lease, "v", "PX", "5000"]).await;
     assert_eq!(filled, "{\"stored\": #t, \"reason\": null}", "from whichever connection");
     let found = one.line("LARDER.GET profile:a").await;
-    assert!(found.starts_with("{\"value\": \"v\", \"state\": \"l1-hit\", \"age_ms\": 0, "), "{found}");
+    assert!(found.starts_with("{\"value\": \"v\", \"state\": \"l1-hit\", \"age_ms\": :0, "), "{found}");
     let again = other.call(&["LARDER.FILL", "profile:a", &lease, "w"]).await;
     assert_eq!(again, "{\"stored\": #f, \"reason\": \"lease-gone\"}");
     let lease = lease_of(&one.line("LARDER.GET profile:b").await);

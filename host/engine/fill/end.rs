@@ -13,9 +13,9 @@ impl Fills {
     /// The command that ends the lease of a place, to be sent before the one that changes the entry; `None`: it has no leases.
     pub(in crate::engine) fn ending(&self, place: &Place<'_>, how: Ending) -> Option<Command> {
         let keys = place.lease_keys().filter(|_| !self.is_open())?;
-        // Where nobody shares the store every lease is of this node, and has its flight until it is given back.
+        // Where nobody shares the store every lease is of this node.
         let alone = self.desk.store.sharing() == Sharing::Exclusive;
-        (!alone || self.desk.flights.is_open(place.store_key.as_bytes())).then(|| keys.ending(how))
+        (!alone || self.desk.counts.may_hold(place.store_key.as_bytes())).then(|| keys.ending(how))
     }
 
     /// The key was written, removed or invalidated here: who waits for an older load looks again. To be called before the change is

@@ -8,7 +8,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use foldhash::fast::RandomState;
@@ -47,14 +46,7 @@ impl Landing {
 
 /// All flights of a node. Cheap to clone.
 #[derive(Clone, Default)]
-pub(super) struct Flights(Arc<All>);
-
-#[derive(Default)]
-struct All {
-    table: Mutex<Table>,
-    /// How many there are, so that whoever writes need not lock the table to see that there is none.
-    open: AtomicUsize,
-}
+pub(super) struct Flights(Arc<Mutex<Table>>);
 
 #[derive(Default)]
 struct Table {
@@ -109,11 +101,10 @@ pub(super) struct Ticket {
 impl Flights {
     /// Comes aboard the flight of a key.
     pub(super) fn board(&self, key: &Bytes, metrics: &Arc<DomainMetrics>) -> Boarding {
-        let mut table = self.0.table.lock();
+        let mut table = self.0.lock();
         let Some(flight) = table.by_key.get(key).map(Arc::clone) else {
             let seat = self.unlisted(key, metrics);
             table.by_key.insert(key.clone(), Arc::clone(&seat.0.flight));
-            self.0.open.store(table.by_key.len(), Ordering::SeqCst);
             return Boarding::Seat(seat);
         };
         let mut waiting = flight.waiting.lock();
@@ -139,35 +130,27 @@ impl Flights {
 
     /// The key was written, removed or invalidated here: who waits for an older load looks again.
     pub(super) fn overtake(&self, key: &[u8]) {
-        if self.0.open.load(Ordering::SeqCst) == 0 {
-            return;
-        }
-        let flight = self.0.table.lock().by_key.get(key).map(Arc::clone);
+        let flight = self.0.lock().by_key.get(key).map(Arc::clone);
         if let Some(flight) = flight {
             let overtaken = Landing::Again(FillOutcome::Dangling);
             Watch { flights: self.clone(), flight }.land(overtaken);
         }
     }
 
-    /// Whether there is a flight of this key.
-    pub(super) fn is_open(&self, key: &[u8]) -> bool {
-        self.0.open.load(Ordering::SeqCst) > 0 && self.0.table.lock().by_key.contains_key(key)
-    }
-
     /// How many wait for the load of a key; `None`: there is none.
     pub(super) fn waiting(&self, key: &[u8]) -> Option<usize> {
-        self.0.table.lock().by_key.get(key).map(|flight| *flight.waiting.lock())
+        self.0.lock().by_key.get(key).map(|flight| *flight.waiting.lock())
     }
 
     /// Whose load it is that readers of a key wait for; `None`: there is none.
     pub(super) fn leader(&self, key: &[u8]) -> Option<Leader> {
-        self.0.table.lock().by_key.get(key).map(|flight| flight.state.borrow().leader)
+        self.0.lock().by_key.get(key).map(|flight| flight.state.borrow().leader)
     }
 
     /// How many flights and how many who wait there are.
     #[cfg(test)]
     pub(super) fn counts(&self) -> (usize, usize) {
-        let table = self.0.table.lock();
+        let table = self.0.lock();
         (table.by_key.len(), table.waiting)
     }
 }
@@ -176,10 +159,9 @@ impl Watch {
     /// Tells everybody aboard. The first landing counts.
     pub(super) fn land(&self, landing: Landing) {
         {
-            let mut table = self.flights.0.table.lock();
+            let mut table = self.flights.0.lock();
             if table.by_key.get(&self.flight.key).is_some_and(|flight| Arc::ptr_eq(flight, &self.flight)) {
                 table.by_key.remove(&self.flight.key);
-                self.flights.0.open.store(table.by_key.len(), Ordering::SeqCst);
             }
         }
         let mut ended = None;
@@ -253,7 +235,7 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.flights.0.table.lock().waiting -= 1;
+        self.flights.0.lock().waiting -= 1;
         *self.flight.waiting.lock() -= 1;
         self.flight.metrics.fill_waiting.decrement();
     }

@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
+use super::counts::{Counted, Counts};
 use super::fence::Fence;
 use super::flight::{Flights, Landing, Seat, Watch};
 use crate::engine::api::Answer;
@@ -31,6 +32,7 @@ pub(super) struct Desk {
     pub(super) store: Arc<dyn Store>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) flights: Flights,
+    pub(super) counts: Counts,
 }
 
 /// A token that the store may hold. Given back in the background, unless it is settled.
@@ -40,6 +42,7 @@ pub(super) struct Held {
     token: LeaseToken,
     /// Monotonic time before the store was asked: the life counts from then.
     asked_ns: u64,
+    counted: Option<Counted>,
     settled: bool,
 }
 
@@ -56,7 +59,11 @@ pub(super) enum Taken {
 impl Drop for Held {
     fn drop(&mut self) {
         if let (false, Ok(runtime)) = (self.settled, Handle::try_current()) {
-            runtime.spawn(give_back_later(self.desk.clone(), self.keys.clone(), self.token, None));
+            let (desk, keys, token, counted) = (self.desk.clone(), self.keys.clone(), self.token, self.counted.take());
+            runtime.spawn(async move {
+                give_back_later(desk, keys, token, None).await;
+                drop(counted);
+            });
         }
     }
 }
@@ -71,6 +78,7 @@ struct Life {
     until_ns: AtomicU64,
     /// Monotonic time at which it ends, however often it is renewed.
     end_ns: u64,
+    _counted: Option<Counted>,
 }
 
 /// The one right to fill a key, for as long as this lives. Dropping it gives it back, and the next caller who waits leads
@@ -94,7 +102,8 @@ impl Desk {
     /// Asks the store once. Whoever is dropped meanwhile leaves no lease behind.
     pub(super) async fn take(&self, keys: &LeaseKeys, token: LeaseToken, seen: &Expect) -> StoreResult<Taken> {
         let asked_ns = self.clock.monotonic_ns();
-        let mut held = Held { desk: self.clone(), keys: keys.clone(), token, asked_ns, settled: false };
+        let counted = Some(self.counts.count(keys.entry.as_bytes()));
+        let mut held = Held { desk: self.clone(), keys: keys.clone(), token, asked_ns, counted, settled: false };
         let answer = self.store.leases().take(keys, token, LEASE_MS, seen).await;
         held.settled = match &answer {
             Ok(Taking::Taken) => false,
@@ -127,6 +136,7 @@ impl Desk {
             watch: seat.watch().clone(),
             until_ns: (held.asked_ns + LEASE_MS * NS_PER_MS).into(),
             end_ns: held.asked_ns.saturating_add(life_ms * NS_PER_MS),
+            _counted: held.counted.take(),
         });
         let runtime = Handle::current();
         let renewal = Some(runtime.spawn(Arc::clone(&life).renew()).abort_handle());
@@ -144,7 +154,15 @@ impl Desk {
         let seat = self.flights.unlisted(&keys.entry.0, metrics);
         let until_ns = self.clock.monotonic_ns() + LEASE_MS * NS_PER_MS;
         let watch = seat.watch().clone();
-        let life = Life { desk: self.clone(), keys, token, watch, until_ns: until_ns.into(), end_ns: until_ns };
+        let life = Life {
+            desk: self.clone(),
+            keys,
+            token,
+            watch,
+            until_ns: until_ns.into(),
+            end_ns: until_ns,
+            _counted: None,
+        };
         let metrics = Arc::clone(metrics);
         let (life, runtime) = (Arc::new(life), Handle::current());
         Lease { life, seat: Some(seat), renewal: None, metrics, fence, ended: false, runtime }

@@ -11,6 +11,7 @@
 //! Deliberately absent: loading itself, and what a policy says of an answer.
 
 mod clients;
+mod counts;
 mod end;
 mod fence;
 mod flight;
@@ -30,6 +31,7 @@ pub use self::store::Filled;
 pub(in crate::engine) use self::store::Offer;
 
 use self::clients::Claims;
+use self::counts::Counts;
 use self::flight::{Boarding, Flights, Landing, Seat};
 use self::lease::{Desk, Held, Taken};
 use super::api::{Answer, Explanation};
@@ -51,7 +53,8 @@ pub(super) struct Fills {
 
 impl Fills {
     pub(super) fn new(store: &Arc<dyn Store>, clock: &Arc<dyn Clock>) -> Self {
-        let desk = Desk { store: Arc::clone(store), clock: Arc::clone(clock), flights: Flights::default() };
+        let (flights, counts) = (Flights::default(), Counts::default());
+        let desk = Desk { store: Arc::clone(store), clock: Arc::clone(clock), flights, counts };
         Self { desk, claims: Claims::default(), open: AtomicBool::new(false) }
     }
 
