@@ -199,8 +199,8 @@ async fn over_http_the_lease_is_a_header() {
         "{status}"
     );
     assert!(status.ends_with(r#" ms for this-node: wait-timeout""#), "{status}");
-    let put = |lease: &str, more: &str| format!("PUT {ADA}\r\nlarder-lease: {lease}{more}");
-    let refused = other.call(&put(&lease, "\r\nif-none-match: *"), "v").await;
+    let put = |lease: &str, more: &str| format!("PUT {ADA}|larder-lease: {lease}{more}");
+    let refused = other.call(&put(&lease, "|if-none-match: *"), "v").await;
     assert_eq!(refused.status, 400);
     assert_eq!(other.call(&put("nonsense", ""), "v").await.status, 400);
     let filled = other.call(&put(&lease, ""), "v").await;

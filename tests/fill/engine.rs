@@ -173,7 +173,9 @@ async fn a_leader_that_goes_away_makes_room_for_the_next_one() {
     });
     let mut answers = [shown(&one), shown(&two)];
     answers.sort();
-    assert_eq!(answers, ["- (miss, waited for this-node: dangling)", "v (store-hit, waited for this-node: done)"]);
+    assert_eq!(answers[0], "- (miss, waited for this-node: dangling)");
+    // Aboard the second flight, or after it from L1.
+    assert!(answers[1].starts_with("v (") && answers[1].ends_with("-hit, waited for this-node: done)"), "{answers:?}");
     assert_eq!(outcomes(&world, FillOutcome::Dangling), 1);
 }
 
