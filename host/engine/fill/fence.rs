@@ -88,7 +88,8 @@ impl Engine {
         asked?;
         self.provide(domain, &[], None).await?;
         let current = domain.current(&[], &place.key.rest, seq, 0);
-        let (whole, prefixes) = current.map_or((NONE, Box::default()), |(ids, _)| (ids.domain, ids.prefixes.clone()));
+        let ids = current.map_or_else(Arc::default, |(ids, _)| ids);
+        let (whole, prefixes) = (ids.domain, ids.prefixes.clone());
         // The load begins after what was learnt just now.
         let seq = domain.seq();
         Ok(Fence { began_ms, seq, before: Some(Before { domain: whole, tags: tags?, prefixes }) })

@@ -106,9 +106,9 @@ impl Desk {
         let mut held = Held { desk: self.clone(), keys: keys.clone(), token, asked_ns, counted, settled: false };
         let answer = self.store.leases().take(keys, token, LEASE_MS, seen).await;
         held.settled = match &answer {
-            Ok(Taking::Taken) => false,
-            Ok(_) | Err(StoreError::Unavailable(_) | StoreError::Busy(_) | StoreError::Reply(_)) => true,
-            Err(StoreError::Timeout(_) | StoreError::Broken(_) | StoreError::Protocol(_)) => false,
+            Ok(Taking::HeldFor { .. } | Taking::Changed)
+            | Err(StoreError::Unavailable(_) | StoreError::Busy(_) | StoreError::Reply(_)) => true,
+            Ok(Taking::Taken) | Err(StoreError::Timeout(_) | StoreError::Broken(_) | StoreError::Protocol(_)) => false,
         };
         Ok(match answer? {
             Taking::Taken => Taken::Held(held),
