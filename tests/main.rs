@@ -12,6 +12,7 @@ mod compression;
 mod dashboard;
 mod deploy;
 mod engine;
+mod fill;
 mod http;
 mod invalidate;
 mod l1;

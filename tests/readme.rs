@@ -12,6 +12,7 @@ use larder::adapters::prometheus::Exporter;
 use larder::config::table::{POLICY_VARIABLES, RESERVED_VARIABLES, SETTINGS};
 use larder::ports::clock::VirtualClock;
 use larder::ports::invalidation::{Mode, SelectorKind};
+use larder::ports::lease::{FillOutcome, Lost};
 use larder::ports::lock::LockOutcome;
 use larder::ports::metrics::{DomainMetrics, Hook, Metrics, State};
 use larder::ports::policy::{Fault, Operation};
@@ -133,6 +134,9 @@ fn count_everything(domain: &DomainMetrics) {
     domain.origin.answers[0].increment();
     domain.origin.time.observe_ns(1);
     domain.origin.retries.increment();
+    domain.fill_outcomes[FillOutcome::Done as usize].increment();
+    domain.fills_lost[Lost::Written as usize].increment();
+    domain.fill_wait.observe_ns(1);
 }
 
 /// As code; nothing for nothing.

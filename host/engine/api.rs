@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use serde::Serialize;
 
+use crate::ports::lease::Waited;
 use crate::ports::metrics::State;
 
 /// The lifetime that an application asks for.
@@ -91,13 +92,15 @@ pub struct Answer {
     pub age_ms: Option<u64>,
     /// The fresh time left in milliseconds, negative when stale; `None`: it never expires, is unknown or absent.
     pub fresh_left_ms: Option<i64>,
+    /// Whether it waited for the load of another reader; `None`: it did not.
+    pub waited: Option<Waited>,
 }
 
 impl Answer {
     /// The value is absent.
     #[must_use]
     pub const fn absent(state: State) -> Self {
-        Self { value: None, state, age_ms: None, fresh_left_ms: None }
+        Self { value: None, state, age_ms: None, fresh_left_ms: None, waited: None }
     }
 }
 
@@ -148,6 +151,13 @@ pub struct Explanation {
     pub encoding: &'static str,
     /// `answer`, `lease` or `load`.
     pub on_miss: &'static str,
+    /// Who may fill the key: `free`, `this-node`, `other-node`; what ended the last lease, while that is known: `written`, `deleted`.
+    /// `None`: its misses are not filled under leases.
+    pub lease: Option<&'static str>,
+    /// The life that is left to the lease without being renewed.
+    pub lease_ttl_ms: Option<u64>,
+    /// How many readers of this node wait for the load.
+    pub lease_waiting: Option<u64>,
     /// How a read would be answered now: a [`State`], or `refused: …`.
     pub state: String,
     /// Where the answer would come from: `l1`, `store`, `nowhere`.

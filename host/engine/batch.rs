@@ -111,7 +111,7 @@ impl Engine {
     async fn missed(&self, missed: Vec<(usize, &Place<'_>, Ticket)>, now_ms: u64) -> Vec<(usize, Result<Answer>)> {
         let migrating = missed.into_iter().filter(|(_, place, _)| self.migrates(place.live()));
         let carried =
-            migrating.map(|(i, place, ticket)| async move { (i, self.read_carried(place, ticket, now_ms).await) });
+            migrating.map(|(i, place, ticket)| async move { (i, self.read_carried(place, ticket, now_ms).await.map(|(answer, _)| answer)) });
         join_all(carried).await
     }
 

@@ -9,6 +9,7 @@ use super::judge::{Place, Verdict, Wanted};
 use super::read::expire_for;
 use super::write::stamps_now;
 use crate::error::Result;
+use crate::ports::lease::Ending;
 use crate::ports::metrics::State;
 use crate::ports::policy::Operation;
 
@@ -137,8 +138,10 @@ impl Engine {
             store.push((place.store_key.clone(), bytes, expire_for(&stamps, now_ms)));
             writings.push((writing, self.l1_entry(place, value, stamps, now_ms)));
         }
+        self.end_leases(admitted.iter().map(|it| &it.place), Ending::Written).await?;
         let stored = self.store.set_many(store).await;
         let removed = if passed.is_empty() { Ok(Vec::new()) } else { self.store.delete(&passed).await };
+        admitted.iter().for_each(|it| self.fills.overtake(&it.place));
         stored.and_then(|()| removed.map(drop)).map_err(|e| self.store_error(e))?;
         writings.into_iter().for_each(|(writing, entry)| writing.done(entry));
         Ok(())

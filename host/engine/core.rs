@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::compress::{CompressSettings, Compressor};
 use super::entry::{Entry, Stamps};
+use super::fill::Fills;
 use super::hot::{HotKey, HotKeys};
 use super::judge::Place;
 use super::key::KeyRules;
@@ -89,6 +90,7 @@ pub struct Engine {
     batch_keys_max: usize,
     pub(super) compressor: Compressor,
     pub(super) workflows: Gauge,
+    pub(super) fills: Fills,
 }
 
 impl Engine {
@@ -96,6 +98,7 @@ impl Engine {
     #[must_use]
     pub fn new(settings: Settings, ports: Ports) -> Self {
         let trust_ms = (ports.store.sharing() == Sharing::Shared).then_some(settings.trust_ms);
+        let fills = Fills::new(&ports.store, &ports.clock);
         Self {
             started_ns: ports.clock.monotonic_ns(),
             l1_bytes_max: settings.l1.bytes_max,
@@ -119,6 +122,7 @@ impl Engine {
             batch_keys_max: settings.batch_keys_max,
             compressor: Compressor::new(settings.compress),
             workflows: Gauge::default(),
+            fills,
         }
     }
 

@@ -260,6 +260,7 @@ impl Entry {
             state,
             age_ms: self.age_known.then(|| self.stamps.age_ms(now_ms)),
             fresh_left_ms: self.stamps.fresh_left_ms(now_ms),
+            waited: None,
         }
     }
 

@@ -38,7 +38,8 @@ impl Engine {
         let now_ms = self.now_ms();
         let l1 = self.hit(key, now_ms);
         let seen = self.seen(&place, l1.as_deref()).await?;
-        Ok(self.explanation(&place, seen.as_ref(), now_ms))
+        let explanation = self.explanation(&place, seen.as_ref(), now_ms);
+        self.with_lease(&place, explanation).await
     }
 
     async fn seen(&self, place: &Place<'_>, l1: Option<&Entry>) -> Result<Option<Seen>> {
@@ -106,6 +107,9 @@ impl Engine {
             storage_key: escaped(place.store_key.as_bytes()).into_owned(),
             encoding: live.description.encoding.as_str(),
             on_miss: place.miss.as_str(),
+            lease: None,
+            lease_ttl_ms: None,
+            lease_waiting: None,
             state: state_of(seen, now_ms).as_str().to_owned(),
             from: seen.map_or("nowhere", |seen| seen.from),
             size_bytes: seen.map(|seen| seen.size_bytes),

@@ -25,6 +25,7 @@ use super::standing::ends_ms;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{PATTERN_BYTES_MAX, PREFIX_BYTES_MAX, REPLACE_ATTEMPTS_MAX, TAG_BYTES_MAX, TAG_LIFE_MS_MIN};
 use crate::ports::invalidation::{Mode, SelectorKind};
+use crate::ports::lease::Ending;
 use crate::ports::policy::{Encoding, Operation, Selector};
 use crate::ports::store::{Expect, Expire, StoreKey};
 use crate::ports::table::{DEFAULT_DOMAIN, Live};
@@ -62,6 +63,9 @@ impl Engine {
     async fn end(&self, domain: &Domain, name: Name, part: Part<'_>, mode: Mode) -> Result<Outcome> {
         let invalidating = domain.invalidating(name.clone());
         let key = self.generation_key(domain, &name);
+        if name != Name::Domain {
+            self.note_tag_invalidation(domain).await?;
+        }
         let mut first = None;
         for attempt in 0..REPLACE_ATTEMPTS_MAX {
             let ticket = domain.ticket(self.now_ms());
@@ -128,7 +132,10 @@ impl Engine {
             Mode::Soft => {
                 self.arrive(std::slice::from_ref(place)).await?;
                 let writing = self.l1.writing(place.name);
-                let ended = self.end_entry(&place.store_key).await?;
+                self.end_leases(std::iter::once(place), Ending::Deleted).await?;
+                let ended = self.end_entry(&place.store_key).await;
+                self.fills.overtake(place);
+                let ended = ended?;
                 writing.done(None);
                 u64::from(ended)
             }

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use super::core::Engine;
 use super::entry::Terms;
-use super::key::DomainKey;
+use super::key::{DomainKey, KeyRules};
 use super::known::Domain;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{TAG_BYTES_MAX, TAGS_MAX, TTL_MS_MAX};
 use crate::ports::hooks::Ability;
+use crate::ports::lease::LeaseKeys;
 use crate::ports::policy::{
     Absence, Admission, Candidate, Encoding, Fault, Lifetime, Miss, Operation, Plan, PolicyError, Refusal, Request,
     Shape,
@@ -28,6 +29,8 @@ pub(super) struct Place<'a> {
     pub(super) store_key: StoreKey,
     /// What a read does when it is absent.
     pub(super) miss: Miss,
+    /// How long a reader waits for another one's fill, in milliseconds.
+    pub(super) collapse_wait_ms: u64,
     /// Whether the policy chose another name than the key's own.
     pub(super) renamed: bool,
     /// The shape that the policy was told.
@@ -49,6 +52,12 @@ impl Place<'_> {
     /// Whether values are kept with their stamps.
     pub(super) fn enveloped(&self) -> bool {
         self.key.live.description.encoding == Encoding::Enveloped
+    }
+
+    /// Where its lease lies, if its misses are filled under one: never in a raw domain, which behaves as Redis does.
+    pub(super) fn lease_keys(&self) -> Option<LeaseKeys> {
+        let leases = self.enveloped() && self.miss != Miss::Answer;
+        leases.then(|| KeyRules::lease_keys(&self.store_key)).flatten()
     }
 
     /// Whether the domain's workflow may change the value under a name from which nobody can tell the key, so that no copy in
@@ -139,7 +148,8 @@ impl Engine {
             self.keys.storage_key(&key, plan.suffix.as_deref()).map_err(|reason| bad_answer(&key.live, &reason))?;
         let domain = self.domains.of(&key.live);
         let seq = domain.seq();
-        Ok(Place { key, name, store_key, miss: plan.miss, renamed: plan.suffix.is_some(), shape, epoch, domain, seq })
+        let (miss, collapse_wait_ms, renamed) = (plan.miss, plan.collapse_wait_ms.into(), plan.suffix.is_some());
+        Ok(Place { key, name, store_key, miss, collapse_wait_ms, renamed, shape, epoch, domain, seq })
     }
 
     /// Asks whether and how long a value lives.

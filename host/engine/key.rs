@@ -6,7 +6,8 @@
 //! Verbatim keys may hold any byte, as in Redis; all others are UTF-8 without control characters.
 //!
 //! The host's own keys begin with a brace and the prefix, `{chat:`, as no storage key does; no verbatim key may. Generations are
-//! `{{prefix}:generation:{domain}}` and `{{prefix}:generation:{domain}:{tag}}`: in a cluster each lies in a slot of its own.
+//! `{{prefix}:generation:{domain}}` and `{{prefix}:generation:{domain}:{tag}}`: in a cluster each lies in a slot of its own. The
+//! lease of an entry is `{{storage key}}:lease`, in the entry's slot.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -16,6 +17,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::SUFFIX_BYTES_MAX;
+use crate::ports::lease::LeaseKeys;
 use crate::ports::policy::KeyScope;
 use crate::ports::store::StoreKey;
 use crate::ports::table::{DEFAULT_DOMAIN, Live, PolicyTable};
@@ -160,6 +162,29 @@ impl KeyRules {
             Some(tag) => format!("{{{prefix}{separator}generation{separator}{domain}{separator}{tag}}}"),
         };
         StoreKey(name.into())
+    }
+
+    /// Where it is noted that some tag of a domain was invalidated. No tag's record has this name.
+    #[must_use]
+    pub fn tags_key(&self, domain: &str) -> StoreKey {
+        let (prefix, separator) = (&self.prefix, char::from(self.separator));
+        StoreKey(format!("{{{prefix}{separator}generations{separator}{domain}}}").into())
+    }
+
+    /// Where the lease of an entry lies: in the entry's slot of a cluster, under a key that no entry can have. `None`: there is
+    /// no such key, as the entry's holds a brace that makes no hash tag.
+    #[must_use]
+    pub fn lease_keys(entry: &StoreKey) -> Option<LeaseKeys> {
+        let key = entry.as_bytes();
+        let lease = match (memchr::memchr(b'{', key), memchr::memchr(b'}', key)) {
+            (_, None) => [b"{", key, b"}:lease"].concat(),
+            // It has a hash tag, which what follows does not change. No key of a domain holds a control character.
+            (Some(open), Some(_)) if memchr::memchr(b'}', &key[open + 1..]).is_some_and(|len| len > 0) => {
+                [key, b"\x1flease"].concat()
+            }
+            _ => return None,
+        };
+        Some(LeaseKeys { entry: entry.clone(), lease: StoreKey(lease.into()) })
     }
 
     /// The storage key for a policy's answer.

@@ -3,7 +3,8 @@
 //! [`Engine`] is the face; its methods stand in one file for each noun: [`key`] and `judge` (where a key is kept, what the policy
 //! says), `read`, `batch`, `batch_write` and `plan` (many keys), `write`, `remove`, `expiry`, `update`, `explain`, `invalidate` and `scan`, [`warm`], `migrate` (older key versions). What they share: [`entry`] and [`envelope`] (a value with its
 //! stamps, in memory and in the store), [`compress`], [`freshness`] (pure), [`l1`], [`hot`] (keys that are read most), `modify` (read, judge, write, atomically), and what tells an entry that
-//! was invalidated: [`generation`] (pure), `known` and `compare` (what this node knows of generations), `standing` (asks the store for them). [`locks`] stand
+//! was invalidated: [`generation`] (pure), `known` and `compare` (what this node knows of generations), `standing` (asks the store for them). [`fill`] says who may load a
+//! key and who waits for it. [`locks`] stand
 //! on their own: they know keys and a store's atomic steps, and nothing of entries.
 
 pub mod api;
@@ -17,6 +18,7 @@ pub mod envelope;
 mod event;
 mod expiry;
 mod explain;
+pub mod fill;
 pub mod freshness;
 pub mod generation;
 pub mod hot;

@@ -13,6 +13,7 @@ use super::read::{Found, expire_for};
 use super::standing::Under;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::REPLACE_ATTEMPTS_MAX;
+use crate::ports::lease::Ending;
 use crate::ports::store::Expect;
 
 /// What is to become of an entry, and the answer when that is done.
@@ -77,6 +78,7 @@ impl Engine {
     ) -> Result<bool> {
         self.check_value(value)?;
         let writing = self.l1.writing(place.name);
+        self.end_leases(std::iter::once(place), Ending::Written).await?;
         let under = match &stamps.under {
             Some(ids) => Under::kept(ids),
             None => self.under(place, &stamps.terms).await?,
@@ -86,6 +88,7 @@ impl Engine {
         let bytes = self.seal(place, &stamps, &packed)?;
         let store = self.store.replace(&place.store_key, expect, bytes.clone(), expire_for(&stamps, now_ms));
         let (replaced, newer) = join(store, self.confirm(place, &stamps.terms, &under)).await;
+        self.fills.overtake(place);
         if !replaced.map_err(|e| self.store_error(e))? {
             return Ok(false);
         }
@@ -97,7 +100,10 @@ impl Engine {
     async fn remove(&self, place: &Place<'_>, expect: Expect) -> Result<bool> {
         let Expect::Prefix(prefix) = expect else { return Ok(true) };
         let writing = self.l1.writing(place.name);
-        let removed = self.store.remove(&place.store_key, prefix).await.map_err(|e| self.store_error(e))?;
+        self.end_leases(std::iter::once(place), Ending::Deleted).await?;
+        let removed = self.store.remove(&place.store_key, prefix).await;
+        self.fills.overtake(place);
+        let removed = removed.map_err(|e| self.store_error(e))?;
         writing.done(None);
         Ok(removed)
     }

@@ -58,29 +58,51 @@ impl Engine {
 
     pub(super) async fn read(&self, place: &Place<'_>, now_ms: u64) -> Result<Answer> {
         self.hot.seen(place.name, &place.domain.name, now_ms);
+        Ok(self.read_seen(place, now_ms).await?.0)
+    }
+
+    /// The same, with what the store had: what whoever fills it instead expects to find. Of no meaning for an answer from L1.
+    /// Whoever reads again while it waits is one reader, so this counts for no hot key.
+    pub(super) async fn read_seen(&self, place: &Place<'_>, now_ms: u64) -> Result<(Answer, Expect)> {
         if let Some(answer) = self.read_l1(place, now_ms).await {
-            return Ok(answer);
+            return Ok((answer, Expect::Absent));
         }
         let ticket = self.l1.ticket(place.name);
         let held = self.store.get(&place.store_key, self.wants_ttl(place));
         let (held, ()) = join(held, self.refresh(place, now_ms)).await;
         match held.map_err(|e| self.store_error(e))? {
-            Some(held) => self.read_held(place, ticket, held, now_ms).await,
+            Some(held) => self.read_found(place, ticket, held, now_ms).await,
             None if self.migrates(place.live()) => self.read_carried(place, ticket, now_ms).await,
-            None => Ok(Answer::absent(State::Miss)),
+            None => Ok((Answer::absent(State::Miss), Expect::Absent)),
         }
     }
 
     /// Answers a miss from what an older key version has.
-    pub(super) async fn read_carried(&self, place: &Place<'_>, ticket: Ticket, now_ms: u64) -> Result<Answer> {
+    pub(super) async fn read_carried(
+        &self,
+        place: &Place<'_>,
+        ticket: Ticket,
+        now_ms: u64,
+    ) -> Result<(Answer, Expect)> {
         if !self.carry_over(place).await? {
-            return Ok(Answer::absent(State::Miss));
+            return Ok((Answer::absent(State::Miss), Expect::Absent));
         }
         let held = self.store.get(&place.store_key, self.wants_ttl(place)).await;
         match held.map_err(|e| self.store_error(e))? {
-            Some(held) => self.read_held(place, ticket, held, now_ms).await,
-            None => Ok(Answer::absent(State::Miss)),
+            Some(held) => self.read_found(place, ticket, held, now_ms).await,
+            None => Ok((Answer::absent(State::Miss), Expect::Absent)),
         }
+    }
+
+    async fn read_found(
+        &self,
+        place: &Place<'_>,
+        ticket: Ticket,
+        held: Held,
+        now_ms: u64,
+    ) -> Result<(Answer, Expect)> {
+        let seen = Expect::Prefix(held.bytes.slice(..held.bytes.len().min(envelope::PREFIX_LEN)));
+        Ok((self.read_held(place, ticket, held, now_ms).await?, seen))
     }
 
     /// Whether a read of this place needs the life left in the store: raw values say nothing of it themselves.
@@ -108,6 +130,7 @@ impl Engine {
             state,
             age_ms: Some(found.stamps.age_ms(now_ms)),
             fresh_left_ms: found.stamps.fresh_left_ms(now_ms),
+            waited: None,
         };
         let stamps = match state {
             // Reading something does not make it fresh again.
@@ -191,6 +214,7 @@ impl Engine {
             state: State::StoreHit,
             age_ms: None,
             fresh_left_ms: left_ms.map(|left_ms| i64::try_from(left_ms).unwrap_or(i64::MAX)),
+            waited: None,
         };
         if let Some(entry) = self.l1_entry(place, held.bytes, stamps, now_ms) {
             self.l1.insert(ticket, place.name, entry);

@@ -7,6 +7,7 @@ use super::core::Engine;
 use super::judge::{Place, Wanted};
 use super::modify::Change;
 use crate::error::Result;
+use crate::ports::lease::Ending;
 use crate::ports::metrics::State;
 use crate::ports::policy::Operation;
 use crate::ports::store::{Command, Held, Reply};
@@ -41,11 +42,19 @@ impl Engine {
             raw.into_iter().zip(removed).for_each(|(i, removed)| there[i] |= removed);
         }
         if !enveloped.is_empty() {
-            // The old bytes tell whether a reader would still have seen the entry.
-            let take = |&i: &usize| Command::new("GETDEL").arg(places[i].store_key.0.clone());
-            let commands = enveloped.iter().map(take).collect();
-            let replies = self.store.pipeline(commands).await.map_err(|e| self.store_error(e))?;
-            for (i, reply) in enveloped.into_iter().zip(replies) {
+            // The old bytes tell whether a reader would still have seen the entry. A lease ends before its entry goes.
+            let mut commands = Vec::with_capacity(enveloped.len() * 2);
+            let mut wanted = Vec::with_capacity(enveloped.len());
+            for i in enveloped.iter().copied() {
+                commands.extend(self.fills.ending(&places[i], Ending::Deleted));
+                wanted.push((i, commands.len()));
+                commands.push(Command::new("GETDEL").arg(places[i].store_key.0.clone()));
+            }
+            let replies = self.store.pipeline(commands).await;
+            enveloped.iter().for_each(|&i| self.fills.overtake(&places[i]));
+            let mut replies = replies.map_err(|e| self.store_error(e))?;
+            for (i, at) in wanted {
+                let reply = replies.get_mut(at).map_or(Reply::Nil, |reply| std::mem::replace(reply, Reply::Nil));
                 there[i] |= self.was_served(&places[i], reply, now_ms).await?;
             }
         }

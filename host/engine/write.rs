@@ -17,6 +17,7 @@ use super::modify::Change;
 use super::read::expire_for;
 use super::standing::Under;
 use crate::error::{Error, ErrorKind, Result};
+use crate::ports::lease::Ending;
 use crate::ports::metrics::State;
 use crate::ports::policy::{Candidate, Cause, Operation};
 use crate::ports::store::{Command, Expire, Reply};
@@ -66,9 +67,9 @@ impl Engine {
             return Ok(answer);
         }
         let (bytes, value) = self.packed(place, &stamps, value).await?;
-        let store = self.store.set(&place.store_key, bytes.clone(), expire);
+        let store = self.set_and_end(place, bytes.clone(), expire);
         let (stored, newer) = join(store, self.confirm(place, &stamps.terms, &under)).await;
-        stored.map_err(|e| self.store_error(e))?;
+        stored?;
         let stamps = self.mark_anew(place, &bytes, stamps, newer).await?.filter(|_| !kept);
         writing.done(stamps.and_then(|stamps| self.l1_entry(place, value, stamps, now_ms)));
         Ok(SetAnswer { state: State::Done, previous: None })
@@ -172,7 +173,9 @@ impl Engine {
 
     pub(super) async fn remove_raw(&self, place: &Place<'_>) -> Result<bool> {
         let writing = self.l1.writing(place.name);
+        self.end_leases(std::iter::once(place), Ending::Deleted).await?;
         let removed = self.store.delete(std::slice::from_ref(&place.store_key)).await;
+        self.fills.overtake(place);
         let removed = removed.map_err(|e| self.store_error(e))?;
         writing.done(None);
         Ok(removed.first().copied().unwrap_or_default())

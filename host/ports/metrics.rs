@@ -12,6 +12,7 @@ use super::breaker::BreakerMetrics;
 pub use super::hooks::Hook;
 use super::compression::{CompressionMethod, CompressionMetrics};
 use super::invalidation::{Mode, SelectorKind};
+use super::lease::{FillOutcome, Lost};
 use super::lock::LockOutcome;
 use super::origin::OriginMetrics;
 use super::policy::{Fault, Operation};
@@ -239,6 +240,16 @@ pub struct DomainMetrics {
     pub prefixes_overflowed: Counter,
     /// What its origin is asked.
     pub origin: OriginMetrics,
+    /// Leases that callers of this node took.
+    pub leases_taken: Counter,
+    /// How loads ended, and readers that waited too long for one.
+    pub fill_outcomes: [Counter; FillOutcome::COUNT],
+    /// Fills that were not stored because their lease was lost.
+    pub fills_lost: [Counter; Lost::COUNT],
+    /// Time that readers waited for loads of others.
+    pub fill_wait: Histogram,
+    /// Readers that wait for loads of others.
+    pub fill_waiting: Gauge,
 }
 
 impl DomainMetrics {

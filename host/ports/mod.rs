@@ -8,6 +8,7 @@ pub mod clock;
 pub mod compression;
 pub mod hooks;
 pub mod invalidation;
+pub mod lease;
 pub mod lock;
 pub mod metrics;
 pub mod origin;

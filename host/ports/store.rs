@@ -6,6 +6,8 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use super::lease::LeaseStore;
+
 /// A key as the store holds it. Only the engine makes one, from a checked suffix.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct StoreKey(pub Bytes);
@@ -159,6 +161,9 @@ pub type StoreResult<T> = Result<T, StoreError>;
 pub trait Store: Send + Sync {
     /// Who else may change what it holds.
     fn sharing(&self) -> Sharing;
+
+    /// What it does with leases: beside the entries that it holds.
+    fn leases(&self) -> &dyn LeaseStore;
 
     /// The string under a key, with the life left to it if `with_ttl`.
     ///

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use larder::ports::lease::{Filling, LeaseKeys, LeaseState, LeaseStore, LeaseToken, Taking};
 use larder::ports::store::{Command, Expect, Expire, Held, Reply, Sharing, Store, StoreKey, StoreResult, Ttl};
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
@@ -131,6 +132,10 @@ impl Store for GatedStore {
         self.sharing
     }
 
+    fn leases(&self) -> &dyn LeaseStore {
+        self
+    }
+
     async fn get(&self, key: &StoreKey, with_ttl: bool) -> StoreResult<Option<Held>> {
         self.gated("GET", &[key.as_bytes()], self.inner.get(key, with_ttl)).await
     }
@@ -187,5 +192,28 @@ impl Store for GatedStore {
 
     async fn ping(&self) -> StoreResult<()> {
         self.inner.ping().await
+    }
+}
+
+#[async_trait]
+impl LeaseStore for GatedStore {
+    async fn take(&self, keys: &LeaseKeys, token: LeaseToken, ttl_ms: u64, seen: &Expect) -> StoreResult<Taking> {
+        self.gated("TAKE", &[keys.entry.as_bytes()], self.inner.leases().take(keys, token, ttl_ms, seen)).await
+    }
+
+    async fn renew(&self, keys: &LeaseKeys, token: LeaseToken, ttl_ms: u64) -> StoreResult<bool> {
+        self.gated("RENEW", &[keys.entry.as_bytes()], self.inner.leases().renew(keys, token, ttl_ms)).await
+    }
+
+    async fn give_back(&self, keys: &LeaseKeys, token: LeaseToken) -> StoreResult<bool> {
+        self.gated("GIVEBACK", &[keys.entry.as_bytes()], self.inner.leases().give_back(keys, token)).await
+    }
+
+    async fn fill(&self, keys: &LeaseKeys, token: LeaseToken, value: Bytes, expire: Expire) -> StoreResult<Filling> {
+        self.gated("FILL", &[keys.entry.as_bytes()], self.inner.leases().fill(keys, token, value, expire)).await
+    }
+
+    async fn state(&self, keys: &LeaseKeys) -> StoreResult<LeaseState> {
+        self.gated("LEASE", &[keys.entry.as_bytes()], self.inner.leases().state(keys)).await
     }
 }

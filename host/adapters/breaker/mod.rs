@@ -4,6 +4,7 @@
 //! given up; asking costs one short lock and never waits. Hits in L1 know nothing of it: it stands behind the store's port.
 
 mod board;
+mod leases;
 mod locks;
 mod machine;
 mod store;

@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use super::CircuitBreaker;
 use crate::ports::breaker::Outcome;
+use crate::ports::lease::LeaseStore;
 use crate::ports::store::{
     Command, Expect, Expire, Held, Reply, Sharing, Store, StoreError, StoreKey, StoreResult, Ttl,
 };
@@ -60,6 +61,10 @@ fn outcome<T>(answer: &StoreResult<T>) -> Outcome {
 impl<S: Store> Store for BreakerStore<S> {
     fn sharing(&self) -> Sharing {
         self.inner.sharing()
+    }
+
+    fn leases(&self) -> &dyn LeaseStore {
+        self
     }
 
     async fn get(&self, key: &StoreKey, with_ttl: bool) -> StoreResult<Option<Held>> {

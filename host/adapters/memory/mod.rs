@@ -14,6 +14,7 @@ mod extended;
 mod hash;
 mod integer;
 mod keyspace;
+mod leases;
 mod list;
 mod locks;
 mod natural;
@@ -40,6 +41,7 @@ use self::value::Value;
 use self::view::View;
 use crate::limits::{MEMORY_BYTES_DEFAULT, MEMORY_BYTES_MAX, TTL_MS_MAX};
 use crate::ports::clock::Clock;
+use crate::ports::lease::LeaseStore;
 use crate::ports::store::{
     Command, Expect, Expire, Held, Reply, Sharing, Store, StoreError, StoreKey, StoreResult, Ttl,
 };
@@ -155,6 +157,10 @@ fn begins_with(entry: &Entry, prefix: &[u8]) -> bool {
 impl Store for MemoryStore {
     fn sharing(&self) -> Sharing {
         Sharing::Exclusive
+    }
+
+    fn leases(&self) -> &dyn LeaseStore {
+        self
     }
 
     async fn get(&self, key: &StoreKey, with_ttl: bool) -> StoreResult<Option<Held>> {

@@ -8,6 +8,7 @@ mod breakers;
 mod compression;
 mod domains;
 mod family;
+mod fills;
 mod host;
 mod origins;
 mod process;
@@ -45,12 +46,14 @@ impl Exporter {
         let windows = Arc::new(Windows::new(Arc::clone(metrics), clock));
         let registry = Registry::new();
         let guarded = Arc::clone(metrics);
-        let (hosts, domains, recent) = (Arc::clone(metrics), Arc::clone(metrics), Arc::clone(&windows));
+        let (hosts, domains, loads, recent) =
+            (Arc::clone(metrics), Arc::clone(metrics), Arc::clone(metrics), Arc::clone(&windows));
         let (compressing, bringing) = (Arc::clone(metrics), Arc::clone(metrics));
         registry.register(part("host", move || host::families(&hosts))?)?;
         registry.register(part("domains", move || domains::families(&domains))?)?;
         let loaded = Arc::clone(metrics);
         registry.register(part("origins", move || origins::families(&loaded))?)?;
+        registry.register(part("fills", move || fills::families(&loads))?)?;
         registry.register(part("breakers", move || breakers::families(&guarded))?)?;
         registry.register(part("compression", move || compression::families(&compressing))?)?;
         registry.register(part("warming", move || warming::families(&bringing))?)?;

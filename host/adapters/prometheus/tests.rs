@@ -106,6 +106,7 @@ fn the_names_are_a_promise() {
         cache_hit_rate gauge
         cache_operation_latency_seconds summary
         larder_build_info gauge
+        larder_fill_waiting gauge
         larder_foreign_bytes_total counter
         larder_found_invalidated_total counter
         larder_http_connections gauge
@@ -117,6 +118,7 @@ fn the_names_are_a_promise() {
         larder_invalidations_total counter
         larder_l1_bytes gauge
         larder_l1_entries gauge
+        larder_leases_taken_total counter
         larder_policy_call_duration_seconds histogram
         larder_policy_calls_total counter
         larder_policy_failing gauge

@@ -9,6 +9,7 @@
 mod address;
 mod command;
 mod error;
+mod leases;
 mod link;
 mod locks;
 mod script;
@@ -27,12 +28,14 @@ use tokio::time::{Instant, timeout_at};
 
 pub use self::address::{AddressError, RedisAddress};
 
+use self::leases::LeaseScripts;
 use self::link::Link;
 use self::locks::LockScripts;
 use self::script::Script;
 use self::slot::Slot;
 use crate::limits::{STORE_INFLIGHT_MAX, STORE_MS_DEFAULT};
 use crate::ports::clock::Clock;
+use crate::ports::lease::LeaseStore;
 use crate::ports::metrics::Metrics;
 use crate::ports::store::{
     Command, Expect, Expire, Held, Reply, Sharing, Store, StoreError, StoreKey, StoreResult, Ttl,
@@ -68,6 +71,7 @@ pub struct RedisStore {
     remove: Script,
     increment: Script,
     locks: LockScripts,
+    leases: LeaseScripts,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
 }
@@ -95,6 +99,7 @@ impl RedisStore {
             remove: Script::remove(),
             increment: Script::increment(),
             locks: LockScripts::default(),
+            leases: LeaseScripts::default(),
             clock,
             metrics,
         }
@@ -205,6 +210,10 @@ fn missing_answer() -> StoreError {
 impl Store for RedisStore {
     fn sharing(&self) -> Sharing {
         Sharing::Shared
+    }
+
+    fn leases(&self) -> &dyn LeaseStore {
+        self
     }
 
     async fn get(&self, key: &StoreKey, with_ttl: bool) -> StoreResult<Option<Held>> {

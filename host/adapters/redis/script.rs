@@ -38,6 +38,26 @@ impl Script {
         Self::of(include_str!("lock_release.lua"))
     }
 
+    /// Takes a lease that nobody holds.
+    pub(super) fn lease_take() -> Self {
+        Self::of(include_str!("lease_take.lua"))
+    }
+
+    /// Begins the life of a lease anew.
+    pub(super) fn lease_renew() -> Self {
+        Self::of(include_str!("lease_renew.lua"))
+    }
+
+    /// Frees a lease.
+    pub(super) fn lease_give_back() -> Self {
+        Self::of(include_str!("lease_give_back.lua"))
+    }
+
+    /// Stores an entry under a lease.
+    pub(super) fn lease_fill() -> Self {
+        Self::of(include_str!("lease_fill.lua"))
+    }
+
     fn of(text: &'static str) -> Self {
         Self { text, digest: redis::Script::new(text).get_hash().to_owned() }
     }

@@ -5,13 +5,16 @@
 
 use bytes::{BufMut, BytesMut};
 
+use crate::engine::api::Answer;
+use crate::ports::lease::Waited;
 use crate::ports::metrics::State;
 
 /// Keys above it are left out of the field, so that one header never crowds out the others.
 const KEY_BYTES_SHOWN_MAX: usize = 512;
 
 /// Writes the field for a read that was answered in this state.
-pub(super) fn write_read(out: &mut BytesMut, state: State, fresh_left_ms: Option<i64>, key: &[u8]) {
+pub(super) fn write_read(out: &mut BytesMut, answer: &Answer, key: &[u8]) {
+    let Answer { state, fresh_left_ms, waited, .. } = *answer;
     let detail = match state {
         State::L1Hit => "l1",
         State::StoreHit => "store",
@@ -25,12 +28,31 @@ pub(super) fn write_read(out: &mut BytesMut, state: State, fresh_left_ms: Option
             out.put_slice(itoa::Buffer::new().format(left_ms.div_euclid(1000)).as_bytes());
         }
         write_key(out, key);
-        out.put_slice(b"; detail=");
-        out.put_slice(detail.as_bytes());
     } else {
         out.put_slice(b"larder; fwd=miss");
         write_key(out, key);
     }
+    match waited {
+        None if state.is_hit() => {
+            out.put_slice(b"; detail=");
+            out.put_slice(detail.as_bytes());
+        }
+        None => {}
+        Some(waited) => write_waited(out, detail, waited),
+    }
+}
+
+/// `collapsed` (§2.7), and a `detail` that says for whom the reader waited, how long, and what came of it.
+fn write_waited(out: &mut BytesMut, detail: &str, waited: Waited) {
+    out.put_slice(b"; collapsed; detail=\"");
+    out.put_slice(detail.as_bytes());
+    out.put_slice(b", waited ");
+    out.put_slice(itoa::Buffer::new().format(waited.ms).as_bytes());
+    out.put_slice(b" ms for ");
+    out.put_slice(waited.leader.as_str().as_bytes());
+    out.put_slice(b": ");
+    out.put_slice(waited.outcome.as_str().as_bytes());
+    out.put_u8(b'"');
 }
 
 /// Writes the field for a write: whether the value was stored, and if not, what stood against it.
@@ -39,11 +61,16 @@ pub(super) fn write_stored(out: &mut BytesMut, state: State, key: &[u8]) {
         out.put_slice(b"larder; stored");
         write_key(out, key);
     } else {
-        out.put_slice(b"larder; stored=?0");
-        write_key(out, key);
-        out.put_slice(b"; detail=");
-        out.put_slice(state.as_str().as_bytes());
+        write_unstored(out, state.as_str(), key);
     }
+}
+
+/// Writes the field for a value that was not stored.
+pub(super) fn write_unstored(out: &mut BytesMut, why: &str, key: &[u8]) {
+    out.put_slice(b"larder; stored=?0");
+    write_key(out, key);
+    out.put_slice(b"; detail=");
+    out.put_slice(why.as_bytes());
 }
 
 fn write_key(out: &mut BytesMut, key: &[u8]) {
@@ -70,6 +97,7 @@ mod tests {
     use expect_test::{Expect, expect};
 
     use super::*;
+    use crate::ports::lease::{FillOutcome, Leader};
 
     #[track_caller]
     fn check(write: impl Fn(&mut BytesMut), expected: &Expect) {
@@ -82,7 +110,9 @@ mod tests {
 
     #[test]
     fn reads() {
-        let read = |state, left, key: &'static [u8]| move |out: &mut BytesMut| write_read(out, state, left, key);
+        let read = |state, fresh_left_ms, key: &'static [u8]| {
+            move |out: &mut BytesMut| write_read(out, &Answer { fresh_left_ms, ..Answer::absent(state) }, key)
+        };
         check(
             read(State::L1Hit, Some(29_999), b"profile:user:42"),
             &expect![[r#"larder; hit; ttl=29; key="profile:user:42"; detail=l1"#]],
@@ -94,8 +124,26 @@ mod tests {
     }
 
     #[test]
+    fn reads_that_waited() {
+        let read = |state, leader, outcome| {
+            let waited = Some(Waited { ms: 12, leader, outcome });
+            move |out: &mut BytesMut| write_read(out, &Answer { waited, ..Answer::absent(state) }, b"k")
+        };
+        check(
+            read(State::StoreHit, Leader::ThisNode, FillOutcome::Done),
+            &expect![[r#"larder; hit; key="k"; collapsed; detail="store, waited 12 ms for this-node: done""#]],
+        );
+        check(
+            read(State::Miss, Leader::OtherNode, FillOutcome::WaitTimeout),
+            &expect![[
+                r#"larder; fwd=miss; key="k"; collapsed; detail="miss, waited 12 ms for other-node: wait-timeout""#
+            ]],
+        );
+    }
+
+    #[test]
     fn foreign_bytes_in_a_key_are_shown_as_hex() {
-        let read = |key: &'static [u8]| move |out: &mut BytesMut| write_read(out, State::Miss, None, key);
+        let read = |key: &'static [u8]| move |out: &mut BytesMut| write_read(out, &Answer::absent(State::Miss), key);
         check(read(b"a\"b\\c%d e"), &expect![[r#"larder; fwd=miss; key="a\"b\\c%25d e""#]]);
         check(read(b"\r\n\0\x7f\xff"), &expect![[r#"larder; fwd=miss; key="%0D%0A%00%7F%FF""#]]);
         check(read(&[b'x'; KEY_BYTES_SHOWN_MAX + 1]), &expect!["larder; fwd=miss"]);
@@ -106,6 +154,8 @@ mod tests {
         let stored = |state| move |out: &mut BytesMut| write_stored(out, state, b"k");
         check(stored(State::Done), &expect![[r#"larder; stored; key="k""#]]);
         check(stored(State::Passed), &expect![[r#"larder; stored=?0; key="k"; detail=passed"#]]);
+        let unfilled = |out: &mut BytesMut| write_unstored(out, "lost-to-delete", b"k");
+        check(unfilled, &expect![[r#"larder; stored=?0; key="k"; detail=lost-to-delete"#]]);
         check(stored(State::Unmet), &expect![[r#"larder; stored=?0; key="k"; detail=unmet"#]]);
     }
 }

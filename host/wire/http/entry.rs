@@ -13,9 +13,10 @@ use http_body_util::Full;
 use super::app::Shared;
 use super::errors::{Problem, ProblemKind};
 use super::etag::{ETag, if_none_match};
-use super::fields::{self, CACHE_STATUS};
+use super::fields::{self, CACHE_STATUS, LEASE};
 use super::{asked, body, target};
-use crate::engine::api::Answer;
+use crate::engine::api::{Answer, Condition, SetOptions};
+use crate::engine::fill::{Leased, Who};
 use crate::error::{Error, ErrorKind};
 use crate::ports::metrics::State;
 
@@ -42,11 +43,28 @@ pub(super) fn hit(shared: &Shared, method: &Method, uri: &Uri, headers: &HeaderM
 /// `GET` and `HEAD /v1/cache/{domain}/{key}`.
 pub(super) async fn read(Of(shared): Of<Arc<Shared>>, request: Request) -> Result<Response, Problem> {
     let key = key(request.uri(), CACHE, shared.separator)?;
-    let mut answer = shared.engine.get(&key).await?;
+    // Whoever asks only whether it is there will not load it.
+    let Leased { mut answer, lease } = match *request.method() {
+        Method::HEAD => Leased { answer: shared.engine.get(&key).await?, lease: None },
+        _ => shared.engine.get_or_lease(&key, Who::Bearer).await?,
+    };
+    let lease = lease.and_then(|lease| HeaderValue::try_from(lease).ok());
     match answer.value.take() {
-        Some(value) => Ok(found(request.headers(), &key, &answer, value).map(Body::new)),
-        None => Err(Problem::new(ProblemKind::Absent, "the key is absent")
-            .with_header(CACHE_STATUS, fields::absent(&answer, &key))),
+        Some(value) => {
+            let mut response = found(request.headers(), &key, &answer, value).map(Body::new);
+            if let Some(lease) = lease {
+                response.headers_mut().insert(LEASE, lease);
+            }
+            Ok(response)
+        }
+        None => {
+            let absent = Problem::new(ProblemKind::Absent, "the key is absent")
+                .with_header(CACHE_STATUS, fields::absent(&answer, &key));
+            Err(match lease {
+                Some(lease) => absent.with_header(LEASE, lease),
+                None => absent,
+            })
+        }
     }
 }
 
@@ -54,13 +72,37 @@ pub(super) async fn read(Of(shared): Of<Arc<Shared>>, request: Request) -> Resul
 pub(super) async fn write(Of(shared): Of<Arc<Shared>>, request: Request) -> Result<Response, Problem> {
     let key = key(request.uri(), CACHE, shared.separator)?;
     let options = asked::put(request.headers())?;
+    let lease = request.headers().get(LEASE).cloned();
     let value = body::read(request.into_body(), &shared.bodies).await?;
+    if let Some(lease) = lease {
+        return fill(&shared, &key, &lease, value, options).await;
+    }
     let state = shared.engine.set(&key, value, options).await?.state;
     let status = fields::stored(state, &key);
     if state == State::Unmet {
         let detail = "the key is there already (If-None-Match: *) or is absent (If-Match: *); nothing was stored";
         return Err(Problem::new(ProblemKind::Unmet, detail).with_header(CACHE_STATUS, status));
     }
+    Ok((StatusCode::NO_CONTENT, [(CACHE_STATUS, status)]).into_response())
+}
+
+/// A `PUT` with a lease. A lost lease is no fault of the client's: it is told in `Cache-Status`, and the value it has is as good as any.
+async fn fill(
+    shared: &Shared,
+    key: &[u8],
+    lease: &HeaderValue,
+    value: Bytes,
+    options: SetOptions,
+) -> Result<Response, Problem> {
+    if options.condition != Condition::Always {
+        let detail = "Larder-Lease is a condition of its own; send it without If-Match and If-None-Match";
+        return Err(Error::new(ErrorKind::InvalidArgument, detail).into());
+    }
+    let filled = shared.engine.fill_leased(key, lease.as_bytes(), value, options.ttl).await?;
+    let status = match filled.lost {
+        Some(lost) => fields::unfilled(lost, key),
+        None => fields::stored(filled.state, key),
+    };
     Ok((StatusCode::NO_CONTENT, [(CACHE_STATUS, status)]).into_response())
 }
 

@@ -180,7 +180,7 @@ pub(super) struct Problem {
     pub(super) kind: ProblemKind,
     /// What exactly, and what to do.
     pub(super) detail: String,
-    header: Option<(HeaderName, HeaderValue)>,
+    more: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// The document (RFC 9457 §3.1 and two members of our own).
@@ -197,13 +197,13 @@ struct Document<'a> {
 impl Problem {
     /// A problem of this kind; `detail` says what exactly and what to do.
     pub(super) fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), header: None }
+        Self { kind, detail: detail.into(), more: Vec::new() }
     }
 
     /// With one more header.
     #[must_use]
     pub(super) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.header = Some((name, value));
+        self.more.push((name, value));
         self
     }
 
@@ -219,7 +219,7 @@ impl Problem {
         if matches!(self.kind, ProblemKind::BodyTooLarge | ProblemKind::BodyTimeout | ProblemKind::BodyBroken) {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        if let Some((name, value)) = &self.header {
+        for (name, value) in &self.more {
             headers.insert(name.clone(), value.clone());
         }
         headers

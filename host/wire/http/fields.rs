@@ -10,10 +10,14 @@ use bytes::{BufMut, BytesMut};
 use super::cache_status;
 use super::etag::ETag;
 use crate::engine::api::Answer;
+use crate::ports::lease::Lost;
 use crate::ports::metrics::State;
 
 /// `Cache-Status`, which the `http` crate does not name.
 pub(super) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+
+/// The text of a lease: on the answer to a miss, and sent back with what was loaded.
+pub(super) const LEASE: HeaderName = HeaderName::from_static("larder-lease");
 
 /// Room for the texts of one answer besides the key: they share one buffer.
 const TEXT_BYTES: usize = 160;
@@ -36,7 +40,7 @@ pub(super) fn found(answer: &Answer, etag: ETag, key: &[u8]) -> HeaderMap {
     }
     text.put_slice(etag.as_bytes());
     headers.insert(ETAG, cut(&mut text));
-    cache_status::write_read(&mut text, answer.state, answer.fresh_left_ms, key);
+    cache_status::write_read(&mut text, answer, key);
     headers.insert(CACHE_STATUS, cut(&mut text));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     headers
@@ -46,7 +50,7 @@ pub(super) fn found(answer: &Answer, etag: ETag, key: &[u8]) -> HeaderMap {
 #[must_use]
 pub(super) fn absent(answer: &Answer, key: &[u8]) -> HeaderValue {
     let mut text = BytesMut::with_capacity(TEXT_BYTES + key.len());
-    cache_status::write_read(&mut text, answer.state, answer.fresh_left_ms, key);
+    cache_status::write_read(&mut text, answer, key);
     cut(&mut text)
 }
 
@@ -55,6 +59,14 @@ pub(super) fn absent(answer: &Answer, key: &[u8]) -> HeaderValue {
 pub(super) fn stored(state: State, key: &[u8]) -> HeaderValue {
     let mut text = BytesMut::with_capacity(TEXT_BYTES + key.len());
     cache_status::write_stored(&mut text, state, key);
+    cut(&mut text)
+}
+
+/// `Cache-Status` of a fill whose lease was lost.
+#[must_use]
+pub(super) fn unfilled(lost: Lost, key: &[u8]) -> HeaderValue {
+    let mut text = BytesMut::with_capacity(TEXT_BYTES + key.len());
+    cache_status::write_unstored(&mut text, lost.as_str(), key);
     cut(&mut text)
 }
 
@@ -69,7 +81,7 @@ mod tests {
 
     #[track_caller]
     fn check(age_ms: Option<u64>, fresh_left_ms: Option<i64>, age: Option<&str>, cache_control: Option<&str>) {
-        let answer = Answer { value: None, state: State::L1Hit, age_ms, fresh_left_ms };
+        let answer = Answer { age_ms, fresh_left_ms, ..Answer::absent(State::L1Hit) };
         let headers = found(&answer, ETag::of(b""), b"k");
         let text = |name| headers.get(name).map(|value| value.to_str().unwrap());
         assert_eq!((text(AGE), text(CACHE_CONTROL)), (age, cache_control));

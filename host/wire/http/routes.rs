@@ -18,7 +18,9 @@ const READ: Route = Route {
     summary: "read a value",
     description: "The key is the rest of the path, percent-decoded once. The engine's key is `{domain}{separator}{key}`; in the \
                   domain `default` it is the key alone, as applications say it over RESP. `Cache-Status` (RFC 9211) says how \
-                  the answer came about; `max-age` less `Age` is the fresh time left. `ETag` is a hash of the bytes, the same on every node.",
+                  the answer came about; `max-age` less `Age` is the fresh time left. Where the policy gives \
+                  leases, a miss (or a stale value) may carry `Larder-Lease`: who gets it loads the value and sends both with PUT; others wait for it as \
+                  long as the policy says. `ETag` is a hash of the bytes, the same on every node.",
     headers: &[("If-None-Match", "entity tags that the client has, or `*`: 304 if the value is one of them")],
     replies: &[
         reply(200, Content::Bytes, "the value"),
@@ -82,6 +84,11 @@ pub(super) const ROUTES: &[Route] = &[
             ),
             ("If-None-Match", "`*`: only if the key is absent; entity tags are refused"),
             ("If-Match", "`*`: only if the key is present; entity tags are refused"),
+            (
+                "Larder-Lease",
+                "the lease that a read gave: the value is stored if nothing has overtaken its load; else the answer is 204, too, and \
+                 `Cache-Status` says `stored=?0` and by what the lease was lost. Excludes the two conditions",
+            ),
         ],
         replies: &[
             reply(204, Content::None, "done, as `Cache-Status` says"),

@@ -6,12 +6,13 @@
 use bytes::{Buf, BytesMut};
 
 use super::args::{Args, Words};
-use super::commands::{DataFn, Run, SessionFn, Spec, resolve};
+use super::commands::{Run, SessionFn, Spec, resolve};
 use super::connection::{Connection, Phase};
 use super::errors;
 use super::frame::{Frame, ProtocolError};
+use super::pipeline::Work;
 use super::reply;
-use super::session::Output;
+use super::session::{Output, Session};
 use crate::limits::RESP_READ_BYTES;
 use crate::ports::store::Reply;
 
@@ -122,7 +123,10 @@ impl Connection {
             found => found,
         };
         match found.map(|spec| (spec, spec.run)) {
-            Ok((spec, Run::Data(run))) => self.begin_data(frame, spec, run),
+            Ok((spec, Run::Data(run))) => self.begin_data(frame, spec, |session, args| run(session.engine(), args)),
+            Ok((spec, Run::Leasing(run))) => {
+                self.begin_data(frame, spec, |session, args| run(session.engine(), session.leases(), args))
+            }
             Ok((spec, Run::Session(run))) => self.run_session(frame, spec, run),
             // A container's own arity makes it name a subcommand, so this is an unknown one; `resolve` has said so already.
             Ok((spec, Run::Container)) => self.refuse(errors::unknown_subcommand(spec.name, b"")),
@@ -162,7 +166,12 @@ impl Connection {
     }
 
     /// A command on data begins as soon as no other that it must not overlap with is at work.
-    fn begin_data(&mut self, frame: Frame, spec: &'static Spec, run: DataFn) -> Admission {
+    fn begin_data(
+        &mut self,
+        frame: Frame,
+        spec: &'static Spec,
+        run: impl FnOnce(&Session, Args) -> Result<Work, Reply>,
+    ) -> Admission {
         if self.pipeline.is_full() || self.pipeline.is_barred() {
             return Admission::Wait;
         }
@@ -176,7 +185,7 @@ impl Connection {
         self.session.client().label(|label| label.command = spec.name);
         let (args, admission) = take_args(&self.parser, &mut self.input, frame);
         let muted = self.session.next_is_muted();
-        let answer = match run(self.session.engine(), args) {
+        let answer = match run(&self.session, args) {
             Ok(work) => self.pipeline.begin(work, footprint, muted),
             Err(reply) => self.pipeline.answer(reply, muted),
         };

@@ -12,6 +12,7 @@ use super::args::Args;
 use super::clients::{Client, Clients, Registered};
 use super::reply::Protocol;
 use crate::engine::Engine;
+use crate::engine::fill::LeaseBook;
 use crate::ports::store::Reply;
 
 /// The one user there is, as Redis calls it.
@@ -109,6 +110,8 @@ pub struct Session {
     pub replies: Replies,
     /// Set by a command after whose answer the connection ends.
     pub closing: bool,
+    /// The keys that the client may fill.
+    leases: Arc<LeaseBook>,
 }
 
 impl Session {
@@ -116,7 +119,9 @@ impl Session {
     #[must_use]
     pub fn new(shared: Arc<Shared>, registered: Registered) -> Self {
         let authenticated = !shared.has_password();
-        Self { shared, registered, authenticated, protocol: Protocol::default(), replies: Replies::On, closing: false }
+        let leases = Arc::default();
+        let (protocol, replies) = (Protocol::default(), Replies::On);
+        Self { shared, registered, authenticated, protocol, replies, closing: false, leases }
     }
 
     /// What all connections share.
@@ -129,6 +134,12 @@ impl Session {
     #[must_use]
     pub fn engine(&self) -> &Arc<Engine> {
         &self.shared.engine
+    }
+
+    /// The leases of this connection; they end with it.
+    #[must_use]
+    pub const fn leases(&self) -> &Arc<LeaseBook> {
+        &self.leases
     }
 
     /// This connection in the list of all.
@@ -181,6 +192,7 @@ impl Session {
     pub fn reset(&mut self) {
         self.authenticated = !self.shared.has_password();
         self.replies = Replies::On;
+        self.leases.clear();
         self.set_protocol(Protocol::default());
         self.client().label(|label| label.name.clear());
     }

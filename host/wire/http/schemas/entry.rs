@@ -16,6 +16,15 @@ pub(super) fn explanation() -> Value {
         ("storage_key", text("what the store calls the key; empty if the policy refuses it")),
         ("encoding", text("raw or enveloped")),
         ("on_miss", text("answer, lease or load")),
+        (
+            "lease",
+            maybe(
+                "string",
+                "who may fill the key: free, this-node, other-node; what ended the last lease: written, deleted",
+            ),
+        ),
+        ("lease_ttl_ms", maybe("integer", "life left to the lease")),
+        ("lease_waiting", maybe("integer", "readers of this node that wait for the load")),
         ("state", text(&format!("how a read would be answered now: `refused: …` or one of {}", states.join(", ")))),
         ("from", text("l1, store or nowhere")),
         ("size_bytes", maybe("integer", "size of the value")),
@@ -149,6 +158,9 @@ mod tests {
             storage_key: String::new(),
             encoding: "raw",
             on_miss: "answer",
+            lease: None,
+            lease_ttl_ms: None,
+            lease_waiting: None,
             state: String::new(),
             from: "l1",
             size_bytes: None,
@@ -170,6 +182,7 @@ mod tests {
         check(&explanation_schema(), &serde_json::to_value(&explanation).unwrap());
         explanation.fresh_left_ms = Some(-1);
         explanation.rules_stored = Some(String::new());
+        (explanation.lease, explanation.lease_ttl_ms, explanation.lease_waiting) = (Some("free"), Some(1), Some(0));
         explanation.invalidated = Some("soft");
         check(&explanation_schema(), &serde_json::to_value(&explanation).unwrap());
     }

@@ -13,6 +13,7 @@ mod info;
 mod introspect;
 mod invalidate;
 mod keys;
+mod lease;
 mod lock;
 mod own;
 mod own_table;
@@ -25,7 +26,7 @@ mod workflow;
 
 use std::future::Future;
 
-pub use spec::{DataFn, KeyRange, Run, SessionFn, Spec};
+pub use spec::{DataFn, KeyRange, LeasingFn, Run, SessionFn, Spec};
 pub use table::{COMMANDS, find};
 
 use super::args::{Args, Words};

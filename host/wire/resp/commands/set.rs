@@ -8,6 +8,7 @@ use super::expiry::{Base, Unit, lifetime};
 use super::work;
 use crate::engine::Engine;
 use crate::engine::api::{AskedTtl, Condition, SetAnswer, SetOptions};
+use crate::engine::fill::LeaseBook;
 use crate::ports::metrics::State;
 use crate::ports::store::Reply;
 use crate::wire::resp::args::Args;
@@ -26,9 +27,9 @@ enum Life {
     Number(Unit, Base, usize),
 }
 
-pub(super) fn set(engine: &Arc<Engine>, args: Args) -> Result<Work, Reply> {
+pub(super) fn set(engine: &Arc<Engine>, leases: &Arc<LeaseBook>, args: Args) -> Result<Work, Reply> {
     let options = set_options(&args, engine.now_ms())?;
-    Ok(write(engine, args, 2, options, |options, answer| match options.want_previous {
+    Ok(fill(engine, leases, args, 2, options, |options, answer| match options.want_previous {
         true => answer.previous.map_or(Reply::Nil, Reply::Bulk),
         false if done(options.condition, answer.state) => Reply::ok(),
         false => Reply::Nil,
@@ -40,14 +41,14 @@ pub(super) fn set_nx(engine: &Arc<Engine>, args: Args) -> Result<Work, Reply> {
     Ok(write(engine, args, 2, options, |options, answer| Reply::Integer(done(options.condition, answer.state).into())))
 }
 
-pub(super) fn set_ex(engine: &Arc<Engine>, args: Args) -> Result<Work, Reply> {
+pub(super) fn set_ex(engine: &Arc<Engine>, leases: &Arc<LeaseBook>, args: Args) -> Result<Work, Reply> {
     let ttl = lifetime(&args[2], Unit::Seconds, Base::Now, "setex", engine.now_ms())?;
-    Ok(write(engine, args, 3, SetOptions { ttl, ..SetOptions::default() }, |_, _| Reply::ok()))
+    Ok(fill(engine, leases, args, 3, SetOptions { ttl, ..SetOptions::default() }, |_, _| Reply::ok()))
 }
 
-pub(super) fn pset_ex(engine: &Arc<Engine>, args: Args) -> Result<Work, Reply> {
+pub(super) fn pset_ex(engine: &Arc<Engine>, leases: &Arc<LeaseBook>, args: Args) -> Result<Work, Reply> {
     let ttl = lifetime(&args[2], Unit::Milliseconds, Base::Now, "psetex", engine.now_ms())?;
-    Ok(write(engine, args, 3, SetOptions { ttl, ..SetOptions::default() }, |_, _| Reply::ok()))
+    Ok(fill(engine, leases, args, 3, SetOptions { ttl, ..SetOptions::default() }, |_, _| Reply::ok()))
 }
 
 pub(super) fn get_set(engine: &Arc<Engine>, args: Args) -> Result<Work, Reply> {
@@ -140,8 +141,8 @@ fn read_life(args: &Args, at: usize, word: &str, life: &mut Life) -> Option<usiz
 /// any time; but not under a condition: two clients that both hear that they were first would both believe it.
 fn done(condition: Condition, state: State) -> bool {
     match state {
-        State::Unmet => false,
-        State::Passed => condition == Condition::Always,
+        // A fill that lost its lease is acknowledged as well.
+        State::Unmet | State::Passed => condition == Condition::Always,
         _ => true,
     }
 }
@@ -157,6 +158,22 @@ fn write(
     work(async move {
         let value = args.kept(value);
         engine.set(&args[1], value, options).await.map(|answer| reply(options, answer))
+    })
+}
+
+/// A write that is the fill, if the connection holds the lease of the key.
+fn fill(
+    engine: &Arc<Engine>,
+    leases: &Arc<LeaseBook>,
+    args: Args,
+    value: usize,
+    options: SetOptions,
+    reply: fn(SetOptions, SetAnswer) -> Reply,
+) -> Work {
+    let (engine, leases) = (Arc::clone(engine), Arc::clone(leases));
+    work(async move {
+        let value = args.kept(value);
+        engine.set_or_fill(&args[1], value, options, &leases).await.map(|answer| reply(options, answer))
     })
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::engine::Engine;
+use crate::engine::fill::LeaseBook;
 use crate::ports::store::Reply;
 use crate::wire::resp::args::{Args, Words};
 use crate::wire::resp::claims::Access;
@@ -13,6 +14,8 @@ use crate::wire::resp::session::{Output, Session};
 pub type SessionFn = fn(&mut Session, &Args) -> Result<Output, Reply>;
 /// A command that concerns data: the arguments are checked at once, the rest is work. An `Err` is the error line.
 pub type DataFn = fn(&Arc<Engine>, Args) -> Result<Work, Reply>;
+/// The same, of a command that may take leases for its connection or fill under them.
+pub type LeasingFn = fn(&Arc<Engine>, &Arc<LeaseBook>, Args) -> Result<Work, Reply>;
 
 /// How a command is carried out.
 #[derive(Clone, Copy)]
@@ -21,6 +24,8 @@ pub enum Run {
     Session(SessionFn),
     /// In the engine.
     Data(DataFn),
+    /// In the engine, with the leases of the connection.
+    Leasing(LeasingFn),
     /// By one of its subcommands.
     Container,
 }
@@ -152,6 +157,18 @@ impl Spec {
     #[must_use]
     pub const fn write(name: &'static str, arity: i32, keys: KeyRange, run: DataFn) -> Self {
         Self { keys, access: Access::Write, ..Self::new(name, arity, Run::Data(run)) }
+    }
+
+    /// A command on one key that reads it, and may take its lease for the connection.
+    #[must_use]
+    pub const fn leases(name: &'static str, arity: i32, run: LeasingFn) -> Self {
+        Self { keys: ONE_KEY, ..Self::new(name, arity, Run::Leasing(run)) }
+    }
+
+    /// A command on one key that writes it, and may do so under the connection's lease.
+    #[must_use]
+    pub const fn fills(name: &'static str, arity: i32, run: LeasingFn) -> Self {
+        Self { keys: ONE_KEY, access: Access::Write, ..Self::new(name, arity, Run::Leasing(run)) }
     }
 
     /// A command on the connection.

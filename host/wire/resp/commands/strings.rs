@@ -5,13 +5,17 @@ use std::sync::Arc;
 use super::{count, set, value, work};
 use crate::engine::Engine;
 use crate::engine::api::Update;
+use crate::engine::fill::{LeaseBook, Who};
 use crate::ports::store::Reply;
 use crate::wire::resp::args::Args;
 use crate::wire::resp::pipeline::Work;
 
-pub(super) fn get(engine: &Arc<Engine>, args: Args) -> Result<Work, Reply> {
-    let engine = Arc::clone(engine);
-    Ok(work(async move { engine.get(&args[1]).await.map(value) }))
+pub(super) fn get(engine: &Arc<Engine>, leases: &Arc<LeaseBook>, args: Args) -> Result<Work, Reply> {
+    let (engine, leases) = (Arc::clone(engine), Arc::clone(leases));
+    Ok(work(async move {
+        let leased = engine.get_or_lease(&args[1], Who::Connection(&leases)).await?;
+        Ok(value(leased.answer))
+    }))
 }
 
 pub(super) fn get_many(engine: &Arc<Engine>, args: Args) -> Result<Work, Reply> {

@@ -5,7 +5,8 @@
 use super::own_table::{BREAKER, INVALIDATE, LOCK, OWN, POLICY};
 use super::spec::{ALL_KEYS, Group, NO_KEYS, ONE_KEY, PAIRS, Spec};
 use super::{
-    breaker, client, config, counters, expiry, handshake, help, hot, info, introspect, keys, own, set, strings, warm,
+    breaker, client, config, counters, expiry, handshake, help, hot, info, introspect, keys, lease, own, set, strings,
+    warm,
     workflow,
 };
 
@@ -36,7 +37,7 @@ pub const COMMANDS: &[Spec] = &[
         "7.0.0",
         "The Unix time at which a key expires, in seconds.",
     ),
-    Spec::read("get", 2, ONE_KEY, strings::get).fast().doc(Group::String, "1.0.0", "The value of a key."),
+    Spec::leases("get", 2, strings::get).fast().doc(Group::String, "1.0.0", "The value of a key."),
     Spec::write("getdel", 2, ONE_KEY, strings::get_del).fast().doc(
         Group::String,
         "6.2.0",
@@ -76,6 +77,16 @@ pub const COMMANDS: &[Spec] = &[
         "Tells an event; the policy says what it makes out of date.",
     ),
     Spec::read("larder.explain", 2, ONE_KEY, own::explain).doc(Group::Larder, OWN, "Why a key is answered as it is."),
+    Spec::write("larder.fill", -4, ONE_KEY, lease::fill).doc(
+        Group::Larder,
+        OWN,
+        "(key lease value [PX ms|EX s]) Stores what was loaded, if nothing has overtaken it since the lease was taken.",
+    ),
+    Spec::read("larder.get", 2, ONE_KEY, lease::get).doc(
+        Group::Larder,
+        OWN,
+        "A value with its state, age and time to live; on a miss the lease to fill it.",
+    ),
     Spec::session("larder.help", 1, own::help).doc(Group::Larder, OWN, "Larder's own commands."),
     Spec::session("larder.hotkeys", -1, hot::keys).admin().doc(
         Group::Larder,
@@ -114,11 +125,7 @@ pub const COMMANDS: &[Spec] = &[
         "The Unix time at which a key expires, in milliseconds.",
     ),
     Spec::session("ping", -1, handshake::ping).fast().doc(Group::Connection, "1.0.0", "Whether the server is there."),
-    Spec::write("psetex", 4, ONE_KEY, set::pset_ex).doc(
-        Group::String,
-        "2.6.0",
-        "Writes a value, with milliseconds to live.",
-    ),
+    Spec::fills("psetex", 4, set::pset_ex).doc(Group::String, "2.6.0", "Writes a value, with milliseconds to live."),
     Spec::read("pttl", 2, ONE_KEY, expiry::pttl).fast().doc(
         Group::Generic,
         "2.6.0",
@@ -131,8 +138,8 @@ pub const COMMANDS: &[Spec] = &[
         "Makes the connection as it was when new.",
     ),
     Spec::session("select", 2, handshake::select).fast().doc(Group::Connection, "1.0.0", "Chooses a database: 0."),
-    Spec::write("set", -3, ONE_KEY, set::set).doc(Group::String, "1.0.0", "Writes a value."),
-    Spec::write("setex", 4, ONE_KEY, set::set_ex).doc(Group::String, "2.0.0", "Writes a value, with seconds to live."),
+    Spec::fills("set", -3, set::set).doc(Group::String, "1.0.0", "Writes a value."),
+    Spec::fills("setex", 4, set::set_ex).doc(Group::String, "2.0.0", "Writes a value, with seconds to live."),
     Spec::write("setnx", 3, ONE_KEY, set::set_nx).fast().doc(
         Group::String,
         "1.0.0",
@@ -298,7 +305,7 @@ mod tests {
                 assert_eq!(spec.name, spec.name.to_ascii_lowercase());
                 assert!(spec.summary.ends_with('.') && !spec.since.is_empty(), "{}", spec.name);
                 assert!(spec.arity != 0 && (!spec.has_keys() || spec.arity.unsigned_abs() >= 2), "{}", spec.name);
-                assert!(!spec.has_keys() || matches!(spec.run, Run::Data(_)), "{}", spec.name);
+                assert!(!spec.has_keys() || matches!(spec.run, Run::Data(_) | Run::Leasing(_)), "{}", spec.name);
             }
             for subcommand in spec.subcommands {
                 assert_eq!(subcommand.name.split_once('|').map(|(container, _)| container), Some(spec.name));

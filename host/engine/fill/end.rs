@@ -1,0 +1,73 @@
+//! What writes, deletes and invalidations of a key do to its lease: they end it, before they change the entry.
+
+use bytes::Bytes;
+
+use super::Fills;
+use crate::engine::core::Engine;
+use crate::engine::judge::Place;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ports::lease::Ending;
+use crate::ports::store::{Command, Expire, Reply, Sharing};
+
+impl Fills {
+    /// The command that ends the lease of a place, to be sent before the one that changes the entry; `None`: it has no leases.
+    pub(in crate::engine) fn ending(&self, place: &Place<'_>, how: Ending) -> Option<Command> {
+        let keys = place.lease_keys().filter(|_| !self.is_open())?;
+        // Where nobody shares the store every lease is of this node.
+        let alone = self.desk.store.sharing() == Sharing::Exclusive;
+        (!alone || self.desk.counts.may_hold(place.store_key.as_bytes())).then(|| keys.ending(how))
+    }
+
+    /// The key was written, removed or invalidated here: who waits for an older load looks again. To be called before the change is
+    /// acknowledged, whatever came of it.
+    pub(in crate::engine) fn overtake(&self, place: &Place<'_>) {
+        if place.lease_keys().is_some() {
+            self.desk.flights.overtake(place.store_key.as_bytes());
+        }
+    }
+}
+
+impl Engine {
+    /// Ends the leases of keys that are about to be changed, where they may have some.
+    ///
+    /// # Errors
+    /// A failure of the store.
+    pub(in crate::engine) async fn end_leases<'a>(
+        &self,
+        places: impl Iterator<Item = &'a Place<'a>>,
+        how: Ending,
+    ) -> Result<()> {
+        let commands: Vec<_> = places.filter_map(|place| self.fills.ending(place, how)).collect();
+        if commands.is_empty() {
+            return Ok(());
+        }
+        let replies = self.store.pipeline(commands).await.map_err(|e| self.store_error(e))?;
+        replies.into_iter().try_for_each(done)
+    }
+
+    /// Stores a string, whatever was there, and ends its lease before, in one round trip.
+    ///
+    /// # Errors
+    /// A failure of the store.
+    pub(in crate::engine) async fn set_and_end(&self, place: &Place<'_>, value: Bytes, expire: Expire) -> Result<()> {
+        let Some(ending) = self.fills.ending(place, Ending::Written) else {
+            return self.store.set(&place.store_key, value, expire).await.map_err(|e| self.store_error(e));
+        };
+        let set = Command::new("SET").arg(place.store_key.0.clone()).arg(value);
+        let set = match expire {
+            Expire::Keep => set.arg("KEEPTTL"),
+            Expire::Never => set,
+            Expire::InMs(ms) => set.arg("PX").arg(ms.to_string()),
+        };
+        let replies = self.store.pipeline(vec![ending, set]).await;
+        self.fills.overtake(place);
+        replies.map_err(|e| self.store_error(e))?.into_iter().try_for_each(done)
+    }
+}
+
+fn done(reply: Reply) -> Result<()> {
+    match reply {
+        Reply::Error(text) => Err(Error::new(ErrorKind::StoreReply, text)),
+        _ => Ok(()),
+    }
+}
