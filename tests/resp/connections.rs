@@ -9,7 +9,9 @@ use crate::support::resp::Host;
 
 #[tokio::test]
 async fn one_too_many_is_told_so() {
-    let host = Host::start_with(world(), RespConfig { connections_max: 2, ..RespConfig::default() }).await;
+    let config = RespConfig::default();
+    config.front.resp.places.set(2, None);
+    let host = Host::start_with(world(), config).await;
     let (mut first, mut second) = (host.connect().await, host.connect().await);
     assert_eq!(first.line("PING").await, "+PONG");
     assert_eq!(second.line("PING").await, "+PONG");

@@ -9,9 +9,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::app::Shared;
+use super::caller::Caller;
 use super::entry::json;
 use super::errors::{Problem, ProblemKind};
 use super::{body, target};
+use crate::config::users::Role;
 use crate::error::ErrorKind;
 use crate::limits::HTTP_JSON_BYTES_MAX;
 use crate::ports::lock::{Ask, LockName, Token, Which, lock_owner, lock_prefix};
@@ -95,6 +97,7 @@ pub(super) async fn extend(Of(shared): Of<Arc<Shared>>, request: Request) -> Res
 /// `DELETE /v1/locks/{name}`.
 pub(super) async fn release(Of(shared): Of<Arc<Shared>>, request: Request) -> Result<StatusCode, Problem> {
     let name = LockName::any(&name(request.uri())?)?;
+    let caller = Caller::of(&request);
     let locks = shared.engine.locks();
     match said(&shared, request).await? {
         Release { token: Some(token), force: false } => {
@@ -102,6 +105,7 @@ pub(super) async fn release(Of(shared): Of<Arc<Shared>>, request: Request) -> Re
             if locks.release(&name, &token).await? { Ok(StatusCode::NO_CONTENT) } else { Err(not_held()) }
         }
         Release { token: None, force: true } => {
+            caller.may_on_host(&shared, Role::Admin)?;
             if locks.force_release(&name).await? {
                 Ok(StatusCode::NO_CONTENT)
             } else {
