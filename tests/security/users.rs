@@ -19,7 +19,7 @@ const COMMANDS: &[(&str, [&str; 4])] = &[
     ("SET plain x", ["+OK", NO_KEY, "+OK", NO_KEY]),
     ("LARDER.EXPLAIN session:1", ["*", "*", "*", NO_KEY]),
     ("LARDER.INVALIDATE TAG profile t", ["+OK", NO_COMMAND, "+OK", "+OK"]),
-    ("LARDER.INVALIDATE TAG session t", [":0", NO_COMMAND, ":0", NO_COMMAND]),
+    ("LARDER.INVALIDATE PREFIX session t", [":0", NO_COMMAND, ":0", NO_COMMAND]),
     ("LARDER.INVALIDATE DOMAIN profile", ["+OK", NO_COMMAND, NO_COMMAND, NO_COMMAND]),
     ("LARDER.CALL queue length 1", [":0", NO_COMMAND, ":0", NO_COMMAND]),
     ("LARDER.EVENT * x {}", [":", NO_COMMAND, ":", NO_COMMAND]),
@@ -62,7 +62,7 @@ fn roles_hold_over_resp() {
 fn roles_hold_over_http() {
     let host = guarded().start();
     let json = |text: &str| text.as_bytes().to_vec();
-    let of = |domain: &str| json(&format!("{{\"selectors\":[{{\"domain\":\"{domain}\",\"tag\":\"t\"}}]}}"));
+    let of = |domain: &str| json(&format!("{{\"selectors\":[{{\"domain\":\"{domain}\",\"prefix\":\"t\"}}]}}"));
     for (method, path, body, expected) in [
         ("PUT", "/v1/cache/profile/user:1", json("x"), [204, 403, 204, 204]),
         ("GET", "/v1/cache/profile/user:1", json(""), [200, 200, 200, 200]),
