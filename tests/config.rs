@@ -36,10 +36,34 @@ fn check_told(text: &str, error: &str) {
 #[test]
 fn a_thousand_bad_values_are_told_and_nothing_panics() {
     const BAD: &[&str] = &[
-        "''", "'\\u0000'", "-1", "1e400", "nan", "18446744073709551616", "'18446744073709551616'", "'-5s'", "'5 parsecs'",
-        "'99999999999999999999h'", "[]", "[1, 2]", "{}", "{ a = 1 }", "1979-05-27", "'\u{1F600}'", "'{}*?[]'",
-        "'redis://'", "'rediss://h'", "'http://x'", "'256.256.256.256:1'", "'localhost:99999'", "'file:/nowhere/at/all'",
-        "'env:NOT_SET'", "0x", "tru", "'''\n", "\"\\q\"",
+        "''",
+        "'\\u0000'",
+        "-1",
+        "1e400",
+        "nan",
+        "18446744073709551616",
+        "'18446744073709551616'",
+        "'-5s'",
+        "'5 parsecs'",
+        "'99999999999999999999h'",
+        "[]",
+        "[1, 2]",
+        "{}",
+        "{ a = 1 }",
+        "1979-05-27",
+        "'\u{1F600}'",
+        "'{}*?[]'",
+        "'redis://'",
+        "'rediss://h'",
+        "'http://x'",
+        "'256.256.256.256:1'",
+        "'localhost:99999'",
+        "'file:/nowhere/at/all'",
+        "'env:NOT_SET'",
+        "0x",
+        "tru",
+        "'''\n",
+        "\"\\q\"",
     ];
     let (mut cases, mut refused) = (0, 0);
     for setting in SETTINGS {
@@ -69,7 +93,8 @@ fn line() -> impl Strategy<Value = String> {
         1 => "[\\[\\]{}\"'=,.#a-z0-9 ]{0,16}",
         1 => Just("'env:TOKEN'".to_owned()),
     ];
-    let head = proptest::sample::select(&["[[users]]", "[resp]", "[users]", "[users.domains]", "[[resp]]", "[", "[]"][..]);
+    let head =
+        proptest::sample::select(&["[[users]]", "[resp]", "[users]", "[users.domains]", "[[resp]]", "[", "[]"][..]);
     prop_oneof![
         6 => (name, value).prop_map(|(name, value)| format!("{name} = {value}")),
         2 => head.prop_map(str::to_owned),
@@ -93,7 +118,10 @@ fn the_command_line_checks_and_shows() {
     let folder = TempDir::new().unwrap();
     let (good, said) = larder(&folder, "[l1]\nsize = '1MiB'", &["check"]);
     assert!(good && said.contains("the settings are good"), "{said}");
-    assert!(said.contains("CACHE_KEY_PREFX is set, and there is no such variable; did you mean CACHE_KEY_PREFIX?"), "{said}");
+    assert!(
+        said.contains("CACHE_KEY_PREFX is set, and there is no such variable; did you mean CACHE_KEY_PREFIX?"),
+        "{said}"
+    );
     let (good, said) = larder(&folder, "[l1]\nsise = '1MiB'", &["check"]);
     assert!(!good && said.contains("larder.toml:2: there is no setting 'l1.sise'; did you mean 'l1.size'?"), "{said}");
     let (good, said) = larder(&folder, "[l1]\nsise = '1MiB'", &["check", "--json"]);
@@ -118,14 +146,18 @@ fn the_command_line_checks_and_shows() {
 fn a_secret_is_hashed() {
     let hash = |secret: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_larder"));
-        let pipes = command.args(["config", "hash"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let pipes =
+            command.args(["config", "hash"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = pipes.spawn().unwrap();
         child.stdin.take().unwrap().write_all(secret.as_bytes()).unwrap();
         let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
         (status.success(), String::from_utf8([stdout, stderr].concat()).unwrap())
     };
     let (good, said) = hash("0123456789abcdef\n");
-    assert!(good && read(&format!("[[users]]\nname = 'a'\nrole = 'read'\nsecret = '{}'", said.trim())).is_ok(), "{said}");
+    assert!(
+        good && read(&format!("[[users]]\nname = 'a'\nrole = 'read'\nsecret = '{}'", said.trim())).is_ok(),
+        "{said}"
+    );
     let (good, said) = hash("short\n");
     assert!(!good && said.contains("16 to 1024"), "{said}");
 }

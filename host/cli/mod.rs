@@ -120,6 +120,9 @@ pub(crate) struct ServeArgs {
     /// Where operators connect over HTTP; what is for them is then served nowhere else
     #[arg(long, value_name = "ADDR")]
     pub admin: Option<String>,
+    /// Let everybody do everything on addresses that other machines reach (auth.open)
+    #[arg(long)]
+    pub insecure: bool,
     /// `memory`, or `redis://[user:password@]host:port[/db]`
     #[arg(long, value_name = "URL")]
     pub store: Option<String>,

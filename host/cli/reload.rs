@@ -53,7 +53,10 @@ impl Reloader {
             self = reloader;
             if let Err(error) = outcome {
                 self.metrics.guard.reloads_failed.increment();
-                tracing::error!(error = format!("{error:#}"), "the settings were read again and have an error; nothing changed");
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    "the settings were read again and have an error; nothing changed"
+                );
             }
         }
     }

@@ -150,10 +150,9 @@ async fn listen(
         tokio::spawn(server.run(workers.clone()));
     }
     let public = if config.admin_address.is_some() { Surface::Public } else { Surface::Whole };
-    for (name, flag, addr, surface) in [
-        ("http", "--http", config.http_address, public),
-        ("admin", "--admin", config.admin_address, Surface::Whole),
-    ] {
+    for (name, flag, addr, surface) in
+        [("http", "--http", config.http_address, public), ("admin", "--admin", config.admin_address, Surface::Whole)]
+    {
         let Some(addr) = addr else { continue };
         let app = App::new(engine.clone(), page.clone(), front.clone(), surface);
         let server = HttpServer::bind(addr, flag, config.http_tls, app).await?;

@@ -35,6 +35,9 @@ pub(crate) fn read(args: &ServeArgs) -> Result<(Layers, Config)> {
             layers = layers.flag(name, value.clone())?;
         }
     }
+    if args.insecure {
+        layers = layers.flag("auth.open", "true".to_owned())?;
+    }
     for pair in &args.set {
         // What follows the name may be a secret: it is not repeated.
         let (name, value) = pair.split_once('=').context("--set wants NAME=VALUE")?;

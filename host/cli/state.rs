@@ -32,7 +32,9 @@ impl StateLock {
                 // Who it is helps; that somebody is there is what counts.
                 let _ = file.read_to_string(&mut pid);
                 let (folder, pid) = (folder.display(), pid.trim());
-                bail!("the state folder {folder} is another host's (process {pid}); give each host its own with --state");
+                bail!(
+                    "the state folder {folder} is another host's (process {pid}); give each host its own with --state"
+                );
             }
             Err(TryLockError::Error(error)) => return Err(error).with_context(what),
         }

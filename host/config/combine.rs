@@ -24,7 +24,7 @@ pub(super) fn check(config: &Config, layers: &Layers) -> Result<(), ConfigError>
         if config.users.is_empty() && !config.auth_open && !address.ip().is_loopback() {
             let what = format!(
                 "other machines reach {address}, and nobody would have to say who they are: set auth.password or [[users]], or \
-                 auth.open = true if whoever reaches it may do everything"
+                 auth.open = true (--insecure) if whoever reaches it may do everything"
             );
             return wrong(name, &what);
         }
@@ -63,7 +63,9 @@ fn store(layers: &Layers) -> Result<(), ConfigError> {
     let said = |name| !matches!(layers.get(name).1, Source::Default | Source::Environment(_));
     for name in ["store.port", "store.password"] {
         if said(name) && layers.get("store.host").0.is_empty() {
-            return Err(Reader { layers, name }.fail("it goes with store.host, which is not set; or say it in store.url"));
+            return Err(
+                Reader { layers, name }.fail("it goes with store.host, which is not set; or say it in store.url")
+            );
         }
     }
     if said("store.host") && said("store.url") {

@@ -162,6 +162,13 @@ fn known(name: &str, source: &Source) -> Result<&'static str, ConfigError> {
 }
 
 fn unknown(name: &str, source: &Source) -> ConfigError {
+    let below = format!("{name}.");
+    if SETTINGS.iter().any(|setting| setting.name.starts_with(&below)) {
+        return ConfigError::new(
+            source,
+            &format!("'{name}' is a group of settings: write {below}NAME, or [{name}] above them"),
+        );
+    }
     let groups = SETTINGS.iter().filter_map(|setting| setting.name.split_once('.')).map(|(group, _)| group);
     let names = SETTINGS.iter().map(|setting| setting.name).chain(groups).chain([users::NAME]);
     let hint = nearest(name, names).map_or_else(String::new, |near| format!("; did you mean '{near}'?"));

@@ -276,10 +276,7 @@ fn policy_overrides(environment: impl Fn(&str) -> Option<String>) -> BTreeMap<St
 }
 
 /// `store.url` where somebody set it; else `store.host` where somebody set that; else the default.
-fn store_choice(
-    layers: &Layers,
-    environment: &impl Fn(&str) -> Option<String>,
-) -> Result<StoreChoice, ConfigError> {
+fn store_choice(layers: &Layers, environment: &impl Fn(&str) -> Option<String>) -> Result<StoreChoice, ConfigError> {
     let (url, source) = layers.get("store.url");
     let (host, _) = layers.get("store.host");
     if *source == Source::Default && !host.is_empty() {

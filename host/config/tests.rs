@@ -70,7 +70,7 @@ fn errors_name_the_source_and_the_nearest_name() {
 
 #[test]
 fn a_value_of_a_kind_that_no_setting_has_is_told_with_its_line() {
-    check_error("resp = 5", &[], "larder.toml:1: there is no setting 'resp'; did you mean 'resp'?");
+    check_error("resp = 5", &[], "larder.toml:1: 'resp' is a group of settings: write resp.NAME, or [resp] above them");
     check_error("\n[nosuch]\n", &[], "larder.toml:2: there is no setting 'nosuch'");
     check_error("[stor]\nurl = 'x'", &[], "larder.toml:1: there is no setting 'stor'; did you mean 'store'?");
     check_error("l1.size = [1]", &[], "larder.toml:1: l1.size is one value: a text, a number, true or false");
@@ -125,7 +125,11 @@ fn users_that_cannot_be_are_told_with_their_line() {
         assert!(text.starts_with(&format!("larder.toml:{line}: ")) && text.contains(says), "{lines:?}: {text}");
         assert!(!text.contains("hunter2"), "{text}");
     }
-    check_error("[[users]]\nname = 'a b'", &[], "larder.toml:2: a user's name has 1 to 64 letters, digits, '-', '_', '.' or '@'");
+    check_error(
+        "[[users]]\nname = 'a b'",
+        &[],
+        "larder.toml:2: a user's name has 1 to 64 letters, digits, '-', '_', '.' or '@'",
+    );
     check_error("users = 5", &[], "larder.toml:1: users are written as [[users]] with name, secret and role");
 }
 

@@ -81,8 +81,9 @@ fn server_config(settings: &TlsSettings) -> Result<ServerConfig, TlsError> {
     let chain = certificates("tls.certificate", &settings.certificate)?;
     let key = PrivateKeyDer::from_pem_file(&settings.key).map_err(|error| wrong("tls.key", &settings.key, error))?;
     let provider = Arc::new(ring::default_provider());
-    let builder =
-        ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions().map_err(TlsError::Pair)?;
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(TlsError::Pair)?;
     let builder = match (&settings.client_ca, settings.clients) {
         (Some(path), ClientCertificates::Ask | ClientCertificates::Require) => {
             let mut roots = RootCertStore::empty();

@@ -60,7 +60,8 @@ fn who_asks_twice_is_obeyed_at_once() {
 #[test]
 fn two_hosts_do_not_share_a_state_folder() {
     let state = tempfile::TempDir::new().unwrap();
-    let with_state = || HostBuilder::new().policy("default", &sample("default")).set("state.folder", state.path().to_str().unwrap());
+    let with_state =
+        || HostBuilder::new().policy("default", &sample("default")).set("state.folder", state.path().to_str().unwrap());
     let first = with_state().start();
     let said = with_state().try_start().err().unwrap();
     let expect = format!("is another host's (process {}); give each host its own with --state", first.pid());

@@ -55,7 +55,8 @@ fn socket_from(from: &str, to: std::net::SocketAddr) -> Lines<TcpStream> {
 fn a_flood_of_connections_is_turned_away_and_its_places_come_back() {
     let host = HostBuilder::samples().set("resp.connections_max", "50").set("http.connections_max", "50").start();
     for _ in 0..3 {
-        let flood: Vec<_> = (0..300).map(|n| TcpStream::connect(if n % 2 == 0 { host.resp } else { host.http })).collect();
+        let flood: Vec<_> =
+            (0..300).map(|n| TcpStream::connect(if n % 2 == 0 { host.resp } else { host.http })).collect();
         wait_until("the flood is there", || host_is_full(&host));
         drop(flood);
         wait_until("others are served again", || {
@@ -78,7 +79,8 @@ fn slow_and_silent_clients_hold_nobody_up() {
     let mut slow: Vec<TcpStream> = (0..100)
         .map(|n| {
             let mut slow = if n % 2 == 0 { stream(&host) } else { TcpStream::connect(host.resp).unwrap() };
-            slow.write_all(if n % 2 == 0 { b"GET / HTTP/1.1\r\nx: " } else { b"*2\r\n$3\r\nGET\r\n$100\r\nx" }).unwrap();
+            slow.write_all(if n % 2 == 0 { b"GET / HTTP/1.1\r\nx: " } else { b"*2\r\n$3\r\nGET\r\n$100\r\nx" })
+                .unwrap();
             slow
         })
         .collect();
@@ -161,7 +163,10 @@ fn malformed_json_is_told_so_on_every_route_that_takes_it() {
         for body in ["{", "[1]", "nul", "{\"a\":1e999}", "\u{feff}{}", "{\"nosuch\":1}", "\"\\ud800\"", deep.as_str()] {
             let (status, _, said) = host.http(method, path, "", body.as_bytes());
             let said = String::from_utf8(said).unwrap();
-            assert!((400..500).contains(&status) && said.contains("urn:larder:problem:"), "{method} {path} {body:.20}: {status}");
+            assert!(
+                (400..500).contains(&status) && said.contains("urn:larder:problem:"),
+                "{method} {path} {body:.20}: {status}"
+            );
         }
     }
     check_served(&host, "after broken JSON");

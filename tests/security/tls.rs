@@ -10,10 +10,7 @@ use crate::support::tls::{Authority, Pair, connect};
 /// A host that calls itself `larder.test`, with these more lines under `[tls]`.
 fn host(pair: &Pair, more: &str) -> HostBuilder {
     let file = format!("{}[tls]\ncertificate = 'host.pem'\nkey = 'host.key'\n{more}\n", users());
-    HostBuilder::samples()
-        .file("host.pem", &pair.certificate)
-        .file("host.key", &pair.key)
-        .file("larder.toml", &file)
+    HostBuilder::samples().file("host.pem", &pair.certificate).file("host.key", &pair.key).file("larder.toml", &file)
 }
 
 /// Asks for the metrics over RESP instead of HTTP, which speaks TLS here.

@@ -186,7 +186,10 @@ fn no_secret_is_ever_logged() {
         .start();
     let secrets = say_secrets(&host);
     host.reload();
-    host.file("larder.toml", &format!("{file}[store]\nurl = 'redis://app:hunter2-in-the-url@127.0.0.1:1'\nnonsense = 1"));
+    host.file(
+        "larder.toml",
+        &format!("{file}[store]\nurl = 'redis://app:hunter2-in-the-url@127.0.0.1:1'\nnonsense = 1"),
+    );
     host.reload();
     let log = host.log();
     assert!(log.contains("DEBUG") && log.contains("answered over HTTP"), "it is a long log");
@@ -228,9 +231,11 @@ fn users_are_taken_up_and_taken_away_while_the_host_runs() {
 fn operators_may_have_an_address_of_their_own() {
     let host = guarded().arg("--admin").arg("127.0.0.1:0").start();
     let admin = host.admin.unwrap();
-    for (method, path, body) in
-        [("PUT", "/v1/log", "{\"level\":\"info\"}"), ("GET", "/metrics", ""), ("POST", "/v1/policies/session/rollback", "")]
-    {
+    for (method, path, body) in [
+        ("PUT", "/v1/log", "{\"level\":\"info\"}"),
+        ("GET", "/metrics", ""),
+        ("POST", "/v1/policies/session/rollback", ""),
+    ] {
         let (status, _, said) = host.http(method, path, &bearer(OPERATOR), body.as_bytes());
         assert_eq!(status, 403, "{path}");
         assert!(String::from_utf8(said).unwrap().contains("admin.address"));
@@ -248,7 +253,8 @@ fn operators_may_have_an_address_of_their_own() {
 fn what_is_logged_changes_at_run_time() {
     let host = guarded().start();
     let put = |level: &str| {
-        let (status, _, body) = host.http("PUT", "/v1/log", &bearer(OPERATOR), format!("{{\"level\":\"{level}\"}}").as_bytes());
+        let (status, _, body) =
+            host.http("PUT", "/v1/log", &bearer(OPERATOR), format!("{{\"level\":\"{level}\"}}").as_bytes());
         (status, String::from_utf8(body).unwrap())
     };
     let chatty = || host.log().matches("answered over HTTP").count();

@@ -25,7 +25,11 @@ pub(super) fn families(metrics: &Metrics) -> Vec<MetricFamily> {
         ("larder_denials_total", "Requests of callers who are not allowed what they asked for", &guard.denials),
         ("larder_rate_limited_total", "Requests beyond a rate", &guard.rate_limited),
         ("larder_tls_failures_total", "Connections that came to no agreement on TLS", &guard.tls_failures),
-        ("larder_resp_idle_ended_total", "RESP connections that were ended because they said nothing", &guard.idle_ended),
+        (
+            "larder_resp_idle_ended_total",
+            "RESP connections that were ended because they said nothing",
+            &guard.idle_ended,
+        ),
     ];
     let counters = counters.map(|(name, help, counter)| {
         let mut family = Family::counter(name, help);

@@ -8,9 +8,7 @@ use std::net::IpAddr;
 
 use parking_lot::Mutex;
 
-use crate::limits::{
-    LOGIN_ADDRESSES_MAX, LOGIN_FAILURES_MAX, LOGIN_PAUSE_MS_MAX, LOGIN_PAUSE_MS_MIN, LOGIN_WINDOW_MS,
-};
+use crate::limits::{LOGIN_ADDRESSES_MAX, LOGIN_FAILURES_MAX, LOGIN_PAUSE_MS_MAX, LOGIN_PAUSE_MS_MIN, LOGIN_WINDOW_MS};
 use crate::wire::places::network;
 
 /// What is known of an address.

@@ -58,7 +58,8 @@ impl App {
             openapi: openapi::document(ROUTES).to_string().into(),
             index: operator::index_page(ROUTES).into(),
         });
-        let router = router::build(ROUTES, |action, method| router::guarded(&shared, action, method)).with_state(Arc::clone(&shared));
+        let router = router::build(ROUTES, |action, method| router::guarded(&shared, action, method))
+            .with_state(Arc::clone(&shared));
         Self { shared, router }
     }
 }

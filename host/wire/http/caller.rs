@@ -108,8 +108,9 @@ impl Caller {
     /// # Errors
     /// It may not: what to say.
     pub(super) fn may_in(&self, shared: &Shared, role: Role, domain: Option<&str>) -> Result<(), Problem> {
-        let found =
-            |access: &Access| domain.map_or_else(|| access.on_everything(), |domain| access.in_domain(domain.as_bytes()));
+        let found = |access: &Access| {
+            domain.map_or_else(|| access.on_everything(), |domain| access.in_domain(domain.as_bytes()))
+        };
         self.may(shared, role, found)
     }
 
@@ -129,7 +130,8 @@ impl Caller {
             Ok(access) if found(access) >= role => Ok(()),
             Ok(access) => {
                 shared.engine.metrics().guard.denials.increment();
-                let detail = format!("the user '{}' does not have the role {} that this needs", access.name(), role.as_str());
+                let detail =
+                    format!("the user '{}' does not have the role {} that this needs", access.name(), role.as_str());
                 Err(Problem::new(ProblemKind::Forbidden, detail))
             }
             Err(Denied::Silent) => {
@@ -167,7 +169,8 @@ pub(super) fn admit(shared: &Shared, action: Action, request: &Request) -> Resul
     match of {
         // A key that cannot be is the handler's to refuse.
         Of::Keys => caller.may(shared, role, |access| {
-            target::key(rest, shared.separator).map_or_else(|_| access.on_everything(), |key| access.on_key(&shared.engine, &key))
+            target::key(rest, shared.separator)
+                .map_or_else(|_| access.on_everything(), |key| access.on_key(&shared.engine, &key))
         }),
         Of::Domain(_) | Of::DomainOrAll(_) => {
             let domain = target::text(rest.split('/').next().unwrap_or_default()).unwrap_or_default();

@@ -236,7 +236,8 @@ impl Problem {
         }
         if self.kind == ProblemKind::Unauthenticated {
             // RFC 9110 §15.5.2: a 401 says how to do better.
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"larder\", Basic realm=\"larder\""));
+            headers
+                .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"larder\", Basic realm=\"larder\""));
         }
         for (name, value) in &self.more {
             headers.insert(name.clone(), value.clone());

@@ -106,11 +106,7 @@ pub(super) async fn release(Of(shared): Of<Arc<Shared>>, request: Request) -> Re
         }
         Release { token: None, force: true } => {
             caller.may_on_host(&shared, Role::Admin)?;
-            if locks.force_release(&name).await? {
-                Ok(StatusCode::NO_CONTENT)
-            } else {
-                Err(not_locked())
-            }
+            if locks.force_release(&name).await? { Ok(StatusCode::NO_CONTENT) } else { Err(not_locked()) }
         }
         Release { .. } => Err(invalid("the body says either {\"token\": …} or {\"force\": true}")),
     }

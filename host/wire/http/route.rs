@@ -78,11 +78,15 @@ impl Action {
             }
             Self::AcquireLock | Self::ExtendLock | Self::ReleaseLock => Need::new(Role::Write, Of::Lock(3)),
             Self::ShowLock => Need::new(Role::Read, Of::Lock(3)),
-            Self::ListPolicies | Self::ListLocks | Self::ListBreakers | Self::ShowBreaker | Self::ShowLog | Self::Metrics => {
-                Need::new(Role::Read, Of::Host)
-            }
+            Self::ListPolicies
+            | Self::ListLocks
+            | Self::ListBreakers
+            | Self::ShowBreaker
+            | Self::ShowLog
+            | Self::Status
+            | Self::Metrics => Need::new(Role::Read, Of::Host),
             Self::ForceReleaseLocks | Self::ForceBreaker | Self::SetLog => Need::new(Role::Admin, Of::Host),
-            Self::Health | Self::Ready | Self::OpenApi | Self::Index => return None,
+            Self::Health | Self::Ready | Self::OpenApi | Self::Index | Self::DashboardFile => return None,
         })
     }
 

@@ -21,7 +21,8 @@ pub(super) const NO_AUTH: &str = "NOAUTH Authentication required.";
 pub(super) const NO_AUTH_HELLO: &str = "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO \
      <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same \
      time";
-pub(super) const NO_PERMISSION_KEY: &str = "NOPERM this user has no permissions to access one of the keys used as arguments";
+pub(super) const NO_PERMISSION_KEY: &str =
+    "NOPERM this user has no permissions to access one of the keys used as arguments";
 pub(super) const NO_PROTOCOL: &str = "NOPROTO unsupported protocol version";
 pub(super) const PROTOCOL_NOT_AN_INTEGER: &str = "ERR Protocol version is not an integer or out of range";
 pub(super) const CLIENT_NAME: &str = "ERR Client names cannot contain spaces, newlines or special characters.";

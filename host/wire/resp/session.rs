@@ -11,8 +11,8 @@ use super::RespConfig;
 use super::args::Args;
 use super::clients::{Client, Clients, Registered};
 use super::reply::Protocol;
-use crate::engine::Engine;
 use crate::config::users::Role;
+use crate::engine::Engine;
 use crate::engine::fill::LeaseBook;
 use crate::ports::store::Reply;
 use crate::wire::access::{Access, Denied, Rate};
@@ -96,11 +96,7 @@ pub struct Session {
 impl Session {
     /// The state of a new connection.
     #[must_use]
-    pub fn new(
-        shared: Arc<Shared>,
-        registered: Registered,
-        certificate: Option<Arc<CertificateDer<'static>>>,
-    ) -> Self {
+    pub fn new(shared: Arc<Shared>, registered: Registered, certificate: Option<Arc<CertificateDer<'static>>>) -> Self {
         let rate = Rate::new(shared.front.resp.rate_max());
         let access = shared.front.gate.greet(certificate.as_deref());
         let mut session = Self {
@@ -203,9 +199,8 @@ impl Session {
     /// Whether a hit on this key may be written without a further look at the session.
     #[must_use]
     pub fn may_hit(&self, key: &[u8]) -> bool {
-        let may_read = || {
-            self.access.as_ref().is_some_and(|access| access.on_key(&self.shared.engine, key) >= Role::Read)
-        };
+        let may_read =
+            || self.access.as_ref().is_some_and(|access| access.on_key(&self.shared.engine, key) >= Role::Read);
         self.replies == Replies::On && (self.reads_everything || may_read())
     }
 

@@ -171,7 +171,8 @@ impl Filter {
 /// `CLIENT KILL addr:port`, or with filters, of which all must hold.
 pub(super) fn kill(session: &mut Session, args: &Args) -> Result<Output, Reply> {
     let old_form = args.len() == 3;
-    let filter = if old_form { Filter { peer: Some(args.text(2)), ..Filter::default() } } else { filter(session, args)? };
+    let filter =
+        if old_form { Filter { peer: Some(args.text(2)), ..Filter::default() } } else { filter(session, args)? };
     let own = session.client().id;
     let mut killed = 0;
     for client in session.shared().clients.list() {

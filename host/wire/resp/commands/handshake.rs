@@ -2,14 +2,14 @@
 
 use super::client::checked_name;
 use super::{bulk, field, ok};
+use crate::config::users::DEFAULT_USER;
 use crate::ports::store::Reply;
+use crate::wire::access::Denied;
 use crate::wire::resp::REDIS_VERSION;
 use crate::wire::resp::args::Args;
 use crate::wire::resp::errors;
 use crate::wire::resp::number::parse_i64;
 use crate::wire::resp::reply::Protocol;
-use crate::config::users::DEFAULT_USER;
-use crate::wire::access::Denied;
 use crate::wire::resp::session::{Output, Session};
 
 pub(super) fn ping(_session: &mut Session, args: &Args) -> Result<Output, Reply> {

@@ -20,7 +20,11 @@ pub(super) const BREAKER: &[Spec] = &[
         OWN,
         "(name) The last steps of a breaker, the newest first.",
     ),
-    Spec::session("larder.breaker|list", 2, breaker::list).admin().needs(Read, Of::Host).doc(Group::Larder, OWN, "Where the breakers stand."),
+    Spec::session("larder.breaker|list", 2, breaker::list).admin().needs(Read, Of::Host).doc(
+        Group::Larder,
+        OWN,
+        "Where the breakers stand.",
+    ),
 ];
 
 pub(super) const LOCK: &[Spec] = &[
@@ -40,7 +44,11 @@ pub(super) const LOCK: &[Spec] = &[
         "(name | PREFIX prefix | OWNER label) Frees locks, whoever holds them.",
     ),
     Spec::session("larder.lock|help", 2, help).doc(Group::Larder, OWN, "This list."),
-    Spec::read("larder.lock|info", 3, NO_KEYS, lock::info).needs(Read, Of::Lock(2)).doc(Group::Larder, OWN, "(name) Who holds a lock."),
+    Spec::read("larder.lock|info", 3, NO_KEYS, lock::info).needs(Read, Of::Lock(2)).doc(
+        Group::Larder,
+        OWN,
+        "(name) Who holds a lock.",
+    ),
     Spec::read("larder.lock|list", -2, NO_KEYS, lock::list).admin().needs(Read, Of::Host).doc(
         Group::Larder,
         OWN,
