@@ -28,13 +28,16 @@ pub(super) struct Peer {
     certificate: Option<Arc<CertificateDer<'static>>>,
     /// What was said last that was right.
     proven: RefCell<Option<(HeaderValue, Access)>>,
+    /// What it may do that says nothing, and among which accounts that was found.
+    greeted: RefCell<Option<(u64, Option<Access>)>>,
     rate: Rate,
 }
 
 impl Peer {
     /// A client at this address, who may ask so often in a second.
     pub(super) fn new(address: IpAddr, certificate: Option<Arc<CertificateDer<'static>>>, rate_max: u32) -> Self {
-        Self { address, certificate, proven: RefCell::default(), rate: Rate::new(rate_max) }
+        let rate = Rate::new(rate_max);
+        Self { address, certificate, proven: RefCell::default(), greeted: RefCell::default(), rate }
     }
 
     /// Who sends a request with these headers.
@@ -43,7 +46,7 @@ impl Peer {
     /// It says nothing of itself, or something wrong.
     pub(super) fn identify(&self, gate: &Gate, headers: &HeaderMap, now_ms: u64) -> Result<Access, Denied> {
         let said = headers.get(AUTHORIZATION).filter(|_| !gate.is_open());
-        let Some(said) = said else { return gate.greet(self.certificate.as_deref()).ok_or(Denied::Silent) };
+        let Some(said) = said else { return self.greet(gate).ok_or(Denied::Silent) };
         if let Some((proven, access)) = &*self.proven.borrow()
             && access.epoch() == gate.epoch()
             && proven.as_bytes().ct_eq(said.as_bytes()).into()
@@ -53,6 +56,19 @@ impl Peer {
         let access = self.look_up(gate, said.as_bytes(), now_ms)?;
         *self.proven.borrow_mut() = Some((said.clone(), access.clone()));
         Ok(access)
+    }
+
+    /// What a client may do that says nothing. Looking into its certificate takes a while, and it does not change.
+    fn greet(&self, gate: &Gate) -> Option<Access> {
+        let epoch = gate.epoch();
+        if let Some((known, access)) = &*self.greeted.borrow()
+            && *known == epoch
+        {
+            return access.clone();
+        }
+        let access = gate.greet(self.certificate.as_deref());
+        *self.greeted.borrow_mut() = Some((epoch, access.clone()));
+        access
     }
 
     fn look_up(&self, gate: &Gate, said: &[u8], now_ms: u64) -> Result<Access, Denied> {

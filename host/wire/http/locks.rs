@@ -163,6 +163,10 @@ pub(super) async fn said<T: DeserializeOwned>(shared: &Shared, request: Request)
         return Err(Problem::new(ProblemKind::BodyTooLarge, detail));
     }
     let bytes: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
+    // A list would be taken for the members in their order.
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        return Err(invalid("the body: it is no JSON object"));
+    }
     serde_json::from_slice(bytes).map_err(|error| invalid(format!("the body: {error}")))
 }
 
