@@ -97,7 +97,11 @@ pub const COMMANDS: &[Spec] = &[
         "[directives] What is logged, and from now on this.",
     ),
     Spec::container("larder.policy", POLICY).admin().doc(Group::Larder, OWN, "The policies."),
-    Spec::session("larder.status", 1, own::status).admin().doc(Group::Larder, OWN, "How the host is, as JSON."),
+    Spec::session("larder.status", 1, own::status).admin().needs(Read, Of::Host).doc(
+        Group::Larder,
+        OWN,
+        "How the host is, as JSON.",
+    ),
     Spec::read("mget", -2, ALL_KEYS, strings::get_many).fast().doc(Group::String, "1.0.0", "The values of keys."),
     Spec::write("mset", -3, PAIRS, set::set_many).doc(Group::String, "1.0.1", "Writes many values."),
     Spec::write("persist", 2, ONE_KEY, expiry::persist).fast().doc(
