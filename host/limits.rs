@@ -1,8 +1,10 @@
 //! Every bound of the host, with its unit in its name. What an operator may change is a setting with one of these as its
 //! default or its cap.
 
+mod callers;
 mod loads;
 
+pub use self::callers::*;
 pub use self::loads::*;
 
 /// Longest key that an application may send, in bytes, where the settings do not say otherwise (`CACHE_MAX_KEY_LENGTH`).
@@ -396,8 +398,6 @@ const _: () = assert!(LEASE_MS < CLIENT_LEASE_MS_MAX && CLIENT_LEASE_MS_MAX <= L
 const _: () = assert!(LEASE_POLL_MS_MIN < LEASE_POLL_MS_MAX && LEASE_POLL_MS_MAX < LEASE_MS);
 const _: () = assert!(HTTP_BODY_BYTES_MAX < HTTP_BODIES_BYTES_MAX);
 
-/// How long connections may take to end when the host is asked to, in milliseconds.
-pub const DRAIN_MS_MAX: u64 = 10_000;
 /// How often the memory store is swept, in milliseconds.
 pub const MEMORY_SWEEP_MS: u64 = 100;
 /// How many places of the memory store one sweep looks at.

@@ -176,6 +176,12 @@ impl Engine {
         self.keys.separator
     }
 
+    /// Whether a policy serves exactly this domain.
+    #[must_use]
+    pub fn is_served(&self, domain: &str) -> bool {
+        self.policies.table().get(domain).is_some()
+    }
+
     /// Whether a request can be served: the store answers, and some policy is live.
     ///
     /// # Errors

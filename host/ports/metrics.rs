@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::RwLock;
 
 use super::breaker::BreakerMetrics;
+use super::guard::GuardMetrics;
 pub use super::hooks::Hook;
 use super::invalidation::{Mode, SelectorKind};
 use super::lease::{FillOutcome, Lost};
@@ -275,6 +276,8 @@ impl DomainMetrics {
 pub struct Metrics {
     domains: RwLock<BTreeMap<Arc<str>, Arc<DomainMetrics>>>,
     breakers: RwLock<BTreeMap<Arc<str>, Arc<BreakerMetrics>>>,
+    /// Who is let in and who is turned away.
+    pub guard: GuardMetrics,
     /// Open RESP connections.
     pub resp_connections: Gauge,
     /// RESP connections since the start.

@@ -5,10 +5,12 @@
 
 pub mod breaker;
 pub mod clock;
+pub mod guard;
 pub mod hooks;
 pub mod invalidation;
 pub mod lease;
 pub mod lock;
+pub mod log;
 pub mod metrics;
 pub mod origin;
 pub mod policy;

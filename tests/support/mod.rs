@@ -8,4 +8,5 @@ pub mod origin;
 pub mod policies;
 pub mod redis;
 pub mod resp;
+pub mod tls;
 pub mod wait;

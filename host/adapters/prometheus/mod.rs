@@ -8,6 +8,7 @@ mod breakers;
 mod domains;
 mod family;
 mod fills;
+mod guard;
 mod host;
 mod origins;
 mod process;
@@ -44,6 +45,7 @@ impl Exporter {
         let windows = Arc::new(Windows::new(Arc::clone(metrics), clock));
         let registry = Registry::new();
         let guarded = Arc::clone(metrics);
+        let turned_away = Arc::clone(metrics);
         let (hosts, domains, loads, recent) =
             (Arc::clone(metrics), Arc::clone(metrics), Arc::clone(metrics), Arc::clone(&windows));
         registry.register(part("host", move || host::families(&hosts))?)?;
@@ -52,6 +54,7 @@ impl Exporter {
         registry.register(part("origins", move || origins::families(&loaded))?)?;
         registry.register(part("fills", move || fills::families(&loads))?)?;
         registry.register(part("breakers", move || breakers::families(&guarded))?)?;
+        registry.register(part("guard", move || guard::families(&turned_away))?)?;
         registry.register(part("windows", move || windows::families(&recent))?)?;
         registry.register(part("process", process::families)?)?;
         registry.register(part("sources", move || sources::families(&sources))?)?;

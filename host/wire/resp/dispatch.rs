@@ -35,6 +35,7 @@ impl Connection {
         }
         let now_ms = self.session.engine().now_ms();
         self.session.client().active(now_ms);
+        self.session.look_again();
         while self.phase != Phase::Ending {
             let frame = match self.waiting.take().map_or_else(|| self.parser.next(&self.input), |frame| Ok(Some(frame)))
             {
@@ -76,10 +77,14 @@ impl Connection {
     }
 
     fn admit(&mut self, frame: Frame, now_ms: u64) -> Admission {
-        if self.parser.words(&self.input, frame).is_empty() || self.hit(frame, now_ms) {
+        if self.parser.words(&self.input, frame).is_empty() {
             return Admission::Done;
         }
-        self.begin(frame)
+        if let Err((per_second, wait_ms)) = self.session.pace() {
+            self.session.engine().metrics().guard.rate_limited.increment();
+            return self.refuse(errors::too_fast(per_second, wait_ms));
+        }
+        if self.hit(frame, now_ms) { Admission::Done } else { self.begin(frame) }
     }
 
     /// Answers `GET` from L1, if it is one and L1 may.
@@ -87,7 +92,7 @@ impl Connection {
         let Self { parser, input, session, pipeline, outbox, tally, .. } = self;
         let words = parser.words(input, frame);
         let (2, Some(name), Some(key)) = (words.len(), words.get(0), words.get(1)) else { return false };
-        if !name.eq_ignore_ascii_case(b"get") || !session.is_plain() {
+        if !name.eq_ignore_ascii_case(b"get") || !session.may_hit(key) {
             return false;
         }
         let alone = pipeline.is_empty();
@@ -111,7 +116,7 @@ impl Connection {
         self.tally.count(self.session.engine());
         let words = self.parser.words(&self.input, frame);
         let found = match resolve(&words) {
-            Ok(spec) if !spec.no_auth && !self.session.authenticated() => Err(errors::reply(errors::NO_AUTH)),
+            Ok(spec) => self.allowed(spec, words).map(|()| spec),
             Err(_) if is_http(&words) => {
                 tracing::warn!(
                     client = self.session.client().id,
@@ -132,6 +137,17 @@ impl Connection {
             Ok((spec, Run::Container)) => self.refuse(errors::unknown_subcommand(spec.name, b"")),
             Err(reply) => self.refuse(reply),
         }
+    }
+
+    /// Whether the client may have this carried out.
+    fn allowed(&self, spec: &'static Spec, words: Words<'_>) -> Result<(), Reply> {
+        let Some(access) = self.session.access() else {
+            return if spec.no_auth { Ok(()) } else { Err(errors::reply(errors::NO_AUTH)) };
+        };
+        spec.allows(access, self.session.engine(), words).inspect_err(|_| {
+            self.session.engine().metrics().guard.denials.increment();
+            tracing::debug!(client = self.session.client().id, user = %access.name(), command = spec.name, "not allowed");
+        })
     }
 
     /// Answers without doing anything, in turn.
@@ -158,7 +174,7 @@ impl Connection {
             Output::Text(text) => reply::text(self.outbox.buffer(), protocol, &text),
             Output::Nothing => {}
         }
-        self.parser.set_guarded(!self.session.authenticated());
+        self.parser.set_guarded(self.session.access().is_none());
         if self.session.closing {
             self.phase = Phase::Ending;
         }

@@ -14,6 +14,7 @@ mod invalidate;
 mod keys;
 mod lease;
 mod lock;
+mod log;
 mod own;
 mod own_table;
 mod set;

@@ -26,6 +26,8 @@ const HELP: &[&str] = &[
     "    Stores what was loaded under a lease; nothing, if the key was written, removed or invalidated since.",
     "LARDER.GET key",
     "    The value with its state, age, time to live and how long it was waited for; on a miss the lease to fill it, if nobody has it.",
+    "LARDER.LOG [directives]",
+    "    What is logged: a level, or levels of modules as info,larder::wire=debug.",
     "LARDER.LOCK ACQUIRE name [TTL ms] [WAIT ms] [OWNER label]",
     "    Takes a distributed lock: token, fence, ttl_ms; nil if somebody else holds it. Without WAIT as the settings say.",
     "LARDER.LOCK EXTEND name token [TTL ms] | RELEASE name token",

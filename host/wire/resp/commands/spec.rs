@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use crate::config::users::Role;
 use crate::engine::Engine;
 use crate::engine::fill::LeaseBook;
 use crate::ports::store::Reply;
+use crate::wire::access::{Access, Need, Of};
 use crate::wire::resp::args::{Args, Words};
-use crate::wire::resp::claims::Access;
+use crate::wire::resp::claims;
+use crate::wire::resp::errors;
 use crate::wire::resp::pipeline::Work;
 use crate::wire::resp::session::{Output, Session};
 
@@ -108,7 +111,9 @@ pub struct Spec {
     /// Words with the name; negative: at least so many.
     pub arity: i32,
     /// What it does with its keys; of no meaning without any.
-    pub access: Access,
+    pub access: claims::Access,
+    /// What its caller must be allowed, if that does not follow from the rest.
+    pub needs: Option<Need>,
     /// Where the keys are.
     pub keys: KeyRange,
     /// Whether it takes constant time.
@@ -134,7 +139,8 @@ impl Spec {
         Self {
             name,
             arity,
-            access: Access::Read,
+            access: claims::Access::Read,
+            needs: None,
             keys: NO_KEYS,
             fast: false,
             admin: false,
@@ -156,7 +162,7 @@ impl Spec {
     /// A command on data that may change it.
     #[must_use]
     pub const fn write(name: &'static str, arity: i32, keys: KeyRange, run: DataFn) -> Self {
-        Self { keys, access: Access::Write, ..Self::new(name, arity, Run::Data(run)) }
+        Self { keys, access: claims::Access::Write, ..Self::new(name, arity, Run::Data(run)) }
     }
 
     /// A command on one key that reads it, and may take its lease for the connection.
@@ -168,7 +174,7 @@ impl Spec {
     /// A command on one key that writes it, and may do so under the connection's lease.
     #[must_use]
     pub const fn fills(name: &'static str, arity: i32, run: LeasingFn) -> Self {
-        Self { keys: ONE_KEY, access: Access::Write, ..Self::new(name, arity, Run::Leasing(run)) }
+        Self { keys: ONE_KEY, access: claims::Access::Write, ..Self::new(name, arity, Run::Leasing(run)) }
     }
 
     /// A command on the connection.
@@ -199,6 +205,47 @@ impl Spec {
     #[must_use]
     pub const fn admin(self) -> Self {
         Self { admin: true, ..self }
+    }
+
+    /// Its caller must be allowed this.
+    #[must_use]
+    pub const fn needs(self, role: Role, of: Of) -> Self {
+        Self { needs: Some(Need::new(role, of)), ..self }
+    }
+
+    /// What its caller must be allowed. Where nothing else is said, the strictest that fits: a command on data without keys works on
+    /// everything.
+    #[must_use]
+    pub fn need(&self) -> Option<Need> {
+        let of = if self.has_keys() { Of::Keys } else { Of::Everything };
+        match (self.needs, self.run) {
+            (Some(need), _) => Some(need),
+            (None, _) if self.admin => Some(Need::new(Role::Admin, Of::Host)),
+            (None, Run::Data(_) | Run::Leasing(_)) if self.access == claims::Access::Write => Some(Need::new(Role::Write, of)),
+            (None, Run::Data(_) | Run::Leasing(_)) => Some(Need::new(Role::Read, of)),
+            (None, Run::Session(_) | Run::Container) => None,
+        }
+    }
+
+    /// Whether a caller may have these words carried out.
+    ///
+    /// # Errors
+    /// The error line, in the words of Redis.
+    pub fn allows(&self, caller: &Access, engine: &Engine, words: Words<'_>) -> Result<(), Reply> {
+        let Some(Need { role, of }) = self.need() else { return Ok(()) };
+        let word = |at: usize| words.get(at).unwrap_or_default();
+        let found = match of {
+            Of::Keys => {
+                let least = self.keys.of(words).map(|key| caller.on_key(engine, key)).min().unwrap_or(Role::None);
+                return if least >= role { Ok(()) } else { Err(errors::reply(errors::NO_PERMISSION_KEY)) };
+            }
+            Of::DomainOrAll(at) if word(at) == b"*" => caller.on_everything(),
+            Of::Domain(at) | Of::DomainOrAll(at) => caller.in_domain(word(at)),
+            Of::Lock(at) => caller.on_lock(word(at)),
+            Of::Everything | Of::Body => caller.on_everything(),
+            Of::Host => caller.on_host(),
+        };
+        if found >= role { Ok(()) } else { Err(errors::no_permission(self.name)) }
     }
 
     /// It may come before the password.

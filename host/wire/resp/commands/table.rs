@@ -5,9 +5,11 @@
 use super::own_table::{BREAKER, INVALIDATE, LOCK, OWN, POLICY};
 use super::spec::{ALL_KEYS, Group, NO_KEYS, ONE_KEY, PAIRS, Spec};
 use super::{
-    breaker, client, config, counters, expiry, handshake, help, info, introspect, keys, lease, own, set, strings,
-    workflow,
+    breaker, client, config, counters, expiry, handshake, help, info, introspect, keys, lease, log, own, set,
+    strings, workflow,
 };
+use crate::config::users::Role::{Admin, Read, Write};
+use crate::wire::access::Of;
 
 /// All of them.
 pub const COMMANDS: &[Spec] = &[
@@ -60,17 +62,17 @@ pub const COMMANDS: &[Spec] = &[
     Spec::write("incr", 2, ONE_KEY, counters::incr).fast().doc(Group::String, "1.0.0", "Adds 1 to a number."),
     Spec::write("incrby", 3, ONE_KEY, counters::incr_by).fast().doc(Group::String, "1.0.0", "Adds to a number."),
     Spec::session("info", -1, info::info).doc(Group::Server, "1.0.0", "How the server is doing."),
-    Spec::session("larder.breaker", -1, breaker::list).admin().with(BREAKER).doc(
+    Spec::session("larder.breaker", -1, breaker::list).admin().needs(Read, Of::Host).with(BREAKER).doc(
         Group::Larder,
         OWN,
         "Where the breakers stand.",
     ),
-    Spec::write("larder.call", -3, NO_KEYS, workflow::call).doc(
+    Spec::write("larder.call", -3, NO_KEYS, workflow::call).needs(Write, Of::Domain(1)).doc(
         Group::Larder,
         OWN,
         "Has the policy of a domain carry out one of its commands.",
     ),
-    Spec::write("larder.event", 4, NO_KEYS, workflow::event).doc(
+    Spec::write("larder.event", 4, NO_KEYS, workflow::event).needs(Write, Of::DomainOrAll(1)).doc(
         Group::Larder,
         OWN,
         "Tells an event; the policy says what it makes out of date.",
@@ -89,8 +91,17 @@ pub const COMMANDS: &[Spec] = &[
     Spec::session("larder.help", 1, own::help).doc(Group::Larder, OWN, "Larder's own commands."),
     Spec::container("larder.invalidate", INVALIDATE).doc(Group::Larder, OWN, "Invalidates what is out of date."),
     Spec::container("larder.lock", LOCK).doc(Group::Larder, OWN, "Distributed locks."),
+    Spec::session("larder.log", -1, log::log).needs(Admin, Of::Host).doc(
+        Group::Larder,
+        OWN,
+        "[directives] What is logged, and from now on this.",
+    ),
     Spec::container("larder.policy", POLICY).admin().doc(Group::Larder, OWN, "The policies."),
-    Spec::session("larder.status", 1, own::status).admin().doc(Group::Larder, OWN, "How the host is, as JSON."),
+    Spec::session("larder.status", 1, own::status).admin().needs(Read, Of::Host).doc(
+        Group::Larder,
+        OWN,
+        "How the host is, as JSON.",
+    ),
     Spec::read("mget", -2, ALL_KEYS, strings::get_many).fast().doc(Group::String, "1.0.0", "The values of keys."),
     Spec::write("mset", -3, PAIRS, set::set_many).doc(Group::String, "1.0.1", "Writes many values."),
     Spec::write("persist", 2, ONE_KEY, expiry::persist).fast().doc(
