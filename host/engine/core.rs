@@ -33,6 +33,8 @@ pub struct Settings {
     pub trust_ms: u64,
     /// Largest value, in bytes.
     pub value_bytes_max: usize,
+    /// Whether applications may remove every key that this host serves (`FLUSHDB`).
+    pub flush_on: bool,
 }
 
 /// What the engine reaches the world through.
@@ -71,6 +73,7 @@ pub struct Engine {
     started_ns: u64,
     l1_bytes_max: u64,
     value_bytes_max: usize,
+    pub(super) flush_on: bool,
     pub(super) workflows: Gauge,
 }
 
@@ -95,6 +98,7 @@ impl Engine {
             trust_ms: settings.trust_ms,
             l1_bytes_max: settings.l1_bytes_max,
             value_bytes_max: settings.value_bytes_max,
+            flush_on: settings.flush_on,
             workflows: Gauge::default(),
         }
     }

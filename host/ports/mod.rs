@@ -10,6 +10,7 @@ pub mod invalidation;
 pub mod lock;
 pub mod metrics;
 pub mod origin;
+pub mod pattern;
 pub mod policy;
 pub mod registry;
 pub mod series;

@@ -118,6 +118,7 @@ impl World {
             l1_bytes_max: 64 << 20,
             trust_ms: 1_000,
             value_bytes_max: 1 << 20,
+            flush_on: true,
         };
         let locks = LockKeeper::new(
             LockSettings { ttl_ms: 30_000, retry_ms: 100, retries_max: 3, node: "test".into() },

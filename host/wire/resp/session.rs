@@ -5,12 +5,14 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
 use super::RespConfig;
 use super::args::Args;
 use super::clients::{Client, Clients, Registered};
 use super::reply::Protocol;
+use super::transaction::{Transaction, Watching};
 use crate::engine::Engine;
 use crate::ports::store::Reply;
 
@@ -107,6 +109,10 @@ pub struct Session {
     protocol: Protocol,
     /// Which answers are wanted.
     pub replies: Replies,
+    /// What came since `MULTI`.
+    pub transaction: Option<Box<Transaction>>,
+    /// Changed by commands that are at work, one at a time: each runs alone.
+    watching: Option<Arc<Mutex<Watching>>>,
     /// Set by a command after whose answer the connection ends.
     pub closing: bool,
 }
@@ -116,7 +122,16 @@ impl Session {
     #[must_use]
     pub fn new(shared: Arc<Shared>, registered: Registered) -> Self {
         let authenticated = !shared.has_password();
-        Self { shared, registered, authenticated, protocol: Protocol::default(), replies: Replies::On, closing: false }
+        Self {
+            shared,
+            registered,
+            authenticated,
+            protocol: Protocol::default(),
+            replies: Replies::On,
+            transaction: None,
+            watching: None,
+            closing: false,
+        }
     }
 
     /// What all connections share.
@@ -158,7 +173,7 @@ impl Session {
     /// Whether a hit may be written without a further look at the session.
     #[must_use]
     pub fn is_plain(&self) -> bool {
-        self.authenticated && self.replies == Replies::On
+        self.authenticated && self.replies == Replies::On && self.transaction.is_none()
     }
 
     /// Checks a user and a password. A wrong one changes nothing, as in Redis.
@@ -177,10 +192,22 @@ impl Session {
         Login::Done
     }
 
+    /// Where the keys are that are watched.
+    pub fn watching(&mut self) -> Arc<Mutex<Watching>> {
+        Arc::clone(self.watching.get_or_insert_default())
+    }
+
+    /// Watches nothing any more; what was watched.
+    pub fn unwatch(&mut self) -> Watching {
+        self.watching.take().map(|watching| std::mem::take(&mut *watching.lock())).unwrap_or_default()
+    }
+
     /// Back to what a new connection has (`RESET`).
     pub fn reset(&mut self) {
         self.authenticated = !self.shared.has_password();
         self.replies = Replies::On;
+        self.transaction = None;
+        self.unwatch();
         self.set_protocol(Protocol::default());
         self.client().label(|label| label.name.clear());
     }

@@ -89,7 +89,7 @@ fn change(engine: &Arc<Engine>, args: Args, unit: Unit, base: Base, command: &st
 }
 
 /// The wall time that is meant; one that is past is fine, it removes the key.
-fn expire_at_ms(number: &[u8], unit: Unit, base: Base, command: &str, now_ms: u64) -> Result<u64, Reply> {
+pub(super) fn expire_at_ms(number: &[u8], unit: Unit, base: Base, command: &str, now_ms: u64) -> Result<u64, Reply> {
     let number = parse_i64(number).ok_or_else(|| errors::reply(errors::NOT_AN_INTEGER))?;
     let at = unit.checked_ms(number).and_then(|ms| match base {
         Base::Epoch => Some(ms),
@@ -99,7 +99,7 @@ fn expire_at_ms(number: &[u8], unit: Unit, base: Base, command: &str, now_ms: u6
     Ok(u64::try_from(at).unwrap_or(0))
 }
 
-fn condition(args: &Args) -> Result<ExpireCondition, Reply> {
+pub(super) fn condition(args: &Args) -> Result<ExpireCondition, Reply> {
     let (mut none, mut some, mut later, mut earlier) = (false, false, false, false);
     for at in 3..args.len() {
         let option = match () {

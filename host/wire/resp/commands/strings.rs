@@ -7,6 +7,8 @@ use crate::engine::Engine;
 use crate::engine::api::Update;
 use crate::ports::store::Reply;
 use crate::wire::resp::args::Args;
+use crate::wire::resp::errors;
+use crate::wire::resp::number::parse_i64;
 use crate::wire::resp::pipeline::Work;
 
 pub(super) fn get(engine: &Arc<Engine>, args: Args) -> Result<Work, Reply> {
@@ -42,4 +44,19 @@ pub(super) fn length(engine: &Arc<Engine>, args: Args) -> Result<Work, Reply> {
 pub(super) fn append(engine: &Arc<Engine>, args: Args) -> Result<Work, Reply> {
     let engine = Arc::clone(engine);
     Ok(work(async move { engine.update(&args[1], Update::Append(args.kept(2))).await.map(Reply::Integer) }))
+}
+
+/// `GETRANGE` and `SUBSTR`.
+pub(super) fn get_range(engine: &Arc<Engine>, args: Args) -> Result<Work, Reply> {
+    let number = |at: usize| parse_i64(&args[at]).ok_or_else(|| errors::reply(errors::NOT_AN_INTEGER));
+    let (start, end) = (number(2)?, number(3)?);
+    let engine = Arc::clone(engine);
+    Ok(work(async move { engine.range(&args[1], start, end).await.map(Reply::Bulk) }))
+}
+
+pub(super) fn set_range(engine: &Arc<Engine>, args: Args) -> Result<Work, Reply> {
+    let at = parse_i64(&args[2]).ok_or_else(|| errors::reply(errors::NOT_AN_INTEGER))?;
+    let at = usize::try_from(at).map_err(|_| errors::reply("ERR offset is out of range"))?;
+    let engine = Arc::clone(engine);
+    Ok(work(async move { engine.update(&args[1], Update::SetRange(at, args.kept(3))).await.map(Reply::Integer) }))
 }
