@@ -13,6 +13,7 @@ mod engine;
 mod http;
 mod invalidate;
 mod languages;
+mod like_redis;
 mod locks;
 mod newcomer;
 mod operators;

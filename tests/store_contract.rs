@@ -6,13 +6,13 @@
 mod hashes;
 mod lists;
 mod numbers;
-mod random;
+pub(crate) mod random;
 mod scans;
 mod script;
 mod scripts;
 mod sets;
 mod space;
-mod text;
+pub(crate) mod text;
 mod typed;
 mod types;
 

@@ -71,6 +71,6 @@ pub fn cannot_be_queued(name: &str) -> Reply {
 }
 
 /// What Redis makes of the reply.
-pub fn as_redis(spec: &Spec, words: usize, reply: Reply) -> Reply {
+pub(super) fn as_redis(spec: &Spec, words: usize, reply: Reply) -> Reply {
     data::as_redis(spec.name, words, reply)
 }
