@@ -46,7 +46,7 @@ impl Pair {
             Some(server) => Arc::new(server.store()),
             None => Arc::new(MemoryStore::new(MemorySettings::default(), clock.clone())),
         };
-        let world = World::over(store, clock);
+        let world = World::sized(store, clock, "chat", 64 << 20);
         world.default_domain();
         let host = runtime.block_on(Host::start(world));
         Self { runtime: Some(runtime), host: Some(host), redis: RedisServer::start(), store: server }

@@ -245,8 +245,9 @@ fn commands_about_commands() {
         "COMMAND GETKEYS OBJECT ENCODING k",
         "COMMAND GETKEYS SCAN 0",
         "COMMAND GETKEYS COPY a b",
-        "COMMAND GETKEYS word",
+        "COMMAND GETKEYS word x",
         "COMMAND GETKEYS GET",
+        "COMMAND GETKEYS GET k l",
     ]);
 }
 

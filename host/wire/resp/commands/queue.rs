@@ -57,7 +57,12 @@ pub fn step(spec: &Spec, engine: &Arc<Engine>, args: &Args) -> Result<Step, Repl
         ("expireat", _) => expire(Unit::Seconds, Base::Epoch),
         ("pexpireat", _) => expire(Unit::Milliseconds, Base::Epoch),
         ("persist", _) => Ok(Step::Persist(args.shared(1))),
-        ("getex", _) => Ok(Step::GetAndExpire { key: args.shared(1), ttl: set::get_ex_ttl(args, now_ms)? }),
+        ("getex", _) => match set::get_ex_ttl(args, now_ms) {
+            Ok(ttl) => Ok(Step::GetAndExpire { key: args.shared(1), ttl }),
+            Err(reply) if set::is_syntax(&reply) => Err(reply),
+            // Redis looks at the key before it looks at the lifetime.
+            Err(_) => as_it_is(Form::reads(Wanted::String)),
+        },
         ("scan", _) => Ok(Step::Scan(space::scan_request(args))),
         ("keys", _) => Ok(Step::Keys(args.shared(1))),
         ("dbsize", _) => Ok(Step::Size),

@@ -109,6 +109,11 @@ pub(super) fn get_ex_ttl(args: &Args, now_ms: u64) -> Result<AskedTtl, Reply> {
     }
 }
 
+/// Whether this is what is wrong with a command's options whatever its key holds.
+pub(super) fn is_syntax(reply: &Reply) -> bool {
+    matches!(reply, Reply::Error(line) if line == errors::SYNTAX)
+}
+
 fn set_options(args: &Args, now_ms: u64) -> Result<SetOptions, Reply> {
     let mut options = SetOptions::default();
     let mut life = Life::None;

@@ -31,9 +31,18 @@ pub(super) fn get_del(engine: &Arc<Engine>, args: Args) -> Result<Work, Reply> {
 }
 
 pub(super) fn get_ex(engine: &Arc<Engine>, args: Args) -> Result<Work, Reply> {
-    let ttl = set::get_ex_ttl(&args, engine.now_ms())?;
+    let ttl = match set::get_ex_ttl(&args, engine.now_ms()) {
+        Err(reply) if set::is_syntax(&reply) => return Err(reply),
+        ttl => ttl,
+    };
     let engine = Arc::clone(engine);
-    Ok(work(async move { engine.get_and_expire(&args[1], ttl).await.map(value) }))
+    Ok(work(async move {
+        match ttl {
+            Ok(ttl) => engine.get_and_expire(&args[1], ttl).await.map(value),
+            // Redis looks at the key before it looks at the lifetime.
+            Err(reply) => Ok(engine.get(&args[1]).await?.value.map_or(Reply::Nil, |_| reply)),
+        }
+    }))
 }
 
 pub(super) fn length(engine: &Arc<Engine>, args: Args) -> Result<Work, Reply> {

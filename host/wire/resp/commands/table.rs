@@ -216,7 +216,7 @@ const CLIENT: &[Spec] = &[
 const COMMAND: &[Spec] = &[
     Spec::session("command|count", 2, introspect::count_all).doc(Group::Server, "2.8.13", "How many there are."),
     Spec::session("command|docs", -2, introspect::docs).doc(Group::Server, "7.0.0", "What all or some of them do."),
-    Spec::session("command|getkeys", -3, introspect::get_keys).doc(Group::Server, "2.8.13", "The keys in a command."),
+    Spec::session("command|getkeys", -4, introspect::get_keys).doc(Group::Server, "2.8.13", "The keys in a command."),
     Spec::session("command|help", 2, help).doc(Group::Server, "5.0.0", "This list."),
     Spec::session("command|info", -2, introspect::info).doc(Group::Server, "2.8.13", "Facts of all or some of them."),
     Spec::session("command|list", -2, introspect::list).doc(
