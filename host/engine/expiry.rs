@@ -38,6 +38,34 @@ impl Engine {
         })
     }
 
+    /// The wall time at which the fresh time ends, in milliseconds since the Unix epoch, in place of what is left.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn expires_at(&self, key: &[u8]) -> Result<Ttl> {
+        let started_ns = self.monotonic_ns();
+        let place = self.locate(key, Operation::Touch, Wanted::Any)?;
+        let at = self.expires_at_of(&place).await;
+        self.tally_result(&place, Operation::Touch, at, |_| State::Done, started_ns)
+    }
+
+    async fn expires_at_of(&self, place: &Place<'_>) -> Result<Ttl> {
+        if !place.enveloped() {
+            // As the store keeps it, to the millisecond. Redis 6 does not know the question.
+            match self.store.call(Command::new("PEXPIRETIME").arg(place.store_key.0.clone())).await {
+                Ok(Reply::Integer(-2)) => return Ok(Ttl::Missing),
+                Ok(Reply::Integer(-1)) => return Ok(Ttl::Never),
+                Ok(Reply::Integer(at_ms)) => return Ok(Ttl::Ms(u64::try_from(at_ms).unwrap_or(0))),
+                Ok(_) => {}
+                Err(error) => return Err(self.store_error(error)),
+            }
+        }
+        Ok(match self.ttl_of(place).await? {
+            Ttl::Ms(left_ms) => Ttl::Ms(self.now_ms().saturating_add(left_ms)),
+            other => other,
+        })
+    }
+
     /// Asks for a lifetime that ends at a wall time; one that is past removes the key. Whether it was changed.
     ///
     /// # Errors

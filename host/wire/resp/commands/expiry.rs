@@ -148,12 +148,14 @@ pub(super) fn pexpire_time(engine: &Arc<Engine>, args: Args) -> Result<Work, Rep
 fn ask(engine: &Arc<Engine>, args: Args, unit: Unit, base: Base) -> Work {
     let engine = Arc::clone(engine);
     work(async move {
-        let left = engine.ttl(&args[1]).await?;
-        Ok(Reply::Integer(match (left, base) {
-            (Ttl::Missing, _) => -2,
-            (Ttl::Never, _) => -1,
-            (Ttl::Ms(ms), Base::Now) => unit.of_ms(ms),
-            (Ttl::Ms(ms), Base::Epoch) => unit.of_ms(engine.now_ms().saturating_add(ms)),
+        let answer = match base {
+            Base::Now => engine.ttl(&args[1]).await?,
+            Base::Epoch => engine.expires_at(&args[1]).await?,
+        };
+        Ok(Reply::Integer(match answer {
+            Ttl::Missing => -2,
+            Ttl::Never => -1,
+            Ttl::Ms(ms) => unit.of_ms(ms),
         }))
     })
 }

@@ -152,6 +152,7 @@ const OTHERS: &[Spec] = &[
         "6.2.0",
         "Makes the connection as it was when new.",
     ),
+    Spec::session("role", 1, info::role).fast().doc(Group::Server, "2.8.12", "Always a master without replicas."),
     Spec::session("select", 2, handshake::select).fast().doc(Group::Connection, "1.0.0", "Chooses a database: 0."),
     Spec::write("set", -3, ONE_KEY, set::set).doc(Group::String, "1.0.0", "Writes a value."),
     Spec::write("setex", 4, ONE_KEY, set::set_ex).doc(Group::String, "2.0.0", "Writes a value, with seconds to live."),
@@ -209,6 +210,11 @@ const CLIENT: &[Spec] = &[
         Group::Connection,
         "6.0.0",
         "(OFF) ON is not supported.",
+    ),
+    Spec::session("client|trackinginfo", 2, client::tracking_info).doc(
+        Group::Connection,
+        "6.2.0",
+        "Always off: no tracking.",
     ),
     Spec::session("client|unpause", 2, client::unsupported).admin().doc(Group::Connection, "6.2.0", "Not supported."),
 ];
