@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 use super::core::Engine;
 use super::judge::{Place, Verdict};
-use super::step::{Changes, DataCommand, Grows, Newest};
+use super::step::{Changes, DataCommand, Grows, Newest, Wanted};
 use super::transaction::unsupported;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::metrics::State;
@@ -111,7 +111,10 @@ impl Engine {
         match form.grows {
             Grows::Key(at) => self.follow_growth(&mut mapped, at, command)?,
             Grows::All => (0..keys.len()).try_for_each(|at| self.follow_growth(&mut mapped, at, command))?,
-            Grows::Nothing if operation == Operation::Read => self.follow_read(&mut mapped)?,
+            // Who asks about a key does not use it; `TOUCH` does.
+            Grows::Nothing if operation == Operation::Read && (form.wanted != Wanted::Any || form.apart) => {
+                self.follow_read(&mut mapped)?;
+            }
             Grows::Nothing => {}
         }
         Ok(mapped)
