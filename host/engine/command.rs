@@ -123,8 +123,15 @@ impl Engine {
     /// What the policy has follow a command that adds something.
     fn follow_growth(&self, mapped: &mut Mapped<'_>, at: usize, command: &DataCommand) -> Result<()> {
         let Some(place) = mapped.places.get(at) else { return Ok(()) };
-        let size: usize = command.args.iter().skip(1).map(Bytes::len).sum();
-        let (verdict, list_max) = self.admit_list(place, Operation::Update, &candidate(size))?;
+        let (operation, candidate) = match (command.form.grows, command.keys.get(at)) {
+            // A value behind each key is a value that is written.
+            (Grows::All, Some(&index)) => {
+                let value = command.args.get(index + 1).map_or(&b""[..], |value| value);
+                (Operation::Write, Candidate { bytes: value, ..candidate(value.len()) })
+            }
+            _ => (Operation::Update, candidate(command.args.iter().skip(1).map(Bytes::len).sum())),
+        };
+        let (verdict, list_max) = self.admit_list(place, operation, &candidate)?;
         let key = place.store_key.0.clone();
         let Verdict::Store(terms) = verdict else {
             mapped.commands.push(Command::new("UNLINK").arg(key));
@@ -180,7 +187,7 @@ pub(super) fn check_one_domain(places: &[Place<'_>]) -> Result<()> {
 }
 
 /// What a policy is told of a value that it is not shown.
-pub(super) fn candidate(size: usize) -> Candidate<'static> {
+pub(super) fn candidate<'a>(size: usize) -> Candidate<'a> {
     Candidate {
         cause: Cause::Write,
         size_bytes: u32::try_from(size).unwrap_or(u32::MAX),

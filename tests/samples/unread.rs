@@ -36,6 +36,7 @@ fn a_transaction_counts_at_one_moment() {
         assert_eq!(world.ask(&["GET", KEY]), "4", "no copy is left of the count before");
         assert_eq!(world.left_ms(KEY), -1, "it never expires");
         assert_eq!(world.ask(&["MSETNX", KEY, "1", "unread:42:new", "1"]), "0");
+        assert!(world.refused(&["MSETNX", "unread:42:text", "text"]).contains("a count is a whole number"));
         assert_eq!(world.ask(&["RENAME", "unread:42:other", "unread:42:new"]), "OK");
         assert_eq!(world.ask(&["GET", "unread:42:new"]), "2");
         assert!(world.refused(&["SADD", "unread:42:s", "x"]).contains("serves counter only"));
