@@ -120,9 +120,10 @@ impl Engine {
         now_ms: u64,
     ) -> Result<SetAnswer> {
         if !place.enveloped() {
-            let removed = self.remove_raw(place).await?;
-            let state = if options.condition == Condition::IfPresent && !removed { State::Unmet } else { State::Done };
-            return Ok(SetAnswer { state, previous: None });
+            let writing = self.l1.writing(place.name);
+            let reply = self.call(raw_set_past(place, value, options)).await?;
+            writing.done(None);
+            return Ok(raw_answer(&reply, options));
         }
         self.modify(place, now_ms, |found| {
             let previous = found.filter(|_| options.want_previous).map(|found| found.value.clone());
@@ -226,6 +227,11 @@ pub(super) fn raw_set(place: &Place<'_>, bytes: Bytes, options: SetOptions, expi
         Condition::IfPresent => command.arg("XX"),
     };
     if options.want_previous { command.arg("GET") } else { command }
+}
+
+/// The same for a life whose end is past: what was there goes, on the conditions of the write.
+pub(super) fn raw_set_past(place: &Place<'_>, bytes: Bytes, options: SetOptions) -> Command {
+    raw_set(place, bytes, options, Expire::Never).arg("PXAT").arg("1")
 }
 
 /// What the store's reply to [`raw_set`] says of a raw write.

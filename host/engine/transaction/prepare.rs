@@ -9,7 +9,7 @@ use crate::engine::judge::{Place, Verdict, Wanted};
 use crate::engine::read::expire_for;
 use crate::engine::space::{odd, portion};
 use crate::engine::step::{Read, ScanRequest, Step};
-use crate::engine::write::{raw_answer, raw_set, stamps_now};
+use crate::engine::write::{raw_answer, raw_set, raw_set_past, stamps_now};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::metrics::State;
 use crate::ports::policy::Operation;
@@ -127,7 +127,11 @@ impl Engine {
             Prepared::one(&place, Command::new("UNLINK").arg(store_key.clone()), Finish::Always(passed))
         };
         if asked_ttl_ms == Some(0) {
-            return Ok(removal(State::Done));
+            if place.enveloped() {
+                return Ok(removal(State::Done));
+            }
+            let command = raw_set_past(&place, value.clone(), options);
+            return Ok(Prepared::one(&place, command, Finish::Written(options, answer)));
         }
         let Verdict::Store(terms) = self.admit_write(&place, value, asked_ttl_ms)? else {
             return Ok(removal(State::Passed));
