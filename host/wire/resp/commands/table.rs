@@ -10,9 +10,7 @@ use super::{
 };
 
 /// All of them.
-pub const COMMANDS: &[Spec] = &ALL;
-
-const ALL: [Spec; OTHERS.len() + DATA.len()] = all();
+pub const COMMANDS: &[Spec] = &all();
 
 /// Both tables as one, in order of the names.
 const fn all() -> [Spec; OTHERS.len() + DATA.len()] {
