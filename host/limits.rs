@@ -48,6 +48,12 @@ pub const GENERATION_AGE_DIVISOR: u64 = 8;
 pub const GENERATION_QUESTIONS_MAX: u32 = 3;
 /// Keys of one step of a scan, about.
 pub const SCAN_STEP_KEYS: usize = 500;
+/// Names that `KEYS` answers; who has more goes through them with `SCAN`.
+pub const KEYS_SHOWN_MAX: usize = 1_000_000;
+/// Keys in the store up to which `DBSIZE` looks at each of them, to leave out those that are not for applications.
+pub const DBSIZE_LOOKED_AT_MAX: usize = 100_000;
+/// How often `RANDOMKEY` draws again when it has drawn a key that is not for applications.
+pub const RANDOM_KEY_TRIES_MAX: usize = 32;
 /// Selectors of one HTTP request.
 pub const SELECTORS_MAX: usize = 1_000;
 /// The JSON of one such request, in bytes: what it becomes in memory is several times as large.
@@ -275,6 +281,16 @@ pub const STORE_BACKOFF_MS_MAX: u64 = 1_000;
 pub const STORE_SILENCE_MS_MAX: u64 = 1_000;
 /// Commands that may wait to be written to one store connection; more wait with their callers.
 pub const STORE_WRITE_QUEUE_MAX: usize = 1_024;
+/// Clients of one host that may watch keys at the same time (`WATCH`): each has a connection to the store of its own.
+pub const STORE_WATCHES_MAX: usize = 256;
+/// Of these connections, those that are kept for the next client.
+pub const STORE_WATCHES_IDLE_MAX: usize = 32;
+/// Keys that one client may watch.
+pub const WATCHED_KEYS_MAX: usize = 4_096;
+/// Commands of one transaction.
+pub const QUEUED_COMMANDS_MAX: usize = 100_000;
+/// All of them together, in bytes.
+pub const QUEUED_BYTES_MAX: usize = RESP_COMMAND_BYTES_MAX;
 /// What the embedded memory store may hold by default, in bytes.
 pub const MEMORY_BYTES_DEFAULT: u64 = 1024 * 1024 * 1024;
 /// The most that it may hold, in bytes: far fewer entries fit than its tables can number, which is 2^32 in each.

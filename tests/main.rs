@@ -15,6 +15,7 @@ mod fill;
 mod http;
 mod invalidate;
 mod languages;
+mod like_redis;
 mod locks;
 mod newcomer;
 mod operators;

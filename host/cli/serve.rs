@@ -201,6 +201,7 @@ fn engine_settings(config: &Config) -> Settings {
         l1_bytes_max: config.l1_bytes_max,
         trust_ms: config.l1_trust_ms,
         value_bytes_max: config.value_bytes_max,
+        flush_on: config.flush_on,
     }
 }
 

@@ -132,6 +132,8 @@ pub struct Config {
     pub key_bytes_max: usize,
     /// Largest value, in bytes.
     pub value_bytes_max: usize,
+    /// Whether applications may remove every key that this host serves.
+    pub flush_on: bool,
     /// L1, in bytes.
     pub l1_bytes_max: u64,
     /// The bound *B*, in milliseconds.
@@ -198,6 +200,10 @@ impl Config {
             key_separator: read("key.separator").separator()?,
             key_bytes_max: read("key.length_max").number(1, KEY_BYTES_MAX)?,
             value_bytes_max: read("value.size_max").size(1, VALUE_BYTES_MAX)?,
+            flush_on: match read("commands.flush").one_of(&["auto", "on", "off"])?.as_str() {
+                "auto" => store_choice(layers)? == StoreChoice::Memory,
+                word => word == "on",
+            },
             l1_bytes_max: read("l1.size").size_bytes(0, u64::MAX)?,
             l1_trust_ms: read("l1.trust").duration_ms(0, 3_600_000)?,
             lock_ttl_ms: read("lock.ttl").duration_of(1_000, 1, LOCK_TTL_MS_MAX)?,

@@ -114,6 +114,12 @@ pub const SETTINGS: &[Setting] = &[
     setting("key.separator", &["CACHE_KEY_SEPARATOR"], ":", "Between the parts of a key; one ASCII character"),
     setting("key.length_max", &["CACHE_MAX_KEY_LENGTH"], "250", "Longest key of an application, in bytes"),
     setting("value.size_max", &[], "64MiB", "Largest value"),
+    setting(
+        "commands.flush",
+        &["LARDER_FLUSH"],
+        "auto",
+        "`on`: `FLUSHDB` and `FLUSHALL` remove all keys that this host serves; `off`; `auto`: on where the store is `memory`",
+    ),
     setting("l1.size", &["LARDER_L1"], "256MiB", "The node's own memory for entries; 0: none"),
     setting("l1.trust", &[], "1s", "How long a copy in L1 is believed where others share the store"),
     setting(

@@ -34,6 +34,8 @@ pub struct Settings {
     pub trust_ms: u64,
     /// Largest value, in bytes.
     pub value_bytes_max: usize,
+    /// Whether applications may remove every key that this host serves (`FLUSHDB`).
+    pub flush_on: bool,
 }
 
 /// What the engine reaches the world through.
@@ -72,6 +74,7 @@ pub struct Engine {
     started_ns: u64,
     l1_bytes_max: u64,
     value_bytes_max: usize,
+    pub(super) flush_on: bool,
     pub(super) workflows: Gauge,
     pub(super) fills: Fills,
 }
@@ -98,6 +101,7 @@ impl Engine {
             trust_ms: settings.trust_ms,
             l1_bytes_max: settings.l1_bytes_max,
             value_bytes_max: settings.value_bytes_max,
+            flush_on: settings.flush_on,
             workflows: Gauge::default(),
             fills,
         }

@@ -152,6 +152,29 @@ impl KeyRules {
         self.own_domain(table, key).is_none() && self.refuse_foreign_storage(table, key).is_ok()
     }
 
+    /// The application's key for a key of the store. Where a policy chose a suffix of its own, the suffix stands for the rest of the
+    /// key. `None`: it is not for applications.
+    #[must_use]
+    pub fn shown(&self, table: &PolicyTable, key: &Bytes) -> Option<Bytes> {
+        let separator = [self.separator];
+        if let Some(rest) = key.strip_prefix(self.prefix.as_bytes()).and_then(|rest| rest.strip_prefix(&separator)) {
+            let mut parts = rest.splitn(3, |&byte| byte == self.separator);
+            let (version, domain, suffix) = (parts.next(), parts.next(), parts.next());
+            let domain = domain.and_then(|domain| std::str::from_utf8(domain).ok());
+            let live = domain.and_then(|domain| table.get(domain));
+            if let Some(live) = live.filter(|live| live.description.key_scope == KeyScope::Domain) {
+                let suffix = suffix.filter(|_| version == Some(live.description.key_version.as_bytes()))?;
+                if live.domain.as_ref() != DEFAULT_DOMAIN {
+                    return Some([live.domain.as_bytes(), &separator, suffix].concat().into());
+                }
+                return self.own_domain(table, suffix).is_none().then(|| key.slice_ref(suffix));
+            }
+        }
+        let is_verbatim = table.get(DEFAULT_DOMAIN)?.description.key_scope == KeyScope::Verbatim;
+        let is_free = is_verbatim && self.is_verbatim(table, key) && self.refuse_lock_storage(key).is_ok();
+        is_free.then(|| key.clone())
+    }
+
     /// Where the generation of a domain, or of a tag in it, is kept. A domain's name holds no separator, so no two are the same.
     #[must_use]
     pub fn generation_key(&self, domain: &str, tag: Option<&str>) -> StoreKey {

@@ -1,7 +1,7 @@
 //! What a cache does. All decisions; no I/O, no protocol and no clock of its own.
 //!
 //! [`Engine`] is the face; its methods stand in one file for each noun: [`key`] and `judge` (where a key is kept, what the policy
-//! says), `read`, `batch`, `write`, `remove`, `expiry`, `update`, `explain`, `invalidate` and `scan`. What they share: [`entry`] and [`envelope`] (a value with its
+//! says), `read`, `batch`, `write`, `remove`, `expiry`, `update`, `command`, `explain`, `invalidate` and `scan`. What they share: [`entry`] and [`envelope`] (a value with its
 //! stamps, in memory and in the store), [`freshness`] (pure), [`l1`], `modify` (read, judge, write, atomically), and what tells an entry that
 //! was invalidated: [`generation`] (pure), `known` and `compare` (what this node knows of generations), `standing` (asks the store for them). [`fill`] says who may load a
 //! key and who waits for it. [`locks`] stand
@@ -9,6 +9,7 @@
 
 pub mod api;
 mod batch;
+mod command;
 mod compare;
 mod core;
 pub mod entry;
@@ -31,12 +32,16 @@ mod pool;
 mod read;
 mod remove;
 mod scan;
+mod space;
 mod standing;
 pub mod status;
+pub mod step;
 mod tick;
+mod transaction;
 mod update;
 mod workflow;
 mod write;
 
 pub use self::core::{Engine, Ports, Settings};
 pub use self::tick::{DueTick, TickSchedule};
+pub use self::transaction::Watched;

@@ -118,7 +118,7 @@ impl Engine {
     }
 
     async fn is_there(&self, place: &Place<'_>) -> Result<bool> {
-        if place.enveloped() {
+        if place.enveloped() && !self.holds_collection(place).await? {
             return Ok(self.peek(place).await?.is_some());
         }
         let ttl = self.store.ttl(&place.store_key).await.map_err(|e| self.store_error(e))?;

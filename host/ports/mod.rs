@@ -13,6 +13,7 @@ pub mod lock;
 pub mod log;
 pub mod metrics;
 pub mod origin;
+pub mod pattern;
 pub mod policy;
 pub mod registry;
 pub mod series;

@@ -111,13 +111,19 @@ impl World {
 
     /// The same with another prefix of storage keys.
     pub fn named(store: Arc<dyn Store>, clock: Arc<VirtualClock>, prefix: &str) -> Self {
+        Self::sized(store, clock, prefix, 1 << 20)
+    }
+
+    /// The same with values up to this size, in bytes.
+    pub fn sized(store: Arc<dyn Store>, clock: Arc<VirtualClock>, prefix: &str, value_bytes_max: usize) -> Self {
         let metrics = Arc::new(Metrics::default());
         let policies = Arc::new(Policies::default());
         let settings = Settings {
             keys: KeyRules { prefix: prefix.into(), separator: b':', key_bytes_max: 250 },
             l1_bytes_max: 64 << 20,
             trust_ms: 1_000,
-            value_bytes_max: 1 << 20,
+            value_bytes_max,
+            flush_on: true,
         };
         let locks = LockKeeper::new(
             LockSettings { ttl_ms: 30_000, retry_ms: 100, retries_max: 3, node: "test".into() },

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use larder::ports::lease::{Filling, LeaseKeys, LeaseState, LeaseStore, LeaseToken, Taking};
-use larder::ports::store::{Command, Expect, Expire, Held, Reply, Sharing, Store, StoreKey, StoreResult, Ttl};
+use larder::ports::store::{Command, Expect, Expire, Held, Reply, Sharing, Store, StoreKey, StoreResult, Ttl, Watch};
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
 
@@ -188,6 +188,17 @@ impl Store for GatedStore {
         let keys: Vec<Bytes> = commands.iter().filter_map(|command| command.args.get(1).cloned()).collect();
         let keys: Vec<&[u8]> = keys.iter().map(AsRef::as_ref).collect();
         self.gated(&names.join("+"), &keys, self.inner.pipeline(commands)).await
+    }
+
+    async fn atomic(&self, commands: Vec<Command>) -> StoreResult<Vec<Reply>> {
+        let names: Vec<_> = commands.iter().map(|c| String::from_utf8_lossy(c.name()).into_owned()).collect();
+        let keys: Vec<Bytes> = commands.iter().filter_map(|command| command.args.get(1).cloned()).collect();
+        let keys: Vec<&[u8]> = keys.iter().map(AsRef::as_ref).collect();
+        self.gated(&format!("MULTI {}", names.join("+")), &keys, self.inner.atomic(commands)).await
+    }
+
+    async fn watch(&self, keys: &[StoreKey]) -> StoreResult<Box<dyn Watch>> {
+        self.gated("WATCH", &bytes(keys), self.inner.watch(keys)).await
     }
 
     async fn ping(&self) -> StoreResult<()> {

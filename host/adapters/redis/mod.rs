@@ -15,6 +15,7 @@ mod locks;
 mod script;
 mod slot;
 mod value;
+mod watch;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -33,12 +34,13 @@ use self::link::Link;
 use self::locks::LockScripts;
 use self::script::Script;
 use self::slot::Slot;
+use self::watch::{Spares, Watching};
 use crate::limits::{STORE_INFLIGHT_MAX, STORE_MS_DEFAULT};
 use crate::ports::clock::Clock;
 use crate::ports::lease::LeaseStore;
 use crate::ports::metrics::Metrics;
 use crate::ports::store::{
-    Command, Expect, Expire, Held, Reply, Sharing, Store, StoreError, StoreKey, StoreResult, Ttl,
+    Command, Expect, Expire, Held, Reply, Sharing, Store, StoreError, StoreKey, StoreResult, Ttl, Watch,
 };
 
 /// What an operator may set.
@@ -72,6 +74,7 @@ pub struct RedisStore {
     increment: Script,
     locks: LockScripts,
     leases: LeaseScripts,
+    spares: Arc<Spares>,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
 }
@@ -100,9 +103,14 @@ impl RedisStore {
             increment: Script::increment(),
             locks: LockScripts::default(),
             leases: LeaseScripts::default(),
+            spares: Arc::default(),
             clock,
             metrics,
         }
+    }
+
+    fn watch_settings(&self) -> watch::Settings {
+        watch::Settings { address: Arc::clone(&self.address), store_ms: self.store_ms }
     }
 
     fn permit(&self) -> StoreResult<Permit<'_>> {
@@ -342,6 +350,26 @@ impl Store for RedisStore {
             refusals.into_iter().map(reply).collect()
         };
         self.many(sent, read).await
+    }
+
+    async fn atomic(&self, commands: Vec<Command>) -> StoreResult<Vec<Reply>> {
+        if let Some(Reply::Error(refusal)) = commands.iter().find_map(command::refusal) {
+            return Err(StoreError::Reply(refusal));
+        }
+        if commands.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sent = command::block(&commands);
+        drop(commands);
+        self.many(sent, |address, answers| value::block(address, answers)?.ok_or_else(missing_answer)).await
+    }
+
+    async fn watch(&self, keys: &[StoreKey]) -> StoreResult<Box<dyn Watch>> {
+        let watching = Watching::begin(self.watch_settings(), Arc::clone(&self.spares), keys).await;
+        if watching.as_ref().is_err_and(|error| !matches!(error, StoreError::Reply(_))) {
+            self.metrics.store_errors.increment();
+        }
+        Ok(Box::new(watching?))
     }
 
     async fn ping(&self) -> StoreResult<()> {

@@ -113,11 +113,11 @@ impl Client {
         let age = now_ms.saturating_sub(self.since_ms) / 1000;
         let idle = now_ms.saturating_sub(self.active_ms.load(Ordering::Relaxed)) / 1000;
         let mut line = format!("id={id} addr={peer} laddr={local} name={name} age={age} idle={idle} flags=N db=0 ");
-        // Writing to a string does not fail.
+        // Clients look for the sizes of buffers; a connection at rest has none. Writing to a string does not fail.
         let _written = write!(
             line,
-            "sub=0 psub=0 ssub=0 multi=-1 cmd={command} user={user} redir=-1 resp={resp} lib-name={lib_name} \
-             lib-ver={lib_version}"
+            "sub=0 psub=0 ssub=0 multi=-1 qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=0 \
+             events=r cmd={command} user={user} redir=-1 resp={resp} lib-name={lib_name} lib-ver={lib_version}"
         );
         line
     }
@@ -278,7 +278,7 @@ mod tests {
         assert_eq!(
             open.client().line(9_500),
             "id=1 addr=127.0.0.1:5 laddr=127.0.0.1:6 name=worker age=8 idle=6 flags=N db=0 sub=0 psub=0 ssub=0 multi=-1 \
-             cmd=NULL user=ada redir=-1 resp=2 lib-name= lib-ver="
+             qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=0 events=r cmd=NULL user=ada redir=-1 resp=2 lib-name= lib-ver="
         );
     }
 }

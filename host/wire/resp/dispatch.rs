@@ -3,16 +3,19 @@
 //! The hit path comes first and touches nothing but the frame, L1 and the output. Everything else is looked up in the command
 //! table. A command that may not begin yet stays where it is, and with it everything behind it.
 
+use std::sync::Arc;
+
 use bytes::{Buf, BytesMut};
 
 use super::args::{Args, Words};
-use super::commands::{Run, SessionFn, Spec, resolve};
+use super::commands::{self, Run, SessionFn, Spec, TurnFn, resolve};
 use super::connection::{Connection, Phase};
 use super::errors;
 use super::frame::{Frame, ProtocolError};
 use super::pipeline::Work;
 use super::reply;
 use super::session::{Output, Session};
+use super::transaction::Queued;
 use crate::limits::RESP_READ_BYTES;
 use crate::ports::store::Reply;
 
@@ -127,7 +130,14 @@ impl Connection {
             }
             found => found,
         };
+        if self.session.transaction.is_some() {
+            return self.begin_queued(frame, found);
+        }
         match found.map(|spec| (spec, spec.run)) {
+            Ok((spec, Run::Store(form))) => {
+                self.begin_data(frame, spec, |session, args| commands::begin(spec, form, session.engine(), &args))
+            }
+            Ok((spec, Run::Turn(run))) => self.run_turn(frame, spec, run),
             Ok((spec, Run::Data(run))) => self.begin_data(frame, spec, |session, args| run(session.engine(), args)),
             Ok((spec, Run::Leasing(run))) => {
                 self.begin_data(frame, spec, |session, args| run(session.engine(), session.leases(), args))
@@ -179,6 +189,67 @@ impl Connection {
             self.phase = Phase::Ending;
         }
         Admission::Done
+    }
+
+    /// A command on the connection and in the engine runs alone, and nothing begins before it has ended.
+    fn run_turn(&mut self, frame: Frame, spec: &'static Spec, run: TurnFn) -> Admission {
+        if !self.pipeline.is_empty() {
+            return Admission::Wait;
+        }
+        self.session.client().label(|label| label.command = spec.name);
+        let args = self.parser.words(&self.input, frame).to_args();
+        let muted = self.session.next_is_muted();
+        let answer = match run(&mut self.session, &args) {
+            Ok(work) => self.pipeline.begin(work, None, muted),
+            Err(reply) => self.pipeline.answer(reply, muted),
+        };
+        if let Some(reply) = answer {
+            reply::write(self.outbox.buffer(), self.session.protocol(), &reply);
+        }
+        if self.session.closing {
+            self.phase = Phase::Ending;
+        }
+        Admission::Done
+    }
+
+    /// After `MULTI`: queues a command, unless it is one that is for the transaction itself or ends it.
+    fn begin_queued(&mut self, frame: Frame, found: Result<&'static Spec, Reply>) -> Admission {
+        let at_once = ["discard", "exec", "multi", "quit", "reset", "watch"];
+        let queued = match found {
+            Ok(spec) if at_once.contains(&spec.name) => {
+                return match spec.run {
+                    Run::Session(run) => self.run_session(frame, spec, run),
+                    Run::Turn(run) => self.run_turn(frame, spec, run),
+                    _ => self.refuse(errors::unknown_subcommand(spec.name, b"")),
+                };
+            }
+            Ok(spec) => self.queue(frame, spec),
+            Err(reply) => Err(reply),
+        };
+        if let (Err(_), Some(transaction)) = (&queued, &mut self.session.transaction) {
+            transaction.refuse();
+        }
+        self.refuse(queued.err().unwrap_or_else(|| Reply::Status("QUEUED".into())))
+    }
+
+    fn queue(&mut self, frame: Frame, spec: &'static Spec) -> Result<(), Reply> {
+        if !commands::may_be_queued(spec) {
+            return Err(commands::cannot_be_queued(spec.name));
+        }
+        let args = self.parser.words(&self.input, frame).to_args();
+        let queued = match spec.run {
+            Run::Session(run) => Queued::Session(run, args),
+            _ => {
+                let engine = self.session.engine();
+                // What is wrong with its arguments is its own answer later, as in Redis.
+                if let Ok(step) = commands::step(spec, engine, &args) {
+                    engine.may_queue(spec.name, &step).map_err(|error| errors::of(&error))?;
+                }
+                Queued::Data(spec, args)
+            }
+        };
+        let bytes = frame.len;
+        self.session.transaction.as_mut().map_or(Ok(()), |transaction| transaction.queue(queued, bytes))
     }
 
     /// A command on data begins as soon as no other that it must not overlap with is at work.

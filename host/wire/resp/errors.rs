@@ -28,6 +28,7 @@ pub(super) const PROTOCOL_NOT_AN_INTEGER: &str = "ERR Protocol version is not an
 pub(super) const CLIENT_NAME: &str = "ERR Client names cannot contain spaces, newlines or special characters.";
 pub(super) const NX_AND_OTHERS: &str = "ERR NX and XX, GT or LT options at the same time are not compatible";
 pub(super) const GT_AND_LT: &str = "ERR GT and LT options at the same time are not compatible";
+pub(super) const EXEC_ABORT: &str = "EXECABORT Transaction discarded because of previous errors.";
 pub(super) const TOO_MANY_CLIENTS: &str = "ERR max number of clients reached";
 
 /// What Redis shows of a name or of all arguments of an unknown command, in bytes.

@@ -6,7 +6,7 @@
 //!
 //! Rules: the words of errors are those of Redis 7.0 wherever a client may depend on them ([`errors`]); a connection's commands
 //! never overtake each other on a key ([`claims`]); memory is bounded by what came and by `limits`, never by what a
-//! client claims. Deliberately absent: databases, transactions, scripts, pub/sub.
+//! client claims. A transaction is queued here and carried out by the engine as one ([`transaction`]). Deliberately absent: databases, scripts, pub/sub.
 
 pub mod args;
 mod buffers;
@@ -27,6 +27,7 @@ pub mod reply;
 mod server;
 pub mod session;
 mod tally;
+pub mod transaction;
 
 pub use server::RespServer;
 

@@ -5,12 +5,14 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use rustls::pki_types::CertificateDer;
 
 use super::RespConfig;
 use super::args::Args;
 use super::clients::{Client, Clients, Registered};
 use super::reply::Protocol;
+use super::transaction::{Transaction, Watching};
 use crate::config::users::Role;
 use crate::engine::Engine;
 use crate::engine::fill::LeaseBook;
@@ -87,6 +89,10 @@ pub struct Session {
     protocol: Protocol,
     /// Which answers are wanted.
     pub replies: Replies,
+    /// What came since `MULTI`.
+    pub transaction: Option<Box<Transaction>>,
+    /// Changed by commands that are at work, one at a time: each runs alone.
+    watching: Option<Arc<Mutex<Watching>>>,
     /// Set by a command after whose answer the connection ends.
     pub closing: bool,
     /// The keys that the client may fill.
@@ -109,6 +115,8 @@ impl Session {
             paced: false,
             protocol: Protocol::default(),
             replies: Replies::On,
+            transaction: None,
+            watching: None,
             closing: false,
             leases: Arc::default(),
         };
@@ -201,7 +209,7 @@ impl Session {
     pub fn may_hit(&self, key: &[u8]) -> bool {
         let may_read =
             || self.access.as_ref().is_some_and(|access| access.on_key(&self.shared.engine, key) >= Role::Read);
-        self.replies == Replies::On && (self.reads_everything || may_read())
+        self.replies == Replies::On && self.transaction.is_none() && (self.reads_everything || may_read())
     }
 
     /// Checks a user and a password. What is wrong changes nothing, as in Redis.
@@ -215,12 +223,24 @@ impl Session {
         Ok(())
     }
 
+    /// Where the keys are that are watched.
+    pub fn watching(&mut self) -> Arc<Mutex<Watching>> {
+        Arc::clone(self.watching.get_or_insert_default())
+    }
+
+    /// Watches nothing any more; what was watched.
+    pub fn unwatch(&mut self) -> Watching {
+        self.watching.take().map(|watching| std::mem::take(&mut *watching.lock())).unwrap_or_default()
+    }
+
     /// Back to what a new connection has (`RESET`).
     pub fn reset(&mut self) {
         let access = self.shared.front.gate.greet(self.certificate.as_deref());
         self.set_access(access);
         self.replies = Replies::On;
         self.leases.clear();
+        self.transaction = None;
+        self.unwatch();
         self.set_protocol(Protocol::default());
         self.client().label(|label| label.name.clear());
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{bulk, ok};
+use super::{bulk, field, ok};
 use crate::limits::RESP_CLIENT_NAME_BYTES_MAX;
 use crate::ports::store::Reply;
 use crate::wire::resp::args::Args;
@@ -138,6 +138,14 @@ pub(super) fn tracking(_session: &mut Session, args: &Args) -> Result<Output, Re
     } else {
         Err(errors::reply(errors::SYNTAX))
     }
+}
+
+pub(super) fn tracking_info(_session: &mut Session, _args: &Args) -> Result<Output, Reply> {
+    Ok(Output::Reply(Reply::Map(vec![
+        field("flags", Reply::Set(vec![bulk("off")])),
+        field("redirect", Reply::Integer(-1)),
+        field("prefixes", Reply::Array(Vec::new())),
+    ])))
 }
 
 pub(super) fn unsupported(_session: &mut Session, args: &Args) -> Result<Output, Reply> {

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use crate::config::users::Role;
 use crate::engine::Engine;
 use crate::engine::fill::LeaseBook;
+use crate::engine::step::{Changes, Form};
 use crate::ports::store::Reply;
 use crate::wire::access::{Access, Need, Of};
 use crate::wire::resp::args::{Args, Words};
 use crate::wire::resp::claims;
 use crate::wire::resp::errors;
+use crate::wire::resp::number::parse_i64;
 use crate::wire::resp::pipeline::Work;
 use crate::wire::resp::session::{Output, Session};
 
@@ -20,6 +22,9 @@ pub type DataFn = fn(&Arc<Engine>, Args) -> Result<Work, Reply>;
 /// The same, of a command that may take leases for its connection or fill under them.
 pub type LeasingFn = fn(&Arc<Engine>, &Arc<LeaseBook>, Args) -> Result<Work, Reply>;
 
+/// A command that concerns the connection and the store: carried out alone, in its turn. An `Err` is the error line.
+pub type TurnFn = fn(&mut Session, &Args) -> Result<Work, Reply>;
+
 /// How a command is carried out.
 #[derive(Clone, Copy)]
 pub enum Run {
@@ -29,6 +34,10 @@ pub enum Run {
     Data(DataFn),
     /// In the engine, with the leases of the connection.
     Leasing(LeasingFn),
+    /// By the store, as it is, with the keys in place.
+    Store(Form),
+    /// On the connection, with the engine.
+    Turn(TurnFn),
     /// By one of its subcommands.
     Container,
 }
@@ -42,28 +51,65 @@ pub struct KeyRange {
     pub last: isize,
     /// From each to the next.
     pub step: usize,
+    /// Whether the word before the first says how many there are; the last one is of no meaning then.
+    pub counted: bool,
 }
 
 /// No keys.
-pub(super) const NO_KEYS: KeyRange = KeyRange { first: 0, last: 0, step: 0 };
+pub(super) const NO_KEYS: KeyRange = KeyRange::new(0, 0, 0);
 /// The first argument.
-pub(super) const ONE_KEY: KeyRange = KeyRange { first: 1, last: 1, step: 1 };
+pub(super) const ONE_KEY: KeyRange = KeyRange::new(1, 1, 1);
 /// The argument after the subcommand.
-pub(super) const SECOND_KEY: KeyRange = KeyRange { first: 2, last: 2, step: 1 };
+pub(super) const SECOND_KEY: KeyRange = KeyRange::new(2, 2, 1);
+/// The first two arguments.
+pub(super) const TWO_KEYS: KeyRange = KeyRange::new(1, 2, 1);
 /// All arguments.
-pub(super) const ALL_KEYS: KeyRange = KeyRange { first: 1, last: -1, step: 1 };
+pub(super) const ALL_KEYS: KeyRange = KeyRange::new(1, -1, 1);
 /// Every other argument, from the first.
-pub(super) const PAIRS: KeyRange = KeyRange { first: 1, last: -1, step: 2 };
+pub(super) const PAIRS: KeyRange = KeyRange::new(1, -1, 2);
+
+/// As many as the first argument says, behind it.
+pub(super) const COUNTED: KeyRange = KeyRange { first: 2, last: 0, step: 1, counted: true };
 
 impl KeyRange {
-    /// The keys among the words of a command.
-    pub fn of<'a>(self, words: Words<'a>) -> impl Iterator<Item = &'a [u8]> {
+    const fn new(first: usize, last: isize, step: usize) -> Self {
+        Self { first, last, step, counted: false }
+    }
+
+    /// Where the keys are among the words of a command.
+    pub fn places(self, words: Words<'_>) -> impl Iterator<Item = usize> {
         let end = match usize::try_from(self.last) {
+            _ if self.counted => self.first.saturating_add(self.count(words)),
             Ok(last) => last + 1,
             Err(_) => (words.len() + 1).saturating_sub(self.last.unsigned_abs()),
         };
         let first = if self.first == 0 { end } else { self.first };
-        (first..end).step_by(self.step.max(1)).filter_map(move |index| words.get(index))
+        (first..end.min(words.len())).step_by(self.step.max(1))
+    }
+
+    /// The keys among the words of a command.
+    pub fn of<'a>(self, words: Words<'a>) -> impl Iterator<Item = &'a [u8]> {
+        self.places(words).filter_map(move |index| words.get(index))
+    }
+
+    /// # Errors
+    /// The error line: the number of keys is none, or there are fewer.
+    pub fn check(self, words: Words<'_>) -> Result<(), Reply> {
+        if !self.counted {
+            return Ok(());
+        }
+        match self.count(words) {
+            0 => Err(errors::reply("ERR numkeys should be greater than 0")),
+            count if count > words.len().saturating_sub(self.first) => {
+                Err(errors::reply("ERR Number of keys can't be greater than number of args"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn count(self, words: Words<'_>) -> usize {
+        let number = words.get(self.first - 1).and_then(parse_i64);
+        number.and_then(|number| usize::try_from(number).ok()).unwrap_or(0)
     }
 }
 
@@ -72,8 +118,12 @@ impl KeyRange {
 pub enum Group {
     Connection,
     Generic,
+    Hash,
+    List,
     Server,
+    Set,
     String,
+    Transactions,
     Larder,
 }
 
@@ -84,8 +134,12 @@ impl Group {
         match self {
             Self::Connection => "connection",
             Self::Generic => "generic",
+            Self::Hash => "hash",
+            Self::List => "list",
             Self::Server => "server",
+            Self::Set => "set",
             Self::String => "string",
+            Self::Transactions => "transactions",
             Self::Larder => "larder",
         }
     }
@@ -96,8 +150,12 @@ impl Group {
         match self {
             Self::Connection => "@connection",
             Self::Generic => "@keyspace",
+            Self::Hash => "@hash",
+            Self::List => "@list",
             Self::Server => "@admin",
+            Self::Set => "@set",
             Self::String => "@string",
+            Self::Transactions => "@transaction",
             Self::Larder => "@larder",
         }
     }
@@ -177,6 +235,20 @@ impl Spec {
         Self { keys: ONE_KEY, access: claims::Access::Write, ..Self::new(name, arity, Run::Leasing(run)) }
     }
 
+    /// A command that the store carries out as it is.
+    #[must_use]
+    pub const fn store(name: &'static str, arity: i32, keys: KeyRange, form: Form) -> Self {
+        let access =
+            if matches!(form.changes, Changes::Nothing) { claims::Access::Read } else { claims::Access::Write };
+        Self { keys, access, ..Self::new(name, arity, Run::Store(form)) }
+    }
+
+    /// A command on the connection and in the engine.
+    #[must_use]
+    pub const fn turn(name: &'static str, arity: i32, keys: KeyRange, run: TurnFn) -> Self {
+        Self { keys, ..Self::new(name, arity, Run::Turn(run)) }
+    }
+
     /// A command on the connection.
     #[must_use]
     pub const fn session(name: &'static str, arity: i32, run: SessionFn) -> Self {
@@ -221,9 +293,13 @@ impl Spec {
         match (self.needs, self.run) {
             (Some(need), _) => Some(need),
             (None, _) if self.admin => Some(Need::new(Role::Admin, Of::Host)),
-            (None, Run::Data(_) | Run::Leasing(_)) if self.access == claims::Access::Write => Some(Need::new(Role::Write, of)),
-            (None, Run::Data(_) | Run::Leasing(_)) => Some(Need::new(Role::Read, of)),
+            // What is queued for a transaction was judged when it was queued.
+            (None, Run::Turn(_)) if !self.has_keys() => None,
             (None, Run::Session(_) | Run::Container) => None,
+            (None, Run::Data(_) | Run::Leasing(_) | Run::Store(_) | Run::Turn(_)) => {
+                let writes = self.access == claims::Access::Write;
+                Some(Need::new(if writes { Role::Write } else { Role::Read }, of))
+            }
         }
     }
 
@@ -282,8 +358,9 @@ impl Spec {
 
 #[cfg(test)]
 mod tests {
-    use super::{ALL_KEYS, KeyRange, NO_KEYS, ONE_KEY, PAIRS};
-    use crate::wire::resp::args::Words;
+    use super::{ALL_KEYS, COUNTED, KeyRange, NO_KEYS, ONE_KEY, PAIRS};
+    use crate::ports::store::Reply;
+    use crate::wire::resp::args::{Args, Words};
 
     #[test]
     fn keys_of_a_command() {
@@ -299,5 +376,21 @@ mod tests {
         check(ALL_KEYS, 1, "");
         check(PAIRS, 5, "ad");
         check(PAIRS, 4, "ad");
+    }
+
+    #[test]
+    fn counted_keys() {
+        let check = |line: &str, expected: Result<&str, &str>| {
+            let args = Args::parse(line);
+            let keys: Vec<_> = COUNTED.of(args.words()).map(|key| String::from_utf8_lossy(key)).collect();
+            let checked = COUNTED.check(args.words()).map(|()| keys.join(" "));
+            assert_eq!(checked, expected.map(str::to_owned).map_err(|line| Reply::Error(line.into())), "{line}");
+        };
+        check("sintercard 2 a b LIMIT 1", Ok("a b"));
+        check("sintercard 1 a", Ok("a"));
+        for count in ["0", "-1", "x"] {
+            check(&format!("sintercard {count} a"), Err("ERR numkeys should be greater than 0"));
+        }
+        check("sintercard 9223372036854775807 a", Err("ERR Number of keys can't be greater than number of args"));
     }
 }
