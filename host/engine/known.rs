@@ -1,7 +1,7 @@
 //! What this node knows of the generations of a domain, and how old that knowledge is.
 //!
-//! Where others share the store a record is believed for the bound *B* from before it was asked for, and no longer; where
-//! nobody does, until it is changed here. Every change counts up [`Domain::seq`], which entries in L1 are stamped with: an entry
+//! Where others share the store a record is believed while the stream of changes runs in which it was asked for, and without one for the
+//! bound *B* from before it was asked for, and no longer; where nobody does, until it is changed here. Every change counts up [`Domain::seq`], which entries in L1 are stamped with: an entry
 //! with another count is compared with the records once more before it is served.
 //!
 //! Invariants: from the moment an invalidation begins here until it has ended, nothing that was asked for before is believed;
@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use quick_cache::UnitWeighter;
 use quick_cache::unsync::Cache;
 
+use super::coherence::Coherence;
 use super::generation::{Ids, Record};
 use crate::limits::{GENERATION_AGE_DIVISOR, TAGS_KNOWN_MAX};
 use crate::ports::metrics::DomainMetrics;
@@ -52,6 +53,8 @@ pub(super) struct Fetched {
     pub(super) as_of_ms: u64,
     /// Its place among all questions of this domain.
     pub(super) number: u64,
+    /// The stream of changes that ran before the store was asked.
+    pub(super) stream: u32,
 }
 
 /// The right to remember what the store is about to be asked for.
@@ -60,6 +63,7 @@ pub(super) struct Ticket {
     number: u64,
     seq: u64,
     as_of_ms: u64,
+    stream: u32,
 }
 
 /// What is known, under one lock.
@@ -73,6 +77,8 @@ pub(super) struct Known {
     plain: Option<Arc<Ids>>,
     /// Whether somebody is asking for the domain's record ahead of time.
     refreshing: bool,
+    /// Invalidations that the store does not know of yet: until it does, nothing is believed of these.
+    pub(super) pending: Vec<Name>,
 }
 
 /// What every hit reads: in a cache line of its own, so that the lock beside it does not slow hits down.
@@ -93,6 +99,7 @@ pub(super) struct Domain {
     pub(super) metrics: Arc<DomainMetrics>,
     /// *B* in milliseconds; `None`: nobody else changes the store.
     pub(super) trust_ms: Option<u64>,
+    pub(super) coherence: Arc<Coherence>,
     changes: Changes,
     pub(super) known: Mutex<Known>,
     hasher: foldhash::fast::FixedState,
@@ -105,6 +112,7 @@ impl Domain {
         name: Arc<str>,
         metrics: Arc<DomainMetrics>,
         trust_ms: Option<u64>,
+        coherence: Arc<Coherence>,
         unchecked: Arc<AtomicBool>,
     ) -> Self {
         let tags = Cache::with(
@@ -114,12 +122,20 @@ impl Domain {
             foldhash::fast::RandomState::default(),
             Default::default(),
         );
-        let known =
-            Known { domain: None, tags, changed: Box::new([0; SLOTS]), questions: 0, plain: None, refreshing: false };
+        let known = Known {
+            domain: None,
+            tags,
+            changed: Box::new([0; SLOTS]),
+            questions: 0,
+            plain: None,
+            refreshing: false,
+            pending: Vec::new(),
+        };
         Self {
             name,
             metrics,
             trust_ms,
+            coherence,
             changes: Changes::default(),
             known: Mutex::new(known),
             hasher: foldhash::fast::FixedState::default(),
@@ -174,9 +190,10 @@ impl Domain {
 
     /// Says that the store is about to be asked.
     pub(super) fn ticket(&self, now_ms: u64) -> Ticket {
+        let stream = self.coherence.running();
         let mut known = self.known.lock();
         known.questions += 1;
-        Ticket { number: known.questions, seq: self.seq(), as_of_ms: now_ms }
+        Ticket { number: known.questions, seq: self.seq(), as_of_ms: now_ms, stream }
     }
 
     /// Remembers what the store answered, unless an invalidation came in between or somebody knows better.
@@ -189,11 +206,14 @@ impl Domain {
         if known.changed[slot] > ticket.seq {
             return;
         }
-        let fetched = Fetched { record, ends_ms, as_of_ms: ticket.as_of_ms, number: ticket.number };
-        self.put(&mut known, name, fetched);
+        let Ticket { number, as_of_ms, stream, .. } = ticket;
+        self.put(&mut known, name, Fetched { record, ends_ms, as_of_ms, number, stream });
     }
 
     fn put(&self, known: &mut Known, name: &Name, fetched: Fetched) {
+        if known.pending.contains(name) {
+            return;
+        }
         let before = known.get(name);
         if before.is_some_and(|before| before.number > fetched.number) {
             return;
@@ -212,7 +232,7 @@ impl Domain {
         Invalidating { domain: self, name, settled: false }
     }
 
-    fn change(&self, name: &Name, outcome: Option<(Ticket, Fetched)>) {
+    pub(super) fn change(&self, name: &Name, outcome: Option<(Ticket, Fetched)>) {
         let slot = self.slot(name);
         let mut known = self.known.lock();
         let before = std::mem::replace(&mut known.changed[slot], self.count_change());
@@ -231,6 +251,7 @@ impl Domain {
     pub(super) fn is_trusted(&self, fetched: &Fetched, now_ms: u64) -> bool {
         // A clock that went back makes what was asked for later than now worthless: nobody knows how old it is.
         self.trust_ms.is_none_or(|trust_ms| fetched.as_of_ms <= now_ms && now_ms - fetched.as_of_ms < trust_ms)
+            || self.coherence.covers(fetched.stream, now_ms)
     }
 
     /// The number of the last question: answers to later ones know of everything that the store holds now.
@@ -289,7 +310,9 @@ impl Domain {
     pub(super) fn due(&self, tags: &[String], now_ms: u64) -> Vec<Name> {
         let Some(trust_ms) = self.trust_ms else { return Vec::new() };
         let due_ms = trust_ms / GENERATION_AGE_DIVISOR;
-        let is_due = |fetched: &Fetched| now_ms.saturating_sub(fetched.as_of_ms) >= due_ms;
+        let is_due = |fetched: &Fetched| {
+            now_ms.saturating_sub(fetched.as_of_ms) >= due_ms && !self.coherence.covers(fetched.stream, now_ms)
+        };
         let mut known = self.known.lock();
         let mut due = Vec::new();
         // One reader asks ahead of time for all; once it is too old, every reader needs it.
@@ -349,8 +372,8 @@ impl Invalidating<'_> {
     /// The store holds this record now.
     pub(super) fn done(mut self, ticket: Ticket, record: Record, ends_ms: Option<u64>) {
         self.settled = true;
-        let fetched =
-            Fetched { record: Some(Arc::new(record)), ends_ms, as_of_ms: ticket.as_of_ms, number: ticket.number };
+        let Ticket { number, as_of_ms, stream, .. } = ticket;
+        let fetched = Fetched { record: Some(Arc::new(record)), ends_ms, as_of_ms, number, stream };
         self.domain.change(&self.name, Some((ticket, fetched)));
     }
 }

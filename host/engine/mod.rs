@@ -8,6 +8,7 @@
 
 pub mod api;
 mod batch;
+mod coherence;
 mod compare;
 mod core;
 pub mod entry;
@@ -25,13 +26,18 @@ pub mod l1;
 mod lent;
 pub mod locks;
 mod modify;
+mod outage;
 mod pool;
+mod quiet;
 mod read;
+mod recovery;
 mod remove;
+mod replay;
 mod scan;
 mod standing;
 pub mod status;
 mod tick;
+mod told;
 mod update;
 mod workflow;
 mod write;

@@ -28,9 +28,9 @@ impl Engine {
         let wanted = if matches!(update, Update::Append(_)) { Wanted::String } else { Wanted::Counter };
         let place = self.locate(key, Operation::Update, wanted)?;
         let answer = if place.enveloped() {
-            self.update_enveloped(&place, &update).await
+            self.budgeted(self.update_enveloped(&place, &update)).await
         } else {
-            self.update_raw(&place, &update).await
+            self.budgeted(self.update_raw(&place, &update)).await
         };
         self.tally_result(&place, Operation::Update, answer, |_| State::Done, started_ns)
     }

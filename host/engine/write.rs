@@ -28,7 +28,10 @@ impl Engine {
     pub async fn set(&self, key: &[u8], value: Bytes, options: SetOptions) -> Result<SetAnswer> {
         let started_ns = self.monotonic_ns();
         let place = self.locate(key, Operation::Write, Wanted::String)?;
-        let answer = self.write(&place, value, options).await;
+        let answer = self.budgeted(self.write(&place, value, options)).await;
+        if answer.is_ok() {
+            self.supersede(&place);
+        }
         self.tally_result(&place, Operation::Write, answer, |answer| answer.state, started_ns)
     }
 
@@ -52,7 +55,7 @@ impl Engine {
             Verdict::Store(terms) => Some((place, terms)),
             Verdict::Pass => None,
         });
-        self.provide_all(stored).await?;
+        self.budgeted(self.provide_all(stored)).await?;
         let mut store = Vec::with_capacity(items.len());
         let mut passed = Vec::new();
         let mut writings = Vec::with_capacity(items.len());
@@ -74,6 +77,7 @@ impl Engine {
         let outcome = stored.and_then(|()| removed.map(drop)).map_err(|e| self.store_error(e));
         if outcome.is_ok() {
             writings.into_iter().for_each(|(writing, entry)| writing.done(entry));
+            admitted.iter().for_each(|(place, ..)| self.supersede(place));
         }
         let state = outcome.as_ref().map_or_else(|e| Self::state_of(e.kind), |()| State::Done);
         admitted.iter().for_each(|(place, ..)| self.tally(place, Operation::Write, state, started_ns));

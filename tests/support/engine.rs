@@ -17,7 +17,7 @@ use larder::ports::policy::{
 };
 use larder::ports::registry::{PolicyStatus, Registry, RegistryError};
 use larder::ports::store::Store;
-use larder::ports::table::{Live, Policies};
+use larder::ports::table::{Live, OnStoreFailure, Policies};
 
 type PlanFn = dyn Fn(&Request<'_>) -> Result<Plan, PolicyError> + Send + Sync;
 type AdmitFn = dyn Fn(&Request<'_>, &Candidate<'_>) -> Result<Admission, PolicyError> + Send + Sync;
@@ -118,6 +118,8 @@ impl World {
             l1_bytes_max: 64 << 20,
             trust_ms: 1_000,
             value_bytes_max: 1 << 20,
+            budget_ms: 10_000,
+            on_store_failure: OnStoreFailure::Error,
         };
         let locks = LockKeeper::new(
             LockSettings { ttl_ms: 30_000, retry_ms: 100, retries_max: 3, node: "test".into() },
@@ -155,6 +157,7 @@ impl World {
             reach: Arc::default(),
             metrics: self.metrics.domain(domain),
             faults: Arc::default(),
+            on_store_failure: None,
         });
         self.policies.replace(|table| table.with(live.clone()));
     }

@@ -7,6 +7,10 @@
 //!   +---------------------------(all calls on trial succeeded)----------------------------+
 //! ```
 //!
+//! A strike is a failure that no other one came before while its call was under way: a thousand calls that wait for one stall of 100 ms
+//! fail together, and are one strike, not a thousand in a row. So a store that answers nothing is left alone after as many deadlines
+//! as the threshold says, however many call it.
+//!
 //! Invariants: a permit counts only in the state in which it was given (its *epoch*); what ends later changes nothing. Calls on
 //! trial are bounded in number, and their state in time. A call that is given up gives its place back.
 
@@ -42,7 +46,16 @@ pub(super) struct Machine {
     epoch: u64,
     window: Window,
     reopened: u32,
+    /// Failures one after the other: those of calls that were under way together are one.
+    strikes: u64,
     history: VecDeque<Transition>,
+}
+
+/// What a call is let through with, and reports with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    epoch: u64,
+    strikes: u64,
 }
 
 impl Machine {
@@ -55,6 +68,7 @@ impl Machine {
             epoch: 0,
             window: Window::new(settings.monitoring_ms),
             reopened: 0,
+            strikes: 0,
             history: VecDeque::new(),
         }
     }
@@ -92,30 +106,41 @@ impl Machine {
         self.history.iter().rev().cloned().collect()
     }
 
-    /// Asks for one call: the epoch to report it with, if it may be made.
-    pub(super) fn ask(&mut self, now: Now) -> Option<u64> {
+    /// Asks for one call: what to report it with, if it may be made.
+    pub(super) fn ask(&mut self, now: Now) -> Option<Asked> {
         match self.mode {
             Mode::ForcedOpen => return None,
-            Mode::ForcedClosed | Mode::MetricsOnly => return Some(self.epoch),
+            Mode::ForcedClosed | Mode::MetricsOnly => return Some(self.asked()),
             Mode::Auto => {}
         }
         self.pass(now);
         match &mut self.phase {
-            Phase::Closed => Some(self.epoch),
+            Phase::Closed => Some(self.asked()),
             Phase::HalfOpen { under_way, succeeded, .. }
                 if *under_way + *succeeded < self.settings.half_open_calls_max =>
             {
                 *under_way += 1;
-                Some(self.epoch)
+                Some(self.asked())
             }
             Phase::Open { .. } | Phase::HalfOpen { .. } => None,
+        }
+    }
+
+    const fn asked(&self) -> Asked {
+        Asked { epoch: self.epoch, strikes: self.strikes }
+    }
+
+    /// Tries again now, if it is open by itself: there is reason to believe that it is worth it.
+    pub(super) fn hint(&mut self, now: Now) {
+        if self.mode == Mode::Auto && matches!(self.phase, Phase::Open { .. }) {
+            self.half_open(now, "what it stands for is back");
         }
     }
 
     /// What the passing of time does.
     fn pass(&mut self, now: Now) {
         match self.phase {
-            Phase::Open { until_ns } if now.ns >= until_ns => self.try_again(now),
+            Phase::Open { until_ns } if now.ns >= until_ns => self.half_open(now, "its time is over"),
             Phase::HalfOpen { until_ns, under_way, succeeded } if now.ns >= until_ns => {
                 if under_way > 0 {
                     self.open("calls on trial did not end in time", now);
@@ -128,16 +153,18 @@ impl Machine {
         }
     }
 
-    /// A call that was let through in `epoch` ended.
-    pub(super) fn report(&mut self, epoch: u64, outcome: Outcome, now: Now) {
-        if epoch != self.epoch {
+    /// A call that was let through ended.
+    pub(super) fn report(&mut self, asked: Asked, outcome: Outcome, now: Now) {
+        if asked.epoch != self.epoch {
             return;
         }
         match &mut self.phase {
             Phase::Closed if self.mode == Mode::ForcedClosed => {}
             Phase::Closed => {
-                self.window.add(outcome, now.ns);
                 let failed = matches!(outcome, Outcome::Failure | Outcome::Slow);
+                let one_more = asked.strikes == self.strikes;
+                self.window.add(outcome, one_more, now.ns);
+                self.strikes += u64::from(failed && one_more);
                 let watched = self.mode == Mode::Auto;
                 if watched && failed && self.window.is_bad(self.settings.failure_threshold, now.ns) {
                     let Counts { failures, slow, .. } = self.window.counts(now.ns);
@@ -187,10 +214,10 @@ impl Machine {
         self.step(from, &format!("{why}; it tries again in {open_ms} ms"), now);
     }
 
-    fn try_again(&mut self, now: Now) {
+    fn half_open(&mut self, now: Now, why: &str) {
         let from = shown(self.mode, self.state());
         self.phase = half_open(now, 0);
-        self.step(from, "its time is over", now);
+        self.step(from, why, now);
     }
 
     fn close(&mut self, why: &str, now: Now) {

@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use super::CircuitBreaker;
 use crate::ports::breaker::Outcome;
+use crate::ports::budget;
 use crate::ports::store::{
     Command, Expect, Expire, Held, Reply, Sharing, Store, StoreError, StoreKey, StoreResult, Ttl,
 };
@@ -39,6 +40,10 @@ impl<S> BreakerStore<S> {
 
     /// Carries out one call, if it may be made.
     pub(super) async fn guard<T>(&self, call: impl Future<Output = StoreResult<T>>) -> StoreResult<T> {
+        if budget::is_spent() {
+            // Nothing is sent, so it says nothing of the store.
+            return call.await;
+        }
         let permit = self.breaker.acquire().map_err(|rejection| StoreError::Unavailable(rejection.to_string()))?;
         let answer = call.await;
         permit.report(outcome(&answer));
@@ -49,7 +54,7 @@ impl<S> BreakerStore<S> {
 fn outcome<T>(answer: &StoreResult<T>) -> Outcome {
     match answer {
         Ok(_) | Err(StoreError::Reply(_)) => Outcome::Success,
-        Err(StoreError::Busy(_)) => Outcome::Ignored,
+        Err(StoreError::Busy(_) | StoreError::Connecting(_)) => Outcome::Ignored,
         Err(StoreError::Unavailable(_) | StoreError::Broken(_) | StoreError::Timeout(_) | StoreError::Protocol(_)) => {
             Outcome::Failure
         }

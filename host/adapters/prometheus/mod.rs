@@ -5,6 +5,7 @@
 //! [`Source`]s.
 
 mod breakers;
+mod coherence;
 mod domains;
 mod family;
 mod host;
@@ -44,10 +45,12 @@ impl Exporter {
         let registry = Registry::new();
         let guarded = Arc::clone(metrics);
         let (hosts, domains, recent) = (Arc::clone(metrics), Arc::clone(metrics), Arc::clone(&windows));
+        let shared = Arc::clone(metrics);
         registry.register(part("host", move || host::families(&hosts))?)?;
         registry.register(part("domains", move || domains::families(&domains))?)?;
         let loaded = Arc::clone(metrics);
         registry.register(part("origins", move || origins::families(&loaded))?)?;
+        registry.register(part("coherence", move || coherence::families(&shared))?)?;
         registry.register(part("breakers", move || breakers::families(&guarded))?)?;
         registry.register(part("windows", move || windows::families(&recent))?)?;
         registry.register(part("process", process::families)?)?;
