@@ -329,6 +329,8 @@ pub const BREAKERS_MAX: usize = 1_024;
 /// The longest time that a breaker stays open after trials that failed, in milliseconds; a longer `CACHE_CB_RECOVERY_TIMEOUT`
 /// is its own cap.
 pub const BREAKER_OPEN_MS_MAX: u64 = 10 * 60 * 1000;
+/// How long a breaker stays open at least that is told that what it stands for is well, in milliseconds; doubles while trials fail.
+pub const BREAKER_HINT_MS_MIN: u64 = 1_000;
 /// How long the calls on trial of a half-open breaker may take, in milliseconds.
 pub const BREAKER_HALF_OPEN_MS_MAX: u64 = 30_000;
 /// Steps in a breaker's history.

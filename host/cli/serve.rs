@@ -3,7 +3,6 @@
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -220,16 +219,14 @@ fn follow(
         trust_ms: config.l1_trust_ms,
         probe_prefix: format!("{{{}{}", config.key_prefix, char::from(config.key_separator)),
     };
-    let listener = Arc::new(Recovering { engine: engine.clone(), breaker, is_new: AtomicBool::new(false) });
+    let listener = Arc::new(Recovering { engine: engine.clone(), breaker });
     Some(Tracking::start(settings, listener, clock, metrics))
 }
 
-/// Tells the engine, and the store's breaker when the store can be heard again: an outage ends when it ends.
+/// Tells the engine, and the store's breaker that the store answers: an outage ends when it ends.
 struct Recovering {
     engine: Arc<Engine>,
     breaker: Arc<CircuitBreaker>,
-    /// Whether the stream has begun and was not heard yet.
-    is_new: AtomicBool,
 }
 
 impl ChangeListener for Recovering {
@@ -239,14 +236,11 @@ impl ChangeListener for Recovering {
 
     fn began(&self, whole: bool) {
         self.engine.began(whole);
-        self.is_new.store(true, Ordering::Relaxed);
     }
 
     fn heard(&self, as_of_ms: u64) {
         self.engine.heard(as_of_ms);
-        if self.is_new.swap(false, Ordering::Relaxed) {
-            self.breaker.hint();
-        }
+        self.breaker.hint();
     }
 
     fn changed(&self, key: &[u8]) {

@@ -72,6 +72,8 @@ pub(super) struct Known {
     pub(super) tags: Cache<Box<str>, Fetched, UnitWeighter, foldhash::fast::RandomState>,
     /// The count of changes when an invalidation of this slot last began or ended here; the first is the domain's own.
     pub(super) changed: Box<[u64; SLOTS]>,
+    /// The same when the store last told that a record of this slot was changed, by whomever.
+    told: Box<[u64; SLOTS]>,
     questions: u64,
     /// The last ids of an entry without tags and prefixes: most entries of a domain share them.
     plain: Option<Arc<Ids>>,
@@ -126,6 +128,7 @@ impl Domain {
             domain: None,
             tags,
             changed: Box::new([0; SLOTS]),
+            told: Box::new([0; SLOTS]),
             questions: 0,
             plain: None,
             refreshing: false,
@@ -203,7 +206,7 @@ impl Domain {
         if *name == Name::Domain {
             known.refreshing = false;
         }
-        if known.changed[slot] > ticket.seq {
+        if known.changed[slot].max(known.told[slot]) > ticket.seq {
             return;
         }
         let Ticket { number, as_of_ms, stream, .. } = ticket;
@@ -232,7 +235,15 @@ impl Domain {
         Invalidating { domain: self, name, settled: false }
     }
 
-    pub(super) fn change(&self, name: &Name, outcome: Option<(Ticket, Fetched)>) {
+    /// The store tells that a record was changed, by this node perhaps: it is asked for anew.
+    pub(super) fn told(&self, name: &Name) {
+        let slot = self.slot(name);
+        let mut known = self.known.lock();
+        known.told[slot] = self.count_change();
+        known.remove(name);
+    }
+
+    fn change(&self, name: &Name, outcome: Option<(Ticket, Fetched)>) {
         let slot = self.slot(name);
         let mut known = self.known.lock();
         let before = std::mem::replace(&mut known.changed[slot], self.count_change());

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use parking_lot::Mutex;
 
 use super::judge::Place;
+use super::known::Name;
 use crate::limits::RECOVERY_WAITING_MAX;
 use crate::ports::clock::Clock;
 use crate::ports::invalidation::{Mode, RecoveryMetrics};
@@ -52,7 +53,10 @@ pub(super) struct Recovery {
 
 #[derive(Default)]
 struct Queue {
-    waiting: HashMap<Named, Waiting>,
+    /// Of keys and tags, which are looked up by their names.
+    narrow: HashMap<Named, Waiting>,
+    /// Of prefixes, patterns and domains, of which there are few.
+    wide: HashMap<Named, Waiting>,
     numbers: u64,
 }
 
@@ -71,27 +75,28 @@ impl Recovery {
         let (since_ns, since_ms) = (self.clock.monotonic_ns(), self.clock.wall_ms());
         let mut queue = self.queue.lock();
         let whole = (Arc::clone(&named.0), Selector::Domain);
-        // A harder one of the whole domain includes it.
-        let named = if queue.waiting.get(&whole).is_some_and(|waiting| waiting.mode >= mode) { whole } else { named };
-        let mut overflowed = None;
-        let (named, mode) = if queue.waiting.len() < RECOVERY_WAITING_MAX || queue.waiting.contains_key(&named) {
-            (named, mode)
-        } else {
-            let domain = queue.fullest().unwrap_or_else(|| Arc::clone(&named.0));
-            queue.waiting.retain(|(other, _), _| *other != domain);
-            let own = domain == named.0;
-            if !own {
-                let waiting = queue.numbered(Mode::Hard, since_ns, since_ms);
-                queue.waiting.insert((Arc::clone(&domain), Selector::Domain), waiting);
-            }
-            overflowed = Some(Arc::clone(&domain));
-            if own { ((domain, Selector::Domain), Mode::Hard) } else { (named, mode) }
+        let (mut named, mut mode) = match queue.wide.get(&whole) {
+            // A harder one of the whole domain includes it.
+            Some(waiting) if waiting.mode >= mode => (whole, waiting.mode),
+            _ => (named, mode),
         };
-        let mode = queue.waiting.get(&named).map_or(mode, |before| before.mode.max(mode));
-        let waiting = queue.numbered(mode, since_ns, since_ms);
-        queue.waiting.insert(named, waiting);
-        self.len.store(queue.waiting.len(), Ordering::Release);
-        Queued { waiting: queue.waiting.len(), overflowed }
+        let mut overflowed = None;
+        if queue.len() >= RECOVERY_WAITING_MAX && !queue.of(&named.1).contains_key(&named) {
+            let domain = queue.fullest().unwrap_or_else(|| Arc::clone(&named.0));
+            queue.narrow.retain(|(other, _), _| *other != domain);
+            queue.wide.retain(|(other, _), _| *other != domain);
+            let whole = (Arc::clone(&domain), Selector::Domain);
+            if domain == named.0 {
+                (named, mode) = (whole, Mode::Hard);
+            } else {
+                queue.put(whole, Mode::Hard, since_ns, since_ms);
+            }
+            overflowed = Some(domain);
+        }
+        queue.put(named, mode, since_ns, since_ms);
+        let waiting = queue.len();
+        self.len.store(waiting, Ordering::Release);
+        Queued { waiting, overflowed }
     }
 
     /// Whether nothing may be served of a place, by what waits for its key or, as its values carry no generations, for more than its key.
@@ -103,8 +108,8 @@ impl Recovery {
         let rest: &str = &place.key.rest;
         let raw = !place.enveloped();
         let queue = self.queue.lock();
-        queue.waiting.contains_key(&(Arc::clone(domain), Selector::Key(rest.to_owned())))
-            || queue.waiting.keys().any(|(other, selector)| {
+        queue.narrow.contains_key(&(Arc::clone(domain), Selector::Key(rest.to_owned())))
+            || queue.wide.keys().any(|(other, selector)| {
                 other == domain
                     && match selector {
                         // Which keys match, the store alone knows.
@@ -116,16 +121,15 @@ impl Recovery {
             })
     }
 
-    /// Whether any waits that concerns the generation of a tag, or of the domain with its prefixes.
-    pub(super) fn concerns(&self, domain: &Arc<str>, tag: Option<&str>) -> bool {
-        self.queue.lock().waiting.keys().any(|(other, selector)| {
-            other == domain
-                && match (selector, tag) {
-                    (Selector::Tag(name), Some(tag)) => name == tag,
-                    (Selector::Domain | Selector::Prefix(_), None) => true,
-                    _ => false,
-                }
-        })
+    /// Whether any waits that concerns the generation of a name.
+    pub(super) fn concerns(&self, domain: &Arc<str>, name: &Name) -> bool {
+        let queue = self.queue.lock();
+        match name {
+            Name::Tag(tag) => queue.narrow.contains_key(&(Arc::clone(domain), Selector::Tag(tag.to_string()))),
+            Name::Domain => queue.wide.keys().any(|(other, selector)| {
+                other == domain && matches!(selector, Selector::Domain | Selector::Prefix(_))
+            }),
+        }
     }
 
     /// This node has written a key anew: what waits for it is of the past. Whether any did.
@@ -135,50 +139,66 @@ impl Recovery {
         }
         let named = (Arc::clone(&place.live().domain), Selector::Key(place.key.rest.clone().into_owned()));
         let mut queue = self.queue.lock();
-        let removed = queue.waiting.remove(&named).is_some();
-        self.len.store(queue.waiting.len(), Ordering::Release);
+        let removed = queue.narrow.remove(&named).is_some();
+        self.len.store(queue.len(), Ordering::Release);
         removed
     }
 
     /// All that wait now, in the order in which they came.
     pub(super) fn all(&self) -> Vec<(Named, Waiting)> {
         let queue = self.queue.lock();
-        let mut all: Vec<_> = queue.waiting.iter().map(|(named, waiting)| (named.clone(), *waiting)).collect();
+        let waiting = queue.narrow.iter().chain(&queue.wide);
+        let mut all: Vec<_> = waiting.map(|(named, waiting)| (named.clone(), *waiting)).collect();
         all.sort_unstable_by_key(|(_, waiting)| waiting.number);
         all
     }
 
-    /// One is done, unless it was asked for again meanwhile. Whether it was the last of its name.
-    pub(super) fn done(&self, named: &Named, done: Waiting) -> bool {
+    /// One is done, unless it was asked for again meanwhile.
+    pub(super) fn done(&self, named: &Named, done: Waiting) {
         let mut queue = self.queue.lock();
-        let is_same = queue.waiting.get(named).is_some_and(|waiting| waiting.number == done.number);
-        if is_same {
-            queue.waiting.remove(named);
+        let of = queue.of(&named.1);
+        if of.get(named).is_some_and(|waiting| waiting.number == done.number) {
+            of.remove(named);
         }
-        self.len.store(queue.waiting.len(), Ordering::Release);
-        is_same
+        self.len.store(queue.len(), Ordering::Release);
     }
 
     /// Says in the metrics how many wait, and how long.
     pub(super) fn report(&self, metrics: &RecoveryMetrics) {
         let now_ns = self.clock.monotonic_ns();
         let queue = self.queue.lock();
-        let oldest_ns = queue.waiting.values().map(|waiting| waiting.since_ns).min().unwrap_or(now_ns);
-        metrics.waiting.set(queue.waiting.len() as u64);
+        let waiting = queue.narrow.values().chain(queue.wide.values());
+        let oldest_ns = waiting.map(|waiting| waiting.since_ns).min().unwrap_or(now_ns);
+        metrics.waiting.set(queue.len() as u64);
         metrics.oldest_ms.set(now_ns.saturating_sub(oldest_ns) / 1_000_000);
     }
 }
 
 impl Queue {
-    fn numbered(&mut self, mode: Mode, since_ns: u64, since_ms: u64) -> Waiting {
+    fn len(&self) -> usize {
+        self.narrow.len() + self.wide.len()
+    }
+
+    const fn of(&mut self, selector: &Selector) -> &mut HashMap<Named, Waiting> {
+        match selector {
+            Selector::Key(_) | Selector::Tag(_) => &mut self.narrow,
+            Selector::Prefix(_) | Selector::Pattern(_) | Selector::Domain => &mut self.wide,
+        }
+    }
+
+    fn put(&mut self, named: Named, mode: Mode, since_ns: u64, since_ms: u64) {
         self.numbers += 1;
-        Waiting { mode, since_ns, since_ms, number: self.numbers }
+        let number = self.numbers;
+        let of = self.of(&named.1);
+        let mode = of.get(&named).map_or(mode, |before| before.mode.max(mode));
+        of.insert(named, Waiting { mode, since_ns, since_ms, number });
     }
 
     /// The domain of which most wait.
     fn fullest(&self) -> Option<Arc<str>> {
         let mut counts: HashMap<&Arc<str>, usize> = HashMap::new();
-        self.waiting.keys().for_each(|(domain, _)| *counts.entry(domain).or_default() += 1);
+        let all = self.narrow.keys().chain(self.wide.keys());
+        all.for_each(|(domain, _)| *counts.entry(domain).or_default() += 1);
         counts.into_iter().max_by_key(|(_, count)| *count).map(|(domain, _)| Arc::clone(domain))
     }
 }

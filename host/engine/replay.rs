@@ -40,14 +40,18 @@ impl Engine {
             let message = format!("{}; it is not done later: retry when the store is back", error.message);
             return Error { message, ..error };
         }
-        let domain = self.domains.of(live);
-        match &selector {
-            Selector::Tag(tag) => domain.fell_behind(&Name::tag(tag)),
-            Selector::Prefix(_) | Selector::Domain => domain.fell_behind(&Name::Domain),
-            Selector::Key(_) | Selector::Pattern(_) => {}
-        }
+        let behind = match &selector {
+            Selector::Tag(tag) => Some(Name::tag(tag)),
+            Selector::Prefix(_) | Selector::Domain => Some(Name::Domain),
+            Selector::Key(_) | Selector::Pattern(_) => None,
+        };
         self.metrics.recovery.queued.increment();
         let queued = self.recovery.wait((Arc::clone(&live.domain), selector), mode);
+        if let Some(name) = behind {
+            self.domains.of(live).fell_behind(&name);
+            // It may be over with already.
+            self.settle(&live.domain);
+        }
         if let Some(whole) = queued.overflowed {
             self.metrics.recovery.overflowed.increment();
             tracing::warn!(domain = %whole, "too many invalidations wait for the store: the domain goes as a whole");
@@ -55,6 +59,7 @@ impl Engine {
                 domain.fell_behind(&Name::Domain);
                 domain.forget_copies();
             }
+            self.settle(&whole);
         }
         let message = format!(
             "{}; this node serves it no more, and it is done when the store is back, with {} that wait",
@@ -110,13 +115,15 @@ impl Engine {
             Err(error) => tracing::warn!(%domain, %error, "an invalidation that had to wait cannot be done"),
         }
         self.recovery.done(named, waiting);
-        if let Some(known) = self.domains.find(domain) {
-            let tag = if let Selector::Tag(tag) = selector { Some(tag.as_str()) } else { None };
-            if !self.recovery.concerns(domain, tag) {
-                known.caught_up(&tag.map_or(Name::Domain, Name::tag));
-            }
-        }
+        self.settle(domain);
         true
+    }
+
+    /// Believes again what no invalidation waits for.
+    fn settle(&self, name: &Arc<str>) {
+        if let Some(domain) = self.domains.find(name) {
+            domain.caught_up(|pending| self.recovery.concerns(name, pending));
+        }
     }
 
     async fn do_again(&self, live: &Arc<Live>, selector: &Selector, waiting: Waiting) -> Result<()> {

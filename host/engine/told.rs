@@ -11,11 +11,6 @@ use super::known::{Domain, Name};
 use super::standing::Domains;
 
 impl Domain {
-    /// The store tells that a record was changed, by this node perhaps: it is asked for anew.
-    pub(super) fn told(&self, name: &Name) {
-        self.change(name, None);
-    }
-
     /// The store was emptied: no record is left.
     pub(super) fn told_all(&self) {
         let names: Vec<Name> = {
@@ -37,9 +32,9 @@ impl Domain {
         self.told(name);
     }
 
-    /// The store knows of all invalidations of what this names.
-    pub(super) fn caught_up(&self, name: &Name) {
-        self.known.lock().pending.retain(|pending| pending != name);
+    /// Only of these invalidations does the store not know yet.
+    pub(super) fn caught_up(&self, waits: impl Fn(&Name) -> bool) {
+        self.known.lock().pending.retain(|name| waits(name));
     }
 
     /// Since when that is known which says something of an entry with these stamps. `None`: some of it is not known.

@@ -99,7 +99,7 @@ impl Engine {
     pub async fn kind(&self, key: &[u8]) -> Result<String> {
         let started_ns = self.monotonic_ns();
         let place = self.locate(key, Operation::Touch, Wanted::Any)?;
-        let kind = self.kind_of(&place).await;
+        let kind = self.budgeted(self.kind_of(&place)).await;
         self.tally_result(&place, Operation::Touch, kind, |_| State::Done, started_ns)
     }
 

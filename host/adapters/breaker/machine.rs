@@ -17,7 +17,7 @@
 use std::collections::VecDeque;
 
 use super::window::{Counts, Window};
-use crate::limits::{BREAKER_HALF_OPEN_MS_MAX, BREAKER_HISTORY_MAX, BREAKER_OPEN_MS_MAX};
+use crate::limits::{BREAKER_HALF_OPEN_MS_MAX, BREAKER_HINT_MS_MIN, BREAKER_HISTORY_MAX, BREAKER_OPEN_MS_MAX};
 use crate::ports::breaker::{BreakerSettings, Mode, Outcome, State, Transition, shown};
 
 const NS_PER_MS: u64 = 1_000_000;
@@ -33,7 +33,7 @@ pub(super) struct Now {
 #[derive(Clone, Copy, Debug)]
 enum Phase {
     Closed,
-    Open { until_ns: u64 },
+    Open { since_ns: u64, until_ns: u64 },
     HalfOpen { until_ns: u64, under_way: u32, succeeded: u32 },
 }
 
@@ -96,7 +96,7 @@ impl Machine {
     /// When it tries again, in milliseconds from now, if it is open by itself.
     pub(super) fn retry_in_ms(&self, now_ns: u64) -> Option<u64> {
         match (self.mode, self.phase) {
-            (Mode::Auto, Phase::Open { until_ns }) => Some(until_ns.saturating_sub(now_ns).div_ceil(NS_PER_MS)),
+            (Mode::Auto, Phase::Open { until_ns, .. }) => Some(until_ns.saturating_sub(now_ns).div_ceil(NS_PER_MS)),
             _ => None,
         }
     }
@@ -130,17 +130,21 @@ impl Machine {
         Asked { epoch: self.epoch, strikes: self.strikes }
     }
 
-    /// Tries again now, if it is open by itself: there is reason to believe that it is worth it.
+    /// Tries again before its time, if it is open by itself and has been for a moment, which doubles with every trial that fails: what it
+    /// stands for seems to be well.
     pub(super) fn hint(&mut self, now: Now) {
-        if self.mode == Mode::Auto && matches!(self.phase, Phase::Open { .. }) {
-            self.half_open(now, "what it stands for is back");
+        if let (Mode::Auto, Phase::Open { since_ns, .. }) = (self.mode, self.phase) {
+            let moment_ms = BREAKER_HINT_MS_MIN << self.reopened.saturating_sub(1).min(32);
+            if now.ns.saturating_sub(since_ns) >= moment_ms * NS_PER_MS {
+                self.half_open(now, "what it stands for seems to be well");
+            }
         }
     }
 
     /// What the passing of time does.
     fn pass(&mut self, now: Now) {
         match self.phase {
-            Phase::Open { until_ns } if now.ns >= until_ns => self.half_open(now, "its time is over"),
+            Phase::Open { until_ns, .. } if now.ns >= until_ns => self.half_open(now, "its time is over"),
             Phase::HalfOpen { until_ns, under_way, succeeded } if now.ns >= until_ns => {
                 if under_way > 0 {
                     self.open("calls on trial did not end in time", now);
@@ -209,7 +213,8 @@ impl Machine {
         let doubled_ms = self.settings.recovery_ms.saturating_mul(1 << self.reopened.min(32)).min(longest_ms);
         // Between nine tenths of it and all of it, so that many hosts do not try again in one moment.
         let open_ms = doubled_ms - now.chance % (doubled_ms / 10 + 1);
-        self.phase = Phase::Open { until_ns: now.ns.saturating_add(open_ms.saturating_mul(NS_PER_MS)) };
+        let until_ns = now.ns.saturating_add(open_ms.saturating_mul(NS_PER_MS));
+        self.phase = Phase::Open { since_ns: now.ns, until_ns };
         self.reopened = self.reopened.saturating_add(1);
         self.step(from, &format!("{why}; it tries again in {open_ms} ms"), now);
     }

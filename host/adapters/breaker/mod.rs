@@ -131,7 +131,7 @@ impl CircuitBreaker {
         self.change(|machine| machine.force(mode, now));
     }
 
-    /// What it stands for seems to be back: if it is open, it tries now, with as few calls as ever.
+    /// What it stands for seems to be well: if it is open, it tries soon, with as few calls as ever. To be said again and again.
     pub fn hint(&self) {
         let now = self.now();
         self.change(|machine| machine.hint(now));
