@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::coherence::{Coherence, UNTOLD};
+use super::coherence::{Coherence, NO_STREAM, UNTOLD};
 use super::entry::{Entry, Stamps};
 use super::judge::Place;
 use super::key::KeyRules;
@@ -274,11 +274,15 @@ impl Engine {
     }
 
     /// Whether copies of raw values may be kept in L1: only where nobody else can change them unseen.
-            on_store_failure: settings.on_store_failure,
-            recovery,
-            quiet: Quiet::default(),
-            budget_ms: settings.budget_ms,
-            l1_bytes_max: settings.l1_bytes_max,
+    pub(super) fn raw_in_l1(&self, place: &Place<'_>) -> bool {
+        let told = || self.is_told(place) && self.coherence.running() != NO_STREAM;
+        self.l1_bytes_max > 0 && (self.store.sharing() == Sharing::Exclusive || told())
+    }
+
+    /// Whether the stream of changes, if one runs, tells of this place in words that lead back to its key.
+    fn is_told(&self, place: &Place<'_>) -> bool {
+        let verbatim = place.live().description.key_scope == KeyScope::Verbatim;
+        !place.renamed && (!verbatim || self.coherence.is_whole())
     }
 
     /// An entry for L1; `None` if it is not to be kept there.

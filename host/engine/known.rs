@@ -5,7 +5,7 @@
 //! with another count is compared with the records once more before it is served.
 //!
 //! Invariants: from the moment an invalidation begins here until it has ended, nothing that was asked for before is believed;
-//! a record never gives way to one that was asked for earlier. Dropping an [`Invalidating`] at any point leaves this node without
+//! a record never gives way to one that was asked for earlier. Dropping an [`Invalidating`](super::told::Invalidating) at any point leaves this node without
 //! an opinion, which costs a question to the store and never a wrong answer.
 
 use std::hash::BuildHasher as _;
@@ -60,10 +60,10 @@ pub(super) struct Fetched {
 /// The right to remember what the store is about to be asked for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ticket {
-    number: u64,
+    pub(super) number: u64,
     seq: u64,
-    as_of_ms: u64,
-    stream: u32,
+    pub(super) as_of_ms: u64,
+    pub(super) stream: u32,
 }
 
 /// What is known, under one lock.
@@ -229,12 +229,6 @@ impl Domain {
         known.set(name, fetched);
     }
 
-    /// An invalidation begins here: what is known is forgotten, and copies in L1 are compared again before they are served.
-    pub(super) fn invalidating(&self, name: Name) -> Invalidating<'_> {
-        self.change(&name, None);
-        Invalidating { domain: self, name, settled: false }
-    }
-
     /// The store tells that a record was changed, by this node perhaps: it is asked for anew.
     pub(super) fn told(&self, name: &Name) {
         let slot = self.slot(name);
@@ -243,7 +237,16 @@ impl Domain {
         known.remove(name);
     }
 
-    fn change(&self, name: &Name, outcome: Option<(Ticket, Fetched)>) {
+    /// The same of all records.
+    pub(super) fn forget_records(&self) {
+        let mut known = self.known.lock();
+        let seq = self.count_change();
+        known.told.fill(seq);
+        known.domain = None;
+        known.tags.clear();
+    }
+
+    pub(super) fn change(&self, name: &Name, outcome: Option<(Ticket, Fetched)>) {
         let slot = self.slot(name);
         let mut known = self.known.lock();
         let before = std::mem::replace(&mut known.changed[slot], self.count_change());
@@ -252,7 +255,7 @@ impl Domain {
         known.remove(name);
         // Another invalidation that ended here meanwhile may have changed the record after this one had read it.
         if let Some((ticket, fetched)) = outcome
-            && before <= ticket.seq
+            && before.max(known.told[slot]) <= ticket.seq
             && newest <= ticket.number
         {
             self.put(&mut known, name, fetched);
@@ -369,53 +372,5 @@ impl Fetched {
             (Some(_), None) => false,
             (Some(own_ms), Some(ends_ms)) => own_ms >= ends_ms,
         }
-    }
-}
-
-/// An invalidation that is under way here.
-pub(super) struct Invalidating<'a> {
-    domain: &'a Domain,
-    name: Name,
-    settled: bool,
-}
-
-impl Invalidating<'_> {
-    /// The store holds this record now.
-    pub(super) fn done(mut self, ticket: Ticket, record: Record, ends_ms: Option<u64>) {
-        self.settled = true;
-        let Ticket { number, as_of_ms, stream, .. } = ticket;
-        let fetched = Fetched { record: Some(Arc::new(record)), ends_ms, as_of_ms, number, stream };
-        self.domain.change(&self.name, Some((ticket, fetched)));
-    }
-}
-
-impl Drop for Invalidating<'_> {
-    fn drop(&mut self) {
-        if !self.settled {
-            self.domain.change(&self.name, None);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_invalidation_that_another_one_overtook_is_not_believed() {
-        let domain = Domain::new("d".into(), Arc::default(), Some(1000), Arc::default());
-        let [old, new] = [1, 2].map(Record::born);
-        let one = domain.invalidating(Name::Domain);
-        let other = domain.invalidating(Name::Domain);
-        let first = domain.ticket(0);
-        // It reads the record before the first one replaces it, and hears of that after the first one has ended.
-        let second = domain.ticket(0);
-        one.done(first, new.clone(), None);
-        assert_eq!(domain.look_up(&Name::Domain).unwrap().record.unwrap().current(), 2);
-        other.done(second, old, None);
-        assert!(domain.look_up(&Name::Domain).is_none(), "the store must be asked");
-        let alone = domain.invalidating(Name::Domain);
-        alone.done(domain.ticket(0), new, None);
-        assert!(domain.look_up(&Name::Domain).is_some());
     }
 }

@@ -50,7 +50,7 @@ impl Engine {
         if let Some(name) = behind {
             self.domains.of(live).fell_behind(&name);
             // It may be over with already.
-            self.settle(&live.domain);
+            self.believe_again(&live.domain);
         }
         if let Some(whole) = queued.overflowed {
             self.metrics.recovery.overflowed.increment();
@@ -59,7 +59,7 @@ impl Engine {
                 domain.fell_behind(&Name::Domain);
                 domain.forget_copies();
             }
-            self.settle(&whole);
+            self.believe_again(&whole);
         }
         let message = format!(
             "{}; this node serves it no more, and it is done when the store is back, with {} that wait",
@@ -115,12 +115,12 @@ impl Engine {
             Err(error) => tracing::warn!(%domain, %error, "an invalidation that had to wait cannot be done"),
         }
         self.recovery.done(named, waiting);
-        self.settle(domain);
+        self.believe_again(domain);
         true
     }
 
     /// Believes again what no invalidation waits for.
-    fn settle(&self, name: &Arc<str>) {
+    fn believe_again(&self, name: &Arc<str>) {
         if let Some(domain) = self.domains.find(name) {
             domain.caught_up(|pending| self.recovery.concerns(name, pending));
         }

@@ -1,23 +1,27 @@
-//! What this node is told of generations by others: that a record was changed, that all are gone, that an invalidation of its own waits
-//! for the store.
+//! What becomes of what this node knows of generations: an invalidation is under way here, or waits for the store, or the store was emptied; and
+//! since when the rest is known.
 //!
-//! Invariant: what is told only ever takes knowledge away. It costs a question to the store, and never a wrong answer.
+//! Invariant: until the store has taken an invalidation nothing is believed of what it names. That costs a question to the store, and never
+//! a wrong answer.
 
 use std::sync::Arc;
 
 use super::compare::Since;
 use super::entry::Stamps;
-use super::known::{Domain, Name};
+use super::generation::Record;
+use super::known::{Domain, Fetched, Name, Ticket};
 use super::standing::Domains;
 
 impl Domain {
+    /// An invalidation begins here: what is known is forgotten, and copies in L1 are compared again before they are served.
+    pub(super) fn invalidating(&self, name: Name) -> Invalidating<'_> {
+        self.change(&name, None);
+        Invalidating { domain: self, name, settled: false }
+    }
+
     /// The store was emptied: no record is left.
     pub(super) fn told_all(&self) {
-        let names: Vec<Name> = {
-            let known = self.known.lock();
-            known.tags.iter().map(|(tag, _)| Name::Tag(tag.clone())).collect()
-        };
-        names.iter().chain([&Name::Domain]).for_each(|name| self.told(name));
+        self.forget_records();
         self.forget_copies();
     }
 
@@ -68,5 +72,57 @@ impl Domains {
     /// The store was emptied.
     pub(super) fn forget_all(&self) {
         self.all.load().values().for_each(|domain| domain.told_all());
+    }
+}
+
+/// An invalidation that is under way here.
+pub(super) struct Invalidating<'a> {
+    domain: &'a Domain,
+    name: Name,
+    settled: bool,
+}
+
+impl Invalidating<'_> {
+    /// The store holds this record now.
+    pub(super) fn done(mut self, ticket: Ticket, record: Record, ends_ms: Option<u64>) {
+        self.settled = true;
+        let Ticket { number, as_of_ms, stream, .. } = ticket;
+        let fetched = Fetched { record: Some(Arc::new(record)), ends_ms, as_of_ms, number, stream };
+        self.domain.change(&self.name, Some((ticket, fetched)));
+    }
+}
+
+impl Drop for Invalidating<'_> {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.domain.change(&self.name, None);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::coherence::Coherence;
+    use super::*;
+
+    #[test]
+    fn an_invalidation_that_another_one_overtook_is_not_believed() {
+        let domain = {
+            let coherence = Arc::new(Coherence::new(1_000, Arc::default()));
+            Domain::new("d".into(), Arc::default(), Some(1_000), coherence, Arc::default())
+        };
+        let [old, new] = [1, 2].map(Record::born);
+        let one = domain.invalidating(Name::Domain);
+        let other = domain.invalidating(Name::Domain);
+        let first = domain.ticket(0);
+        // It reads the record before the first one replaces it, and hears of that after the first one has ended.
+        let second = domain.ticket(0);
+        one.done(first, new.clone(), None);
+        assert_eq!(domain.look_up(&Name::Domain).unwrap().record.unwrap().current(), 2);
+        other.done(second, old, None);
+        assert!(domain.look_up(&Name::Domain).is_none(), "the store must be asked");
+        let alone = domain.invalidating(Name::Domain);
+        alone.done(domain.ticket(0), new, None);
+        assert!(domain.look_up(&Name::Domain).is_some());
     }
 }

@@ -1,5 +1,5 @@
-//! Random interleavings of reads, writes, lost and late streams: whatever happens, no read gets, as fresh, a value that somebody had
-//! written over, or removed, the bound *B* before it began.
+//! Random interleavings of reads, writes, invalidations, lost and late streams: whatever happens, no read gets, as fresh, a value that
+//! somebody had written over, removed or invalidated the bound *B* before it began.
 //!
 //! Each node has a line of what the store has told and it has not heard yet, which moves at random, breaks off, and begins anew. Every
 //! store command takes a random while. All runs on one thread in virtual time.
@@ -15,8 +15,9 @@ use larder::engine::api::SetOptions;
 use larder::engine::envelope;
 use larder::ports::clock::{Clock as _, VirtualClock};
 use larder::ports::coherence::ChangeListener as _;
+use larder::ports::invalidation::Mode;
 use larder::ports::metrics::State;
-use larder::ports::policy::Lifetime;
+use larder::ports::policy::{Lifetime, Selector};
 use parking_lot::Mutex;
 
 use crate::support::engine::World;
@@ -34,11 +35,22 @@ enum Told {
     Heard(u64),
 }
 
+/// A write to one key.
+struct Write {
+    value: Option<Bytes>,
+    number: u64,
+    at_ms: u64,
+}
+
 /// What happened in the store.
 #[derive(Default)]
 struct History {
     /// Of each storage key: what was written, in order, and when. `None`: removed.
-    writes: HashMap<Vec<u8>, Vec<(Option<Bytes>, u64)>>,
+    writes: HashMap<Vec<u8>, Vec<Write>>,
+    /// How many of all keys.
+    count: u64,
+    /// Of the domain `profile`: how many writes there were before it began, and when it had ended.
+    invalidations: Vec<(u64, u64)>,
     /// What is on its way to each node that follows.
     lines: [Option<VecDeque<Told>>; NODES],
 }
@@ -65,7 +77,9 @@ impl Run {
         store.watch(move |key, held| {
             let mut history = seen.lock();
             let value = held.map(|held| envelope::open(held).map_or_else(|_| held.clone(), |opened| opened.value));
-            history.writes.entry(key.to_vec()).or_default().push((value, time.wall_ms()));
+            history.count += 1;
+            let write = Write { value, number: history.count, at_ms: time.wall_ms() };
+            history.writes.entry(key.to_vec()).or_default().push(write);
             for line in history.lines.iter_mut().flatten() {
                 line.push_back(Told::Changed(Bytes::copy_from_slice(key)));
             }
@@ -91,12 +105,23 @@ impl Run {
         let history = self.history.lock();
         let writes = &history.writes[format!("chat:v1:{key}").as_bytes()];
         // An entry that is renewed is written more than once: its last time counts.
-        let own = writes.iter().rposition(|(written, _)| written.as_ref() == Some(&value)).expect("it was written");
-        if let Some((_, over_ms)) = writes.get(own + 1).filter(|(_, over_ms)| begun_ms >= over_ms + BOUND_MS) {
+        let own = writes.iter().rposition(|write| write.value.as_ref() == Some(&value)).expect("it was written");
+        let written_over = writes.get(own + 1).map(|write| write.at_ms);
+        let invalidated = history.invalidations.iter().filter(|_| key.starts_with("profile"));
+        let invalidated = invalidated.filter(|(before, _)| writes[own].number <= *before).map(|(_, ended_ms)| *ended_ms);
+        if let Some(over_ms) = invalidated.chain(written_over).find(|over_ms| begun_ms >= over_ms + BOUND_MS) {
             self.breaches.lock().push(format!(
                 "node {node} read {key} = {value:?} ({}) at {begun_ms}, which was over since {over_ms}",
                 answer.state.as_str()
             ));
+        }
+    }
+
+    async fn invalidate(&self, node: usize) {
+        let before = self.history.lock().count;
+        if self.nodes[node].engine.invalidate("profile", &Selector::Domain, Mode::Hard).await.is_ok() {
+            let ended_ms = self.clock.wall_ms();
+            self.history.lock().invalidations.push((before, ended_ms));
         }
     }
 
@@ -158,7 +183,8 @@ impl Run {
                 17..23 => self.hear(node, random.usize(..6)),
                 23..27 => self.probe(node),
                 27 if random.u8(..4) == 0 => self.lose(node),
-                27..29 => self.begin(node),
+                27 => self.begin(node),
+                28 => self.invalidate(node).await,
                 29 => self.clock.advance_ms(random.u64(..400)),
                 _ => tokio::task::yield_now().await,
             }
