@@ -21,7 +21,8 @@ use larder::engine::key::KeyRules;
 use larder::engine::locks::{LockKeeper, LockSettings};
 use larder::engine::{Engine, Ports, Settings, TickSchedule};
 use larder::limits::{
-    DRAIN_MS_MAX, MEMORY_SWEEP_KEYS, MEMORY_SWEEP_MS, RECOVERY_LOOK_MS, STORE_INFLIGHT_MAX, STORE_SLOW_PERCENT, TICK_LOOK_MS,
+    DRAIN_MS_MAX, MEMORY_SWEEP_KEYS, MEMORY_SWEEP_MS, RECOVERY_LOOK_MS, STORE_INFLIGHT_MAX, STORE_SLOW_PERCENT,
+    TICK_LOOK_MS,
 };
 use larder::ports::breaker::BreakerSettings;
 use larder::ports::clock::Clock;

@@ -49,7 +49,12 @@ pub const SETTINGS: &[Setting] = &[
     setting("store.host", &["REDIS_HOST"], "", "Redis' host, where `store.url` is not set"),
     setting("store.port", &["REDIS_PORT"], "6379", "Redis' port, where `store.host` is set"),
     secret("store.password", &["REDIS_PASSWORD"], "Redis' password, where `store.host` is set"),
-    setting("store.timeout", &["CACHE_MAX_LATENCY_MS"], "100ms", "How long one operation may wait for the store, over all its commands"),
+    setting(
+        "store.timeout",
+        &["CACHE_MAX_LATENCY_MS"],
+        "100ms",
+        "How long one operation may wait for the store, over all its commands",
+    ),
     setting(
         "store.on_failure",
         &["LARDER_ON_STORE_FAILURE"],

@@ -105,8 +105,8 @@ impl Engine {
         let live = Arc::clone(place.live());
         check_mode(&live, mode)?;
         let outcome = self.invalidate_place(&place, mode).await;
-        let outcome = outcome
-            .map_err(|error| self.owe(&live, Selector::Key(place.key.rest.clone().into_owned()), mode, error));
+        let outcome =
+            outcome.map_err(|error| self.owe(&live, Selector::Key(place.key.rest.clone().into_owned()), mode, error));
         self.note(&live, SelectorKind::Key, mode, &outcome);
         outcome
     }

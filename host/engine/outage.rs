@@ -45,7 +45,8 @@ impl Engine {
             return None;
         }
         let mut stamps = entry.stamps.clone();
-        if stamps.terms.rules_id != place.live().rules_id {
+        // How long a raw value lives, the store had said.
+        if place.enveloped() && stamps.terms.rules_id != place.live().rules_id {
             stamps = self.rejudge(place, &stamps, &entry.value).ok()??;
         }
         let terms = &stamps.terms;

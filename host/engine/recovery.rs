@@ -126,9 +126,10 @@ impl Recovery {
         let queue = self.queue.lock();
         match name {
             Name::Tag(tag) => queue.narrow.contains_key(&(Arc::clone(domain), Selector::Tag(tag.to_string()))),
-            Name::Domain => queue.wide.keys().any(|(other, selector)| {
-                other == domain && matches!(selector, Selector::Domain | Selector::Prefix(_))
-            }),
+            Name::Domain => queue
+                .wide
+                .keys()
+                .any(|(other, selector)| other == domain && matches!(selector, Selector::Domain | Selector::Prefix(_))),
         }
     }
 

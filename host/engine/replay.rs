@@ -159,9 +159,7 @@ impl Engine {
             }
             let done = match waiting.mode {
                 Mode::Soft => self.end_entry(&place.store_key).await.map(|_| true)?,
-                Mode::Hard => {
-                    self.store.remove(&place.store_key, held.bytes).await.map_err(|e| self.store_error(e))?
-                }
+                Mode::Hard => self.store.remove(&place.store_key, held.bytes).await.map_err(|e| self.store_error(e))?,
             };
             if done {
                 break;

@@ -109,7 +109,8 @@ fn a_lost_stream_costs_the_copies_and_no_truth() {
     let flushes = metric(&one, "larder_coherence_flushes_total");
     // The one connection that follows, and nobody told of what happens until it does again.
     let list = redis.cli(&["CLIENT", "LIST"]);
-    let line = list.lines().find(|line| line.contains(" flags=tB ") || line.contains(" flags=Bt ")).expect("it follows");
+    let line =
+        list.lines().find(|line| line.contains(" flags=tB ") || line.contains(" flags=Bt ")).expect("it follows");
     let id = line.split_whitespace().next().unwrap().strip_prefix("id=").unwrap();
     redis.cli(&["CLIENT", "KILL", "ID", id]);
     redis.cli(&["SET", "plainly", "2"]);
@@ -245,7 +246,8 @@ fn a_delete_that_could_not_reach_redis_is_done_when_it_can() {
 
 #[test]
 fn a_redis_that_refuses_to_tell_is_believed_for_the_bound() {
-    let redis = RedisServer::start_with(&["--user", "default", "on", "nopass", "~*", "&*", "+@all", "-client|tracking"]);
+    let redis =
+        RedisServer::start_with(&["--user", "default", "on", "nopass", "~*", "&*", "+@all", "-client|tracking"]);
     let one = host(&redis.url(), &["store.timeout=10s", "l1.trust=1s"]);
     wait_until("it was refused", || metric(&one, "larder_coherence_refused_total") != "0");
     assert_eq!(state(&one), "0");

@@ -108,7 +108,8 @@ impl Run {
         let own = writes.iter().rposition(|write| write.value.as_ref() == Some(&value)).expect("it was written");
         let written_over = writes.get(own + 1).map(|write| write.at_ms);
         let invalidated = history.invalidations.iter().filter(|_| key.starts_with("profile"));
-        let invalidated = invalidated.filter(|(before, _)| writes[own].number <= *before).map(|(_, ended_ms)| *ended_ms);
+        let invalidated =
+            invalidated.filter(|(before, _)| writes[own].number <= *before).map(|(_, ended_ms)| *ended_ms);
         if let Some(over_ms) = invalidated.chain(written_over).find(|over_ms| begun_ms >= over_ms + BOUND_MS) {
             self.breaches.lock().push(format!(
                 "node {node} read {key} = {value:?} ({}) at {begun_ms}, which was over since {over_ms}",

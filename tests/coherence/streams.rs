@@ -19,10 +19,8 @@ const DAY_MS: u64 = 86_400_000;
 /// `profile` with tags, `raw`, `moved` whose policy chooses its own suffixes, and `default`, over a store that others share.
 fn world() -> World {
     let clock = Arc::new(VirtualClock::new(START_MS, 5));
-    let world = World::over(
-        Arc::new(GatedStore::new(MemoryStore::new(MemorySettings::default(), clock.clone()))),
-        clock,
-    );
+    let world =
+        World::over(Arc::new(GatedStore::new(MemoryStore::new(MemorySettings::default(), clock.clone()))), clock);
     world.go_live("profile", description(Encoding::Enveloped), tagged(Lifetime::fresh(Some(DAY_MS))));
     world.raw("raw", Lifetime::fresh(Some(DAY_MS)));
     let elsewhere = Rules {

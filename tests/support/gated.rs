@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use larder::ports::store::{Command, Expect, Expire, Held, Reply, Sharing, Store, StoreError, StoreKey, StoreResult, Ttl};
+use larder::ports::store::{
+    Command, Expect, Expire, Held, Reply, Sharing, Store, StoreError, StoreKey, StoreResult, Ttl,
+};
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
 
@@ -186,14 +188,22 @@ impl Store for GatedStore {
     async fn replace(&self, key: &StoreKey, expect: Expect, value: Bytes, expire: Expire) -> StoreResult<bool> {
         let work = async {
             let done = self.inner.replace(key, expect, value.clone(), expire).await;
-            done.inspect(|&done| if done { self.tell(key.as_bytes(), Some(&value)) })
+            done.inspect(|&done| {
+                if done {
+                    self.tell(key.as_bytes(), Some(&value))
+                }
+            })
         };
         self.gated("REPLACE", &[key.as_bytes()], work).await
     }
 
     async fn remove(&self, key: &StoreKey, prefix: Bytes) -> StoreResult<bool> {
         let work = async {
-            self.inner.remove(key, prefix).await.inspect(|&done| if done { self.tell(key.as_bytes(), None) })
+            self.inner.remove(key, prefix).await.inspect(|&done| {
+                if done {
+                    self.tell(key.as_bytes(), None)
+                }
+            })
         };
         self.gated("REMOVE", &[key.as_bytes()], work).await
     }

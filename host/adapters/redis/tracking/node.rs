@@ -172,7 +172,8 @@ impl Node {
     }
 
     async fn ask(&self, connection: &mut MultiplexedConnection, command: &Cmd) -> Result<Value, String> {
-        let answer = timeout(Duration::from_millis(self.trust_ms.max(1)), connection.send_packed_command(command)).await;
+        let answer =
+            timeout(Duration::from_millis(self.trust_ms.max(1)), connection.send_packed_command(command)).await;
         answer.map_err(|_| format!("no answer within {} ms", self.trust_ms))?.map_err(|error| error.to_string())
     }
 }
