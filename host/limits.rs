@@ -350,6 +350,8 @@ pub const LOG_PAUSE_MS: u64 = 1_000;
 pub const PROBES_PER_TRUST: u64 = 4;
 /// Shortest pause between two probes, in milliseconds.
 pub const PROBE_MS_MIN: u64 = 5;
+/// Longest pause between two probes, in milliseconds.
+pub const PROBE_MS_MAX: u64 = 1_000;
 /// How long the store keeps the key of a probe after its host has gone, in milliseconds.
 pub const PROBE_KEY_MS: u64 = 60_000;
 /// Pause before a store is asked again that refused to tell of changes, in milliseconds.

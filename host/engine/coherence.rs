@@ -25,6 +25,8 @@ use crate::ports::table::DEFAULT_DOMAIN;
 pub(super) const NO_STREAM: u32 = 0;
 /// What no stream tells of: it is good for *B* only, whatever runs.
 pub(super) const UNTOLD: u32 = u32::MAX;
+/// With a stream's number: it is good for *B* only, and for nothing when another stream has begun.
+pub(super) const BOUNDED: u32 = 1 << 31;
 /// Bits of the time; the rest is the stream's number.
 const TIME_BITS: u32 = 42;
 const TIME_MASK: u64 = (1 << TIME_BITS) - 1;
@@ -85,7 +87,8 @@ impl Coherence {
         if horizon >> TIME_BITS == u64::from(stream) {
             return now_ms < trust_until_ms.max(horizon & TIME_MASK);
         }
-        now_ms < trust_until_ms && matches!(stream, NO_STREAM | UNTOLD)
+        let of_this = horizon >> TIME_BITS == u64::from(stream & !BOUNDED);
+        now_ms < trust_until_ms && (of_this || matches!(stream, NO_STREAM | UNTOLD))
     }
 
     /// As of when what belongs to the running stream is known, in wall milliseconds; 0: there is none.

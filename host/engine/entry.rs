@@ -10,7 +10,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::api::Answer;
-use super::coherence::{Coherence, NO_STREAM, UNTOLD};
+use super::coherence::{BOUNDED, Coherence, NO_STREAM, UNTOLD};
 use super::freshness::{Freshness, Windows};
 use super::generation::Ids;
 use super::known::Domain;
@@ -268,11 +268,16 @@ impl Entry {
         self.echo.store(stream != NO_STREAM, Ordering::Release);
     }
 
+    /// It may be somebody else's that was told of: from now on it is good for *B* only.
+    pub(super) fn bound(&self) {
+        self.stream.fetch_or(BOUNDED, Ordering::AcqRel);
+    }
+
     /// The store tells of a change: whether that may be the echo of the write that this copy is from. It then is good for *B* only.
     pub(super) fn takes_echo(&self, now_ms: u64) -> bool {
         let own = now_ms < self.trust_until_ms && self.echo.swap(false, Ordering::AcqRel);
         if own {
-            self.stream.store(UNTOLD, Ordering::Release);
+            self.bound();
         }
         own
     }

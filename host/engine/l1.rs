@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{OptionsBuilder, Weighter};
 
-use super::coherence::{Coherence, NO_STREAM};
+use super::coherence::Coherence;
 use super::entry::Entry;
 use crate::ports::metrics::Metrics;
 
@@ -138,7 +138,10 @@ impl L1 {
     fn insert_own(&self, slot: &Slot, ticket: Ticket, key: &[u8], entry: Arc<Entry>) -> bool {
         match slot.changes - ticket.seen.changes {
             0 => entry.belongs_to_own(ticket.stream),
-            1 => entry.belongs_to(NO_STREAM),
+            1 => {
+                entry.belongs_to(ticket.stream);
+                entry.bound();
+            }
             _ => return false,
         }
         self.entries.insert(key.into(), entry);

@@ -24,7 +24,7 @@ use tokio::task::JoinSet;
 use self::joint::Joint;
 use self::node::Node;
 use super::RedisAddress;
-use crate::limits::{PROBE_MS_MIN, PROBES_PER_TRUST};
+use crate::limits::{PROBE_MS_MAX, PROBE_MS_MIN, PROBES_PER_TRUST};
 use crate::ports::clock::Clock;
 use crate::ports::coherence::ChangeListener;
 use crate::ports::metrics::Metrics;
@@ -63,7 +63,7 @@ impl Tracking {
                 address,
                 joint: Arc::clone(&joint),
                 trust_ms: settings.trust_ms,
-                probe_ms: (settings.trust_ms / PROBES_PER_TRUST).max(PROBE_MS_MIN),
+                probe_ms: (settings.trust_ms / PROBES_PER_TRUST).clamp(PROBE_MS_MIN, PROBE_MS_MAX),
                 probe_prefix: settings.probe_prefix.clone(),
                 clock: Arc::clone(clock),
                 metrics: Arc::clone(metrics),

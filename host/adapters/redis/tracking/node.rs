@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, PushInfo, PushKind, Value};
 use tokio::sync::Notify;
-use tokio::task::AbortHandle;
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::joint::Joint;
@@ -45,15 +45,6 @@ enum Ended {
 struct Probe {
     key: Bytes,
     back: Notify,
-}
-
-/// Ends the task that drives a connection.
-struct Driver(AbortHandle);
-
-impl Drop for Driver {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 impl Node {
@@ -104,7 +95,9 @@ impl Node {
             Ok(connected) => connected,
             Err(why) => return Ended::Lost(why),
         };
-        let _driver = Driver(tokio::spawn(driver).abort_handle());
+        // It ends with this call, and before it with the connection.
+        let mut driving = JoinSet::new();
+        driving.spawn(driver);
         let wanted = self.joint.wanted();
         match self.ask(&mut connection, &tracking(&wanted)).await {
             Ok(Value::ServerError(refusal)) => return refused(&refusal),
@@ -116,7 +109,10 @@ impl Node {
             if let Err(ended) = self.prove(&mut connection, &probe).await {
                 return ended;
             }
-            sleep(Duration::from_millis(self.probe_ms)).await;
+            tokio::select! {
+                () = sleep(Duration::from_millis(self.probe_ms)) => {}
+                _ = driving.join_next() => return Ended::Lost("the connection ended".to_owned()),
+            }
             if self.joint.wanted() != wanted {
                 return Ended::Changed;
             }
