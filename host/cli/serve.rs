@@ -30,7 +30,7 @@ use larder::ports::coherence::ChangeListener;
 use larder::ports::lock::LockStore;
 use larder::ports::metrics::Metrics;
 use larder::ports::store::Store;
-use larder::ports::table::Policies;
+use larder::ports::table::{OnStoreFailure, Policies};
 use larder::wire::http::{App, HttpServer};
 use larder::wire::resp::{RespConfig, RespServer};
 use larder::wire::workers::Workers;
@@ -175,7 +175,7 @@ fn engine_settings(config: &Config) -> Settings {
         trust_ms: config.l1_trust_ms,
         value_bytes_max: config.value_bytes_max,
         budget_ms: config.store_timeout_ms,
-        on_store_failure: config.on_store_failure,
+        on_store_failure: OnStoreFailure::from_word(&config.on_store_failure).unwrap_or_default(),
     }
 }
 

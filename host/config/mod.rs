@@ -15,7 +15,6 @@ use self::allowed::AllowedOrigins;
 use self::layers::{Layers, Source};
 use self::table::{POLICY_VARIABLES, RESERVED_VARIABLES};
 use crate::limits::{KEY_BYTES_MAX, LOCK_TTL_MS_MAX, LOCK_WAIT_MS_MAX, VALUE_BYTES_MAX};
-use crate::ports::table::OnStoreFailure;
 
 /// The longest duration of a breaker.
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
@@ -63,8 +62,8 @@ pub struct Config {
     pub store: StoreChoice,
     /// How long one operation may wait for the store, in milliseconds.
     pub store_timeout_ms: u64,
-    /// What readers get while the store is away.
-    pub on_store_failure: OnStoreFailure,
+    /// What readers get while the store is away: `error` or `miss`.
+    pub on_store_failure: String,
     /// What the memory store may hold, in bytes.
     pub store_memory_bytes_max: u64,
     /// Hosts that policies may be loaded from.
@@ -127,8 +126,7 @@ impl Config {
             state_folder: read("state.folder").text().into(),
             store: store_choice(layers)?,
             store_timeout_ms: read("store.timeout").duration_ms(1, 60_000)?,
-            on_store_failure: OnStoreFailure::from_word(&read("store.on_failure").one_of(&["error", "miss"])?)
-                .unwrap_or_default(),
+            on_store_failure: read("store.on_failure").one_of(&["error", "miss"])?,
             store_memory_bytes_max: read("store.memory_max").size_bytes(1 << 20, u64::MAX)?,
             origins_allowed: read("origins.allowed").allowed_origins()?,
             origins_ca_file: read("origins.ca_file").optional().map(PathBuf::from),

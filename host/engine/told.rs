@@ -102,8 +102,8 @@ impl Drop for Invalidating<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::coherence::Coherence;
     use super::*;
+    use crate::engine::coherence::Coherence;
 
     #[test]
     fn an_invalidation_that_another_one_overtook_is_not_believed() {
