@@ -10,6 +10,7 @@ use larder::engine::api::SetOptions;
 use larder::ports::clock::VirtualClock;
 use larder::ports::invalidation::Mode;
 use larder::ports::policy::{Encoding, Lifetime, Selector};
+use larder::ports::table::OnStoreFailure;
 
 use crate::support::engine::{World, description, lives, tagged};
 use crate::support::gated::GatedStore;
@@ -202,20 +203,9 @@ async fn what_was_invalidated_is_not_served() {
 async fn a_domain_may_want_misses() {
     let bench = on_memory();
     bench.play("set profile:a 1\naway\nget profile:b = store-unavailable").await;
-    bench.world.policies.replace(|table| {
-        let live = table.get("profile").expect("it is live");
-        table.with(Arc::new(larder::ports::table::Live {
-            domain: live.domain.clone(),
-            generation: live.generation,
-            rules_id: live.rules_id,
-            digest: live.digest.clone(),
-            description: live.description.clone(),
-            policy: live.policy.clone(),
-            metrics: live.metrics.clone(),
-            faults: live.faults.clone(),
-            on_store_failure: Some(larder::ports::table::OnStoreFailure::Miss),
-        }))
-    });
+    // Another policy judges the copies anew, and needs no store for that.
+    bench.world.on_store_failure.set(Some(OnStoreFailure::Miss));
+    bench.world.go_live("profile", description(Encoding::Enveloped), tagged(Lifetime::fresh(Some(HOUR_MS))));
     bench
         .play(
             "get profile:b = - miss-store-unavailable

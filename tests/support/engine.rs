@@ -93,6 +93,8 @@ pub struct World {
     pub store: Arc<dyn Store>,
     pub metrics: Arc<Metrics>,
     pub breakers: Arc<BreakerBoard>,
+    /// What policies that go live from now on say of a store that is away.
+    pub on_store_failure: std::cell::Cell<Option<OnStoreFailure>>,
     generation: std::cell::Cell<u64>,
 }
 
@@ -139,7 +141,7 @@ impl World {
             breakers: breakers.clone(),
         };
         let engine = Engine::new(settings, ports);
-        Self { engine, clock, policies, store, metrics, breakers, generation: 0.into() }
+        Self { engine, clock, policies, store, metrics, breakers, on_store_failure: None.into(), generation: 0.into() }
     }
 
     /// Makes a policy live, with rules that no policy before had.
@@ -157,7 +159,7 @@ impl World {
             reach: Arc::default(),
             metrics: self.metrics.domain(domain),
             faults: Arc::default(),
-            on_store_failure: None,
+            on_store_failure: self.on_store_failure.get(),
         });
         self.policies.replace(|table| table.with(live.clone()));
     }
