@@ -375,6 +375,8 @@ pub const BREAKERS_MAX: usize = 1_024;
 /// The longest time that a breaker stays open after trials that failed, in milliseconds; a longer `CACHE_CB_RECOVERY_TIMEOUT`
 /// is its own cap.
 pub const BREAKER_OPEN_MS_MAX: u64 = 10 * 60 * 1000;
+/// How long a breaker stays open at least that is told that what it stands for is well, in milliseconds; doubles while trials fail.
+pub const BREAKER_HINT_MS_MIN: u64 = 1_000;
 /// How long the calls on trial of a half-open breaker may take, in milliseconds.
 pub const BREAKER_HALF_OPEN_MS_MAX: u64 = 30_000;
 /// Steps in a breaker's history.
@@ -382,10 +384,29 @@ pub const BREAKER_HISTORY_MAX: usize = 50;
 /// From which part of its deadline on an answer of the store is slow, in percent.
 pub const STORE_SLOW_PERCENT: u64 = 80;
 
+/// Invalidations that wait for a store that is away; more invalidate a whole domain.
+pub const RECOVERY_WAITING_MAX: usize = 10_000;
+/// Of those, how many are done at the same time when it is back.
+pub const REPLAYS_INFLIGHT_MAX: usize = 32;
+/// How often it is looked whether the store is back, while invalidations wait for it, in milliseconds.
+pub const RECOVERY_LOOK_MS: u64 = 100;
+/// Pause between two lines of the log with one cause, in milliseconds.
+pub const LOG_PAUSE_MS: u64 = 1_000;
+/// How many probes prove within the bound *B* that the stream of changes runs.
+pub const PROBES_PER_TRUST: u64 = 4;
+/// Shortest pause between two probes, in milliseconds.
+pub const PROBE_MS_MIN: u64 = 5;
+/// Longest pause between two probes, in milliseconds.
+pub const PROBE_MS_MAX: u64 = 1_000;
+/// How long the store keeps the key of a probe after its host has gone, in milliseconds.
+pub const PROBE_KEY_MS: u64 = 60_000;
+/// Pause before a store is asked again that refused to tell of changes, in milliseconds.
+pub const TRACKING_REFUSED_MS: u64 = 60_000;
+
 /// Step of the snapshots from which windowed metrics are computed, in milliseconds.
 pub const METRICS_STEP_MS: u64 = 5_000;
 
-/// How long a copy in L1 may be trusted where others share the store and no invalidation stream runs, in milliseconds: the
+/// How long a copy in L1 may be trusted where others share the store and no stream of changes runs, in milliseconds: the
 /// bound *B* of the promises.
 pub const TRUST_MS_DEFAULT: u64 = 1_000;
 /// Bytes of L1 by default.

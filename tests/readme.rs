@@ -99,6 +99,7 @@ fn metrics() {
     let exporter = Exporter::new(&counted, Arc::new(VirtualClock::new(0, 1)), Vec::new()).expect("an exporter");
     count_everything(&counted.domain("d"));
     counted.store_latency.observe_ns(1);
+    counted.coherence.lag.observe_ns(1);
     counted.lock(LockOutcome::Acquired);
     counted.breaker("b").not_permitted.increment();
     let mut families: BTreeMap<String, [String; 3]> = BTreeMap::new();

@@ -5,27 +5,30 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use larder::adapters::breaker::{BreakerBoard, BreakerStore};
+use bytes::Bytes;
+use larder::adapters::breaker::{BreakerBoard, BreakerStore, CircuitBreaker};
 use larder::adapters::clock::SystemClock;
 use larder::adapters::logging::{self, Format};
 use larder::adapters::memory::{MemoryLocks, MemorySettings, MemoryStore};
 use larder::adapters::origin::HttpOrigins;
 use larder::adapters::prometheus::Exporter;
-use larder::adapters::redis::{RedisAddress, RedisSettings, RedisStore};
+use larder::adapters::redis::{RedisAddress, RedisSettings, RedisStore, Tracking, TrackingSettings};
 use larder::adapters::wasm::{RegistryConfig, WasmRegistry, prepare_thread};
 use larder::config::{Config, StoreChoice};
 use larder::engine::key::KeyRules;
 use larder::engine::locks::{LockKeeper, LockSettings};
 use larder::engine::{Engine, Ports, Settings, TickSchedule};
 use larder::limits::{
-    FILES_BESIDE_CONNECTIONS, MEMORY_SWEEP_KEYS, MEMORY_SWEEP_MS, STORE_INFLIGHT_MAX, STORE_SLOW_PERCENT, TICK_LOOK_MS,
+    FILES_BESIDE_CONNECTIONS, MEMORY_SWEEP_KEYS, MEMORY_SWEEP_MS, RECOVERY_LOOK_MS, STORE_INFLIGHT_MAX,
+    STORE_SLOW_PERCENT, TICK_LOOK_MS,
 };
 use larder::ports::breaker::BreakerSettings;
 use larder::ports::clock::Clock;
+use larder::ports::coherence::ChangeListener;
 use larder::ports::lock::LockStore;
 use larder::ports::metrics::Metrics;
 use larder::ports::store::Store;
-use larder::ports::table::Policies;
+use larder::ports::table::{OnStoreFailure, Policies};
 use larder::wire::front::Front;
 use larder::wire::http::{App, HttpServer, MetricsPage, Surface};
 use larder::wire::resp::{RespConfig, RespServer};
@@ -81,7 +84,7 @@ async fn serve(config: Config, front: Arc<Front>, metrics: Arc<Metrics>, reloade
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let policies = Arc::new(Policies::default());
     let breakers = Arc::new(BreakerBoard::new(breaker_settings(&config), clock.clone(), metrics.clone()));
-    let (store, lock_store) = stores(&config, &breakers, &clock, &metrics)?;
+    let (store, lock_store, shared) = stores(&config, &breakers, &clock, &metrics)?;
     let locks = LockKeeper::new(lock_settings(&config), key_rules(&config), lock_store, clock.clone(), metrics.clone());
     let (allowed, ca_file) = (config.origins_allowed.clone(), config.origins_ca_file.as_deref());
     let origins = HttpOrigins::new(allowed, ca_file, breakers.clone(), metrics.clone(), clock.clone())?;
@@ -104,11 +107,13 @@ async fn serve(config: Config, front: Arc<Front>, metrics: Arc<Metrics>, reloade
         breakers,
     };
     let engine = Arc::new(Engine::new(engine_settings(&config), ports));
+    let _following = shared.map(|(address, breaker)| follow(&config, address, breaker, &engine, &clock, &metrics));
     let exporter = Arc::new(Exporter::new(&metrics, clock.clone(), vec![registry.metrics_source()])?);
     let windows = exporter.windows().clone();
     tokio::spawn(async move { windows.sample_for_ever().await });
     tokio::spawn(upkeep(engine.clone()));
     tokio::spawn(reloader.run(asked.reload()?));
+    tokio::spawn(catch_up(engine.clone()));
     let workers = Workers::start(config.workers, |_| prepare_thread())?;
     let addresses = listen(&config, &engine, &front, Arc::new(move || exporter.page()), &workers).await?;
     let ready = format!("larder {} ready {addresses}", env!("CARGO_PKG_VERSION"));
@@ -202,11 +207,13 @@ fn engine_settings(config: &Config) -> Settings {
         trust_ms: config.l1_trust_ms,
         value_bytes_max: config.value_bytes_max,
         flush_on: config.flush_on,
+        budget_ms: config.store_timeout_ms,
+        on_store_failure: OnStoreFailure::from_word(&config.on_store_failure).unwrap_or_default(),
     }
 }
 
-/// Where entries and locks live.
-type Stores = (Arc<dyn Store>, Arc<dyn LockStore>);
+/// Where entries and locks live, and where changes of others are told of, with the breaker before it.
+type Stores = (Arc<dyn Store>, Arc<dyn LockStore>, Option<(RedisAddress, Arc<CircuitBreaker>)>);
 
 fn stores(config: &Config, breakers: &BreakerBoard, clock: &Arc<dyn Clock>, metrics: &Arc<Metrics>) -> Result<Stores> {
     match &config.store {
@@ -214,16 +221,83 @@ fn stores(config: &Config, breakers: &BreakerBoard, clock: &Arc<dyn Clock>, metr
             let settings = MemorySettings { memory_bytes_max: config.store_memory_bytes_max };
             let store = Arc::new(MemoryStore::new(settings, clock.clone()));
             tokio::spawn(sweep(store.clone()));
-            Ok((store, Arc::new(MemoryLocks::new(clock.clone()))))
+            Ok((store, Arc::new(MemoryLocks::new(clock.clone())), None))
         }
         StoreChoice::Redis(url) => {
             let address = RedisAddress::parse(url)?;
+            let shared = address.clone();
             let settings =
                 RedisSettings { address, store_ms: config.store_timeout_ms, inflight_max: STORE_INFLIGHT_MAX };
             let store = Arc::new(RedisStore::new(settings, clock.clone(), metrics.clone()));
             let breaker = breakers.store(config.store_timeout_ms * STORE_SLOW_PERCENT / 100);
-            let guarded = Arc::new(BreakerStore::new(store, breaker));
-            Ok((guarded.clone(), guarded))
+            let guarded = Arc::new(BreakerStore::new(store, breaker.clone()));
+            Ok((guarded.clone(), guarded, Some((shared, breaker))))
+        }
+    }
+}
+
+/// Follows what others change in the store, if that is wanted.
+fn follow(
+    config: &Config,
+    address: RedisAddress,
+    breaker: Arc<CircuitBreaker>,
+    engine: &Arc<Engine>,
+    clock: &Arc<dyn Clock>,
+    metrics: &Arc<Metrics>,
+) -> Option<Tracking> {
+    if !config.l1_tracking || config.l1_bytes_max == 0 || config.l1_trust_ms == 0 {
+        return None;
+    }
+    let settings = TrackingSettings {
+        nodes: vec![address],
+        trust_ms: config.l1_trust_ms,
+        probe_prefix: format!("{{{}{}", config.key_prefix, char::from(config.key_separator)),
+    };
+    let listener = Arc::new(Recovering { engine: engine.clone(), breaker });
+    Some(Tracking::start(settings, listener, clock, metrics))
+}
+
+/// Tells the engine, and the store's breaker that the store answers: an outage ends when it ends.
+struct Recovering {
+    engine: Arc<Engine>,
+    breaker: Arc<CircuitBreaker>,
+}
+
+impl ChangeListener for Recovering {
+    fn wanted(&self) -> Vec<Bytes> {
+        self.engine.wanted()
+    }
+
+    fn began(&self, whole: bool) {
+        self.engine.began(whole);
+    }
+
+    fn heard(&self, as_of_ms: u64) {
+        self.engine.heard(as_of_ms);
+        self.breaker.hint();
+    }
+
+    fn changed(&self, key: &[u8]) {
+        self.engine.changed(key);
+    }
+
+    fn changed_all(&self) {
+        self.engine.changed_all();
+    }
+
+    fn lost(&self) {
+        self.engine.lost();
+    }
+}
+
+/// Does the invalidations that could not reach the store, when it is back.
+async fn catch_up(engine: Arc<Engine>) {
+    let mut interval = tokio::time::interval(Duration::from_millis(RECOVERY_LOOK_MS));
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        if engine.is_behind() {
+            engine.catch_up().await;
         }
     }
 }

@@ -116,8 +116,10 @@ pub struct Config {
     pub state_folder: PathBuf,
     /// Where entries live.
     pub store: StoreChoice,
-    /// Deadline of one store command, in milliseconds.
+    /// How long one operation may wait for the store, in milliseconds.
     pub store_timeout_ms: u64,
+    /// What readers get while the store is away: `error` or `miss`.
+    pub on_store_failure: String,
     /// What the memory store may hold, in bytes.
     pub store_memory_bytes_max: u64,
     /// Hosts that policies may be loaded from.
@@ -138,6 +140,8 @@ pub struct Config {
     pub l1_bytes_max: u64,
     /// The bound *B*, in milliseconds.
     pub l1_trust_ms: u64,
+    /// Whether the store is asked to tell of its changes.
+    pub l1_tracking: bool,
     /// How long a lock lives where nobody says, in milliseconds.
     pub lock_ttl_ms: u64,
     /// First pause between two tries of who waits for a lock, in milliseconds.
@@ -193,6 +197,7 @@ impl Config {
             state_folder: read("state.folder").text().into(),
             store: store_choice(layers, &environment)?,
             store_timeout_ms: read("store.timeout").duration_ms(1, 60_000)?,
+            on_store_failure: read("store.on_failure").one_of(&["error", "miss"])?,
             store_memory_bytes_max: read("store.memory_max").size_bytes(1 << 20, u64::MAX)?,
             origins_allowed: read("origins.allowed").allowed_origins()?,
             origins_ca_file: read("origins.ca_file").optional().map(PathBuf::from),
@@ -206,6 +211,7 @@ impl Config {
             },
             l1_bytes_max: read("l1.size").size_bytes(0, u64::MAX)?,
             l1_trust_ms: read("l1.trust").duration_ms(0, 3_600_000)?,
+            l1_tracking: read("l1.coherence").one_of(&["tracking", "bound"])? == "tracking",
             lock_ttl_ms: read("lock.ttl").duration_of(1_000, 1, LOCK_TTL_MS_MAX)?,
             lock_retry_ms: read("lock.retry_delay").duration_ms(1, LOCK_WAIT_MS_MAX)?,
             lock_retries_max: read("lock.retries_max").number(0, 1_000)?,

@@ -101,7 +101,18 @@ pub const SETTINGS: &[Setting] = &[
     setting("store.host", &["REDIS_HOST"], "", "Redis' host, where `store.url` is not set"),
     setting("store.port", &["REDIS_PORT"], "6379", "Redis' port, where `store.host` is set"),
     secret("store.password", &["REDIS_PASSWORD"], "Redis' password, where `store.host` is set"),
-    setting("store.timeout", &["CACHE_MAX_LATENCY_MS"], "100ms", "Deadline of one store command"),
+    setting(
+        "store.timeout",
+        &["CACHE_MAX_LATENCY_MS"],
+        "100ms",
+        "How long one operation may wait for the store, over all its commands",
+    ),
+    setting(
+        "store.on_failure",
+        &["LARDER_ON_STORE_FAILURE"],
+        "error",
+        "What a read without a copy gets while the store is away, where its domain's `on_store_failure` does not say: `error` or `miss`",
+    ),
     setting("store.memory_max", &[], "1GiB", "What the memory store may hold"),
     setting(
         "origins.allowed",
@@ -121,7 +132,18 @@ pub const SETTINGS: &[Setting] = &[
         "`on`: `FLUSHDB` and `FLUSHALL` remove all keys that this host serves; `off`; `auto`: on where the store is `memory`",
     ),
     setting("l1.size", &["LARDER_L1"], "256MiB", "The node's own memory for entries; 0: none"),
-    setting("l1.trust", &[], "1s", "How long a copy in L1 is believed where others share the store"),
+    setting(
+        "l1.trust",
+        &[],
+        "1s",
+        "The bound *B*: how long a copy in L1 may be believed where others share the store and may have changed it",
+    ),
+    setting(
+        "l1.coherence",
+        &[],
+        "tracking",
+        "`tracking`: Redis tells of its changes, and copies are believed for as long as it is known to; `bound`: for `l1.trust` only",
+    ),
     setting(
         "lock.ttl",
         &["CACHE_LOCK_DEFAULT_TTL"],

@@ -31,7 +31,10 @@ impl Engine {
         let missing: Vec<usize> = (0..keys.len()).filter(|&i| answers[i].is_none()).collect();
         let wanted: Vec<&[u8]> = missing.iter().map(|&i| keys[i].as_ref()).collect();
         let places = self.locate_reads(&wanted)?;
-        let found = self.read_many(&places, now_ms).await;
+        let found = self.budgeted(self.read_many(&places, now_ms)).await;
+        let found = found.or_else(|error| {
+            places.iter().map(|place| self.without_store(place, now_ms, error.clone())).collect::<Result<Vec<_>>>()
+        });
         let mean_ns = self.monotonic_ns().saturating_sub(started_ns) / keys.len().max(1) as u64;
         for (n, place) in places.iter().enumerate() {
             let state = found.as_ref().map_or_else(|e| Self::state_of(e.kind), |found| found[n].state);

@@ -23,7 +23,7 @@ impl Engine {
     pub async fn ttl(&self, key: &[u8]) -> Result<Ttl> {
         let started_ns = self.monotonic_ns();
         let place = self.locate(key, Operation::Touch, Wanted::Any)?;
-        let ttl = self.ttl_of(&place).await;
+        let ttl = self.budgeted(self.ttl_of(&place)).await;
         self.tally_result(&place, Operation::Touch, ttl, |_| State::Done, started_ns)
     }
 
@@ -75,7 +75,7 @@ impl Engine {
         let place = self.locate(key, Operation::Touch, Wanted::Any)?;
         let left_ms = at_ms.saturating_sub(self.now_ms());
         Self::check_asked(Some(left_ms))?;
-        let changed = self.expire_place(&place, left_ms, condition).await;
+        let changed = self.budgeted(self.expire_place(&place, left_ms, condition)).await;
         self.tally_result(&place, Operation::Touch, changed, |&changed| done_or_unmet(changed), started_ns)
     }
 
@@ -168,7 +168,7 @@ impl Engine {
     pub async fn persist(&self, key: &[u8]) -> Result<bool> {
         let started_ns = self.monotonic_ns();
         let place = self.locate(key, Operation::Touch, Wanted::Any)?;
-        let changed = self.persist_place(&place).await;
+        let changed = self.budgeted(self.persist_place(&place)).await;
         self.tally_result(&place, Operation::Touch, changed, |&changed| done_or_unmet(changed), started_ns)
     }
 

@@ -210,6 +210,42 @@ impl KeyRules {
         Some(LeaseKeys { entry: entry.clone(), lease: StoreKey(lease.into()) })
     }
 
+    /// What every storage key of a policy domain, and every key of the host's own, begins with.
+    #[must_use]
+    pub fn storage_prefixes(&self) -> [Bytes; 2] {
+        let own = format!("{}{}", self.prefix, char::from(self.separator));
+        [format!("{{{own}").into(), own.into()]
+    }
+
+    /// The domain, and the tag if it is one's, whose generation lies under a key of the store; the opposite of
+    /// [`Self::generation_key`].
+    #[must_use]
+    pub fn generation_of<'a>(&self, key: &'a [u8]) -> Option<(&'a str, Option<&'a str>)> {
+        let inside = key.strip_prefix(b"{")?.strip_suffix(b"}")?;
+        let inside = inside.strip_prefix(self.prefix.as_bytes())?.strip_prefix(&[self.separator])?;
+        let name = inside.strip_prefix(b"generation")?.strip_prefix(&[self.separator])?;
+        let name = std::str::from_utf8(name).ok()?;
+        Some(name.split_once(char::from(self.separator)).map_or((name, None), |(domain, tag)| (domain, Some(tag))))
+    }
+
+    /// The key as applications say it, of a storage key whose suffix no policy chose; the opposite of [`Self::storage_key`].
+    #[must_use]
+    pub fn name_of<'a>(&self, table: &PolicyTable, key: &'a [u8]) -> Cow<'a, [u8]> {
+        let own = || {
+            let rest = key.strip_prefix(self.prefix.as_bytes())?.strip_prefix(&[self.separator])?;
+            let mut parts = rest.splitn(3, |&byte| byte == self.separator);
+            let (version, domain, suffix) = (parts.next()?, parts.next()?, parts.next()?);
+            let live = table.get(std::str::from_utf8(domain).ok()?)?;
+            let Description { key_scope, key_version, .. } = &live.description;
+            if *key_scope != KeyScope::Domain || key_version.as_bytes() != version {
+                return None;
+            }
+            let name = &rest[version.len() + 1..];
+            Some(if &*live.domain == DEFAULT_DOMAIN { suffix } else { name })
+        };
+        own().unwrap_or(key).into()
+    }
+
     /// The storage key for a policy's answer.
     ///
     /// # Errors

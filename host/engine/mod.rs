@@ -9,6 +9,7 @@
 
 pub mod api;
 mod batch;
+mod coherence;
 mod command;
 mod compare;
 mod core;
@@ -28,15 +29,20 @@ pub mod l1;
 mod lent;
 pub mod locks;
 mod modify;
+mod outage;
 mod pool;
+mod quiet;
 mod read;
+mod recovery;
 mod remove;
+mod replay;
 mod scan;
 mod space;
 mod standing;
 pub mod status;
 pub mod step;
 mod tick;
+mod told;
 mod transaction;
 mod update;
 mod workflow;

@@ -32,9 +32,9 @@ impl Engine {
         let wanted = if matches!(update, Update::IncrementBy(_)) { Wanted::Counter } else { Wanted::String };
         let place = self.locate(key, Operation::Update, wanted)?;
         let answer = if place.enveloped() {
-            self.update_enveloped(&place, &update).await
+            self.budgeted(self.update_enveloped(&place, &update)).await
         } else {
-            self.update_raw(&place, &update).await
+            self.budgeted(self.update_raw(&place, &update)).await
         };
         self.tally_result(&place, Operation::Update, answer, |_| State::Done, started_ns)
     }
@@ -114,7 +114,7 @@ impl Engine {
     pub async fn kind(&self, key: &[u8]) -> Result<String> {
         let started_ns = self.monotonic_ns();
         let place = self.locate(key, Operation::Touch, Wanted::Any)?;
-        let kind = self.kind_of(&place).await;
+        let kind = self.budgeted(self.kind_of(&place)).await;
         self.tally_result(&place, Operation::Touch, kind, |_| State::Done, started_ns)
     }
 

@@ -29,7 +29,10 @@ impl Engine {
     pub async fn set(&self, key: &[u8], value: Bytes, options: SetOptions) -> Result<SetAnswer> {
         let started_ns = self.monotonic_ns();
         let place = self.locate(key, Operation::Write, Wanted::String)?;
-        let answer = self.write(&place, value, options).await;
+        let answer = self.budgeted(self.write(&place, value, options)).await;
+        if answer.is_ok() {
+            self.supersede(&place);
+        }
         self.tally_result(&place, Operation::Write, answer, |answer| answer.state, started_ns)
     }
 
@@ -53,7 +56,7 @@ impl Engine {
             Verdict::Store(terms) => Some((place, terms)),
             Verdict::Pass => None,
         });
-        self.provide_all(stored).await?;
+        self.budgeted(self.provide_all(stored)).await?;
         let mut store = Vec::with_capacity(items.len());
         let mut passed = Vec::new();
         let mut writings = Vec::with_capacity(items.len());
@@ -77,6 +80,7 @@ impl Engine {
         admitted.iter().for_each(|(place, ..)| self.fills.overtake(place));
         if outcome.is_ok() {
             writings.into_iter().for_each(|(writing, entry)| writing.done(entry));
+            admitted.iter().for_each(|(place, ..)| self.supersede(place));
         }
         let state = outcome.as_ref().map_or_else(|e| Self::state_of(e.kind), |()| State::Done);
         admitted.iter().for_each(|(place, ..)| self.tally(place, Operation::Write, state, started_ns));

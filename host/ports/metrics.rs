@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::RwLock;
 
 use super::breaker::BreakerMetrics;
+use super::coherence::CoherenceMetrics;
 use super::guard::GuardMetrics;
 pub use super::hooks::Hook;
-use super::invalidation::{Mode, SelectorKind};
+use super::invalidation::{Mode, RecoveryMetrics, SelectorKind};
 use super::lease::{FillOutcome, Lost};
 use super::lock::LockOutcome;
 use super::origin::OriginMetrics;
@@ -31,6 +32,10 @@ pub enum State {
     Negative,
     /// Absent.
     Miss,
+    /// A copy that may be out of date, because the store is away.
+    StaleOutage,
+    /// Not known to be there, because the store is away.
+    MissOutage,
     /// Stored, changed, removed: not a read, and it went well.
     Done,
     /// Not stored or not done because a condition of the caller did not hold.
@@ -49,7 +54,7 @@ pub enum State {
 
 impl State {
     /// How many there are.
-    pub const COUNT: usize = 12;
+    pub const COUNT: usize = 14;
     /// All of them.
     pub const ALL: [Self; Self::COUNT] = [
         Self::L1Hit,
@@ -57,6 +62,8 @@ impl State {
         Self::Stale,
         Self::Negative,
         Self::Miss,
+        Self::StaleOutage,
+        Self::MissOutage,
         Self::Done,
         Self::Unmet,
         Self::Passed,
@@ -75,6 +82,8 @@ impl State {
             Self::Stale => "stale",
             Self::Negative => "negative",
             Self::Miss => "miss",
+            Self::StaleOutage => "stale-store-unavailable",
+            Self::MissOutage => "miss-store-unavailable",
             Self::Done => "done",
             Self::Unmet => "unmet",
             Self::Passed => "passed",
@@ -88,7 +97,7 @@ impl State {
     /// Whether a read found what it asked for.
     #[must_use]
     pub const fn is_hit(self) -> bool {
-        matches!(self, Self::L1Hit | Self::StoreHit | Self::Stale | Self::Negative)
+        matches!(self, Self::L1Hit | Self::StoreHit | Self::Stale | Self::Negative | Self::StaleOutage)
     }
 }
 
@@ -300,6 +309,10 @@ pub struct Metrics {
     pub store_errors: Counter,
     /// Time of store commands.
     pub store_latency: Histogram,
+    /// How well the stream of changes runs.
+    pub coherence: CoherenceMetrics,
+    /// Invalidations that wait for the store.
+    pub recovery: RecoveryMetrics,
     /// Requests for a domain that no policy serves.
     pub unknown_domain: Counter,
     /// Locks that were taken through this host and live.

@@ -4,7 +4,9 @@
 //! and one suite in `tests/` runs it against every adapter.
 
 pub mod breaker;
+pub mod budget;
 pub mod clock;
+pub mod coherence;
 pub mod guard;
 pub mod hooks;
 pub mod invalidation;

@@ -140,6 +140,9 @@ pub enum StoreError {
     /// It cannot be reached. Nothing was done.
     #[error("the store cannot be reached: {0}")]
     Unavailable(String),
+    /// It is being connected to for the first time. Nothing was done, and it says nothing of the store yet.
+    #[error("the store is being connected to: {0}")]
+    Connecting(String),
     /// The connection ended before the answer. The work may or may not have been done.
     #[error("the connection to the store broke before the answer: {0}")]
     Broken(String),

@@ -17,7 +17,7 @@ use larder::ports::policy::{
 };
 use larder::ports::registry::{PolicyStatus, Registry, RegistryError};
 use larder::ports::store::Store;
-use larder::ports::table::{Live, Policies};
+use larder::ports::table::{Live, OnStoreFailure, Policies};
 
 type PlanFn = dyn Fn(&Request<'_>) -> Result<Plan, PolicyError> + Send + Sync;
 type AdmitFn = dyn Fn(&Request<'_>, &Candidate<'_>) -> Result<Admission, PolicyError> + Send + Sync;
@@ -93,6 +93,8 @@ pub struct World {
     pub store: Arc<dyn Store>,
     pub metrics: Arc<Metrics>,
     pub breakers: Arc<BreakerBoard>,
+    /// What policies that go live from now on say of a store that is away.
+    pub on_store_failure: std::cell::Cell<Option<OnStoreFailure>>,
     generation: std::cell::Cell<u64>,
 }
 
@@ -124,6 +126,8 @@ impl World {
             trust_ms: 1_000,
             value_bytes_max,
             flush_on: true,
+            budget_ms: 10_000,
+            on_store_failure: OnStoreFailure::Error,
         };
         let locks = LockKeeper::new(
             LockSettings { ttl_ms: 30_000, retry_ms: 100, retries_max: 3, node: "test".into() },
@@ -143,7 +147,7 @@ impl World {
             breakers: breakers.clone(),
         };
         let engine = Engine::new(settings, ports);
-        Self { engine, clock, policies, store, metrics, breakers, generation: 0.into() }
+        Self { engine, clock, policies, store, metrics, breakers, on_store_failure: None.into(), generation: 0.into() }
     }
 
     /// Makes a policy live, with rules that no policy before had.
@@ -161,6 +165,7 @@ impl World {
             reach: Arc::default(),
             metrics: self.metrics.domain(domain),
             faults: Arc::default(),
+            on_store_failure: self.on_store_failure.get(),
         });
         self.policies.replace(|table| table.with(live.clone()));
     }

@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use super::CircuitBreaker;
 use crate::ports::breaker::Outcome;
+use crate::ports::budget;
 use crate::ports::lease::LeaseStore;
 use crate::ports::store::{
     Command, Expect, Expire, Held, Reply, Sharing, Store, StoreError, StoreKey, StoreResult, Ttl, Watch,
@@ -45,6 +46,10 @@ impl<S> BreakerStore<S> {
 }
 
 async fn guard<T>(breaker: &Arc<CircuitBreaker>, call: impl Future<Output = StoreResult<T>>) -> StoreResult<T> {
+    if budget::is_spent() {
+        // Nothing is sent, so it says nothing of the store.
+        return call.await;
+    }
     let permit = breaker.acquire().map_err(|rejection| StoreError::Unavailable(rejection.to_string()))?;
     let answer = call.await;
     permit.report(outcome(&answer));
@@ -54,7 +59,7 @@ async fn guard<T>(breaker: &Arc<CircuitBreaker>, call: impl Future<Output = Stor
 fn outcome<T>(answer: &StoreResult<T>) -> Outcome {
     match answer {
         Ok(_) | Err(StoreError::Reply(_)) => Outcome::Success,
-        Err(StoreError::Busy(_)) => Outcome::Ignored,
+        Err(StoreError::Busy(_) | StoreError::Connecting(_)) => Outcome::Ignored,
         Err(StoreError::Unavailable(_) | StoreError::Broken(_) | StoreError::Timeout(_) | StoreError::Protocol(_)) => {
             Outcome::Failure
         }

@@ -4,7 +4,7 @@
 //! the hop through this host cheap. Every command has a deadline, and so many at most are under way.
 //!
 //! Invariants: a call that is given up leaks nothing, though Redis may still carry it out; no error text holds a password;
-//! what the server says is told in its own words. Deliberately absent for now: Sentinel, Cluster, TLS, client tracking.
+//! what the server says is told in its own words. Deliberately absent for now: Sentinel, Cluster, TLS.
 
 mod address;
 mod command;
@@ -14,6 +14,7 @@ mod link;
 mod locks;
 mod script;
 mod slot;
+mod tracking;
 mod value;
 mod watch;
 
@@ -28,6 +29,7 @@ use thread_local::ThreadLocal;
 use tokio::time::{Instant, timeout_at};
 
 pub use self::address::{AddressError, RedisAddress};
+pub use self::tracking::{Tracking, TrackingSettings};
 
 use self::leases::LeaseScripts;
 use self::link::Link;
@@ -36,6 +38,7 @@ use self::script::Script;
 use self::slot::Slot;
 use self::watch::{Spares, Watching};
 use crate::limits::{STORE_INFLIGHT_MAX, STORE_MS_DEFAULT};
+use crate::ports::budget;
 use crate::ports::clock::Clock;
 use crate::ports::lease::LeaseStore;
 use crate::ports::metrics::Metrics;
@@ -140,7 +143,22 @@ impl RedisStore {
         send: impl FnOnce(Arc<Link>) -> F + Send,
     ) -> StoreResult<V> {
         let _permit = self.permit()?;
-        let deadline = Instant::now() + Duration::from_millis(self.store_ms);
+        let began = Instant::now();
+        let own = Duration::from_millis(self.store_ms);
+        let deadline = began + budget::left_ns().map_or(own, |left_ns| own.min(Duration::from_nanos(left_ns)));
+        if budget::is_spent() {
+            return Err(StoreError::Timeout(self.store_ms));
+        }
+        let answer = self.send_until(deadline, send).await;
+        budget::spend_ns(u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX));
+        answer
+    }
+
+    async fn send_until<V, F: Future<Output = RedisResult<V>> + Send>(
+        &self,
+        deadline: Instant,
+        send: impl FnOnce(Arc<Link>) -> F + Send,
+    ) -> StoreResult<V> {
         let slot = self.slots.get_or(|| Slot::new(Arc::clone(&self.address), Arc::clone(&self.clock)));
         let link = slot.link(deadline).await?;
         let sent_ns = self.clock.monotonic_ns();

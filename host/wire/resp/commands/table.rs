@@ -6,8 +6,8 @@ use super::data_table::DATA;
 use super::own_table::{BREAKER, INVALIDATE, LOCK, OWN, POLICY};
 use super::spec::{ALL_KEYS, Group, NO_KEYS, ONE_KEY, PAIRS, Spec};
 use super::{
-    breaker, client, config, counters, expiry, handshake, help, info, introspect, keys, lease, log, own, set,
-    strings, workflow,
+    breaker, client, config, counters, expiry, handshake, help, info, introspect, keys, lease, log, own, set, strings,
+    workflow,
 };
 use crate::config::users::Role::{Admin, Read, Write};
 use crate::wire::access::Of;
