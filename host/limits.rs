@@ -2,9 +2,11 @@
 //! default or its cap.
 
 mod bulk;
+mod callers;
 mod loads;
 
 pub use self::bulk::*;
+pub use self::callers::*;
 pub use self::loads::*;
 
 /// Longest key that an application may send, in bytes, where the settings do not say otherwise (`CACHE_MAX_KEY_LENGTH`).
@@ -48,6 +50,12 @@ pub const GENERATION_AGE_DIVISOR: u64 = 8;
 pub const GENERATION_QUESTIONS_MAX: u32 = 3;
 /// Keys of one step of a scan, about.
 pub const SCAN_STEP_KEYS: usize = 500;
+/// Names that `KEYS` answers; who has more goes through them with `SCAN`.
+pub const KEYS_SHOWN_MAX: usize = 1_000_000;
+/// Keys in the store up to which `DBSIZE` looks at each of them, to leave out those that are not for applications.
+pub const DBSIZE_LOOKED_AT_MAX: usize = 100_000;
+/// How often `RANDOMKEY` draws again when it has drawn a key that is not for applications.
+pub const RANDOM_KEY_TRIES_MAX: usize = 32;
 /// Selectors of one HTTP request.
 pub const SELECTORS_MAX: usize = 1_000;
 /// The JSON of one such request, in bytes: what it becomes in memory is several times as large.
@@ -275,6 +283,16 @@ pub const STORE_BACKOFF_MS_MAX: u64 = 1_000;
 pub const STORE_SILENCE_MS_MAX: u64 = 1_000;
 /// Commands that may wait to be written to one store connection; more wait with their callers.
 pub const STORE_WRITE_QUEUE_MAX: usize = 1_024;
+/// Clients of one host that may watch keys at the same time (`WATCH`): each has a connection to the store of its own.
+pub const STORE_WATCHES_MAX: usize = 256;
+/// Of these connections, those that are kept for the next client.
+pub const STORE_WATCHES_IDLE_MAX: usize = 32;
+/// Keys that one client may watch.
+pub const WATCHED_KEYS_MAX: usize = 4_096;
+/// Commands of one transaction.
+pub const QUEUED_COMMANDS_MAX: usize = 100_000;
+/// All of them together, in bytes.
+pub const QUEUED_BYTES_MAX: usize = RESP_COMMAND_BYTES_MAX;
 /// What the embedded memory store may hold by default, in bytes.
 pub const MEMORY_BYTES_DEFAULT: u64 = 1024 * 1024 * 1024;
 /// The most that it may hold, in bytes: far fewer entries fit than its tables can number, which is 2^32 in each.
@@ -359,6 +377,8 @@ pub const BREAKERS_MAX: usize = 1_024;
 /// The longest time that a breaker stays open after trials that failed, in milliseconds; a longer `CACHE_CB_RECOVERY_TIMEOUT`
 /// is its own cap.
 pub const BREAKER_OPEN_MS_MAX: u64 = 10 * 60 * 1000;
+/// How long a breaker stays open at least that is told that what it stands for is well, in milliseconds; doubles while trials fail.
+pub const BREAKER_HINT_MS_MIN: u64 = 1_000;
 /// How long the calls on trial of a half-open breaker may take, in milliseconds.
 pub const BREAKER_HALF_OPEN_MS_MAX: u64 = 30_000;
 /// Steps in a breaker's history.
@@ -366,10 +386,29 @@ pub const BREAKER_HISTORY_MAX: usize = 50;
 /// From which part of its deadline on an answer of the store is slow, in percent.
 pub const STORE_SLOW_PERCENT: u64 = 80;
 
+/// Invalidations that wait for a store that is away; more invalidate a whole domain.
+pub const RECOVERY_WAITING_MAX: usize = 10_000;
+/// Of those, how many are done at the same time when it is back.
+pub const REPLAYS_INFLIGHT_MAX: usize = 32;
+/// How often it is looked whether the store is back, while invalidations wait for it, in milliseconds.
+pub const RECOVERY_LOOK_MS: u64 = 100;
+/// Pause between two lines of the log with one cause, in milliseconds.
+pub const LOG_PAUSE_MS: u64 = 1_000;
+/// How many probes prove within the bound *B* that the stream of changes runs.
+pub const PROBES_PER_TRUST: u64 = 4;
+/// Shortest pause between two probes, in milliseconds.
+pub const PROBE_MS_MIN: u64 = 5;
+/// Longest pause between two probes, in milliseconds.
+pub const PROBE_MS_MAX: u64 = 1_000;
+/// How long the store keeps the key of a probe after its host has gone, in milliseconds.
+pub const PROBE_KEY_MS: u64 = 60_000;
+/// Pause before a store is asked again that refused to tell of changes, in milliseconds.
+pub const TRACKING_REFUSED_MS: u64 = 60_000;
+
 /// Step of the snapshots from which windowed metrics are computed, in milliseconds.
 pub const METRICS_STEP_MS: u64 = 5_000;
 
-/// How long a copy in L1 may be trusted where others share the store and no invalidation stream runs, in milliseconds: the
+/// How long a copy in L1 may be trusted where others share the store and no stream of changes runs, in milliseconds: the
 /// bound *B* of the promises.
 pub const TRUST_MS_DEFAULT: u64 = 1_000;
 /// Bytes of L1 by default.
@@ -398,8 +437,6 @@ const _: () = assert!(LEASE_MS < CLIENT_LEASE_MS_MAX && CLIENT_LEASE_MS_MAX <= L
 const _: () = assert!(LEASE_POLL_MS_MIN < LEASE_POLL_MS_MAX && LEASE_POLL_MS_MAX < LEASE_MS);
 const _: () = assert!(HTTP_BODY_BYTES_MAX < HTTP_BODIES_BYTES_MAX);
 
-/// How long connections may take to end when the host is asked to, in milliseconds.
-pub const DRAIN_MS_MAX: u64 = 10_000;
 /// How often the memory store is swept, in milliseconds.
 pub const MEMORY_SWEEP_MS: u64 = 100;
 /// How many places of the memory store one sweep looks at.

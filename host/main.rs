@@ -26,11 +26,12 @@ fn main() -> ExitCode {
 fn dispatch(cli: &Cli) -> Result<()> {
     match &cli.command {
         Command::Serve(args) => cli::serve::run(args),
+        Command::Config(command) => cli::config::run(command),
         Command::Policy(command) => policy(command),
         Command::Locks(command) => cli::ask::locks(command),
         Command::Breakers { command, host } => cli::ask::breakers(command.as_ref(), host),
         Command::Invalidate(command) => cli::ask::invalidate(command),
-        Command::Warm(args) => cli::ask::warm(&args),
+        Command::Warm(args) => cli::ask::warm(args),
         Command::Explain { key, host } => cli::ask::explain(key, host),
         Command::Top(args) => cli::top::run(args),
         Command::Completions { shell } => cli::man::completions(*shell),

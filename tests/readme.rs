@@ -39,10 +39,12 @@ fn check(name: &str, expect: &str) {
 
 #[test]
 fn settings() {
-    let mut table = "| setting | environment | default | meaning |\n|---|---|---|---|\n".to_owned();
+    let mut table = "| setting | environment | default | SIGHUP | meaning |\n|---|---|---|---|---|\n".to_owned();
     for setting in SETTINGS {
         let env: Vec<String> = setting.env.iter().map(|name| code(name)).collect();
-        let row = [code(setting.name), env.join(", "), code(setting.default), setting.doc.to_owned()];
+        let reloads = if setting.reloads { "taken up" } else { "" };
+        let row =
+            [code(setting.name), env.join(", "), code(setting.default), reloads.to_owned(), setting.doc.to_owned()];
         writeln!(table, "| {} |", row.join(" | ")).expect("a string");
     }
     check("settings", &table);
@@ -97,6 +99,7 @@ fn metrics() {
     let exporter = Exporter::new(&counted, Arc::new(VirtualClock::new(0, 1)), Vec::new()).expect("an exporter");
     count_everything(&counted.domain("d"));
     counted.store_latency.observe_ns(1);
+    counted.coherence.lag.observe_ns(1);
     counted.lock(LockOutcome::Acquired);
     counted.breaker("b").not_permitted.increment();
     let mut families: BTreeMap<String, [String; 3]> = BTreeMap::new();

@@ -1,19 +1,12 @@
-//! Settings that are lists, or yes or no.
+//! Settings that are lists.
 
-use super::{ConfigError, Reader, value};
+use super::reader::Reader;
+use super::{ConfigError, value};
 
 impl Reader<'_> {
     /// Words with commas between them.
     pub(super) fn words(&self) -> Vec<String> {
         self.text().split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
-    }
-
-    /// Yes or no.
-    ///
-    /// # Errors
-    /// Another word.
-    pub(super) fn flag(&self) -> Result<bool, ConfigError> {
-        self.one_of(&["true", "false", "1", "0"]).map(|text| text == "true" || text == "1")
     }
 
     /// Parts of a size.

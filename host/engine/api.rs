@@ -32,6 +32,26 @@ pub enum Condition {
     IfPresent,
 }
 
+impl AskedTtl {
+    /// As milliseconds from now; `None`: none is asked for.
+    #[must_use]
+    pub const fn asked_ms(self, now_ms: u64) -> Option<u64> {
+        match self {
+            Self::None | Self::Keep => None,
+            Self::InMs(ms) => Some(ms),
+            Self::AtMs(at_ms) => Some(at_ms.saturating_sub(now_ms)),
+        }
+    }
+}
+
+impl SetOptions {
+    /// Whether the write does not depend on what is there.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.condition == Condition::Always && !self.want_previous && self.ttl != AskedTtl::Keep
+    }
+}
+
 /// How a value is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SetOptions {
@@ -119,6 +139,8 @@ pub enum Update {
     Append(Bytes),
     /// Adds to the number that the value is; answers the new number.
     IncrementBy(i64),
+    /// Writes bytes from this place on, with noughts before it if there are too few; answers the new length.
+    SetRange(usize, Bytes),
 }
 
 /// What an event made out of date: one selector of one policy.

@@ -43,7 +43,12 @@ impl Engine {
                 Err(error) => answers[i] = Some(Err(error)),
             }
         }
-        let found = self.read_many(&places, now_ms).await;
+        let found = self.budgeted(self.read_many(&places, now_ms)).await;
+        let found = places
+            .iter()
+            .zip(found)
+            .map(|(place, answer)| answer.or_else(|error| self.without_store(place, now_ms, error)))
+            .collect::<Vec<_>>();
         let mean_ns = self.monotonic_ns().saturating_sub(started_ns) / keys.len().max(1) as u64;
         for ((i, place), answer) in at.into_iter().zip(&places).zip(found) {
             let state = answer.as_ref().map_or_else(|e| Self::state_of(e.kind), |answer| answer.state);
@@ -110,8 +115,9 @@ impl Engine {
     /// absent. An older key version may have them. Loads of many keys from an origin belong here.
     async fn missed(&self, missed: Vec<(usize, &Place<'_>, Ticket)>, now_ms: u64) -> Vec<(usize, Result<Answer>)> {
         let migrating = missed.into_iter().filter(|(_, place, _)| self.migrates(place.live()));
-        let carried =
-            migrating.map(|(i, place, ticket)| async move { (i, self.read_carried(place, ticket, now_ms).await.map(|(answer, _)| answer)) });
+        let carried = migrating.map(|(i, place, ticket)| async move {
+            (i, self.read_carried(place, ticket, now_ms).await.map(|(answer, _)| answer))
+        });
         join_all(carried).await
     }
 
@@ -123,8 +129,12 @@ impl Engine {
         Self::check_batch(keys.len())?;
         let started_ns = self.monotonic_ns();
         let places = self.locate_all(keys, Operation::Read)?;
-        self.arrive(&places).await?;
-        let there = self.are_there(&places).await;
+        let there = self
+            .budgeted(async {
+                self.arrive(&places).await?;
+                self.are_there(&places).await
+            })
+            .await;
         let mut count = 0;
         for (n, place) in places.iter().enumerate() {
             let state = match &there {
@@ -140,7 +150,14 @@ impl Engine {
 
     async fn are_there(&self, places: &[Place<'_>]) -> Result<Vec<bool>> {
         let mut there = vec![false; places.len()];
-        let (enveloped, raw): (Vec<usize>, Vec<usize>) = (0..places.len()).partition(|&i| places[i].enveloped());
+        let (mut enveloped, mut raw) = (Vec::new(), Vec::new());
+        for (i, place) in places.iter().enumerate() {
+            match place {
+                place if self.recovery.covers(place) => {}
+                place if place.enveloped() && !self.holds_collection(place).await? => enveloped.push(i),
+                _ => raw.push(i),
+            }
+        }
         if !raw.is_empty() {
             let ask = |&i: &usize| Command::new("EXISTS").arg(places[i].store_key.0.clone());
             let replies = self.store.pipeline(raw.iter().map(ask).collect()).await.map_err(|e| self.store_error(e))?;

@@ -39,7 +39,7 @@ impl Engine {
         let started_ns = self.monotonic_ns();
         let writes = items.iter().map(|(key, value)| (key, value, None));
         let admitted = self.admit_many(writes, started_ns).into_iter().collect::<Result<Vec<_>>>()?;
-        let outcome = self.store_many(&admitted).await;
+        let outcome = self.budgeted(self.store_many(&admitted)).await;
         let failed = outcome.as_ref().err().map(|error| Self::state_of(error.kind));
         for it in &admitted {
             self.tally(&it.place, Operation::Write, failed.unwrap_or(State::Done), started_ns);
@@ -61,7 +61,7 @@ impl Engine {
                 state
             }));
         }
-        let outcome = self.store_many(&admitted).await;
+        let outcome = self.budgeted(self.store_many(&admitted)).await;
         let failed = outcome.as_ref().err().map(|error| Self::state_of(error.kind));
         for it in &admitted {
             self.tally(&it.place, Operation::Write, failed.unwrap_or_else(|| it.state()), started_ns);
@@ -81,9 +81,9 @@ impl Engine {
         for place in self.plan_many(&names, Operation::Delete, Wanted::Any) {
             answers.push(place.map(|place| places.push(place)));
         }
-        let removed = match self.delete_places(&places).await {
+        let removed = match self.budgeted(self.delete_places(&places)).await {
             Ok(removed) => removed.into_iter().map(Ok).collect(),
-            Err(error) => for_all(places.len(), &error),
+            Err(error) => for_all(places.len(), &self.owe_keys(&places, error)),
         };
         let mut removed = places.iter().zip(removed).map(|(place, removed)| {
             let state = removed.as_ref().map_or_else(|error| Self::state_of(error.kind), |_| State::Done);
@@ -144,6 +144,7 @@ impl Engine {
         admitted.iter().for_each(|it| self.fills.overtake(&it.place));
         stored.and_then(|()| removed.map(drop)).map_err(|e| self.store_error(e))?;
         writings.into_iter().for_each(|(writing, entry)| writing.done(entry));
+        admitted.iter().for_each(|it| self.supersede(&it.place));
         Ok(())
     }
 }

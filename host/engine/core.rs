@@ -4,26 +4,30 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::coherence::{Coherence, NO_STREAM, UNTOLD};
 use super::compress::{CompressSettings, Compressor};
 use super::entry::{Entry, Stamps};
 use super::fill::Fills;
-use super::hot::{HotKey, HotKeys};
+use super::hot::HotKeys;
 use super::judge::Place;
 use super::key::KeyRules;
 use super::known::Domain;
 use super::l1::{L1, L1Settings};
 use super::pool::TermsPool;
+use super::quiet::Quiet;
+use super::recovery::Recovery;
 use super::standing::Domains;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{L1_COPY_BYTES_MAX, SLIDING_STEP_MS_MAX, TTL_MS_MAX};
 use crate::ports::breaker::Breakers;
+use crate::ports::budget;
 use crate::ports::clock::Clock;
 use crate::ports::lock::Locks;
 use crate::ports::metrics::{DomainMetrics, Gauge, Metrics, State};
-use crate::ports::policy::Operation;
+use crate::ports::policy::{KeyScope, Operation};
 use crate::ports::registry::Registry;
 use crate::ports::store::{Sharing, Store, StoreError};
-use crate::ports::table::Policies;
+use crate::ports::table::{OnStoreFailure, Policies};
 
 /// What the engine is told at the start.
 #[derive(Clone, Debug)]
@@ -44,6 +48,12 @@ pub struct Settings {
     pub batch_keys_max: usize,
     /// When values are compressed.
     pub compress: CompressSettings,
+    /// Whether applications may remove every key that this host serves (`FLUSHDB`).
+    pub flush_on: bool,
+    /// How long one operation may wait for the store, over all its calls, in milliseconds (`CACHE_MAX_LATENCY_MS`).
+    pub budget_ms: u64,
+    /// What readers get while the store is away, where their domain does not say.
+    pub on_store_failure: OnStoreFailure,
 }
 
 /// What the engine reaches the world through.
@@ -75,11 +85,17 @@ pub struct Engine {
     locks: Arc<dyn Locks>,
     breakers: Arc<dyn Breakers>,
     pub(super) l1: L1,
+    pub(super) coherence: Arc<Coherence>,
     pub(super) hot: HotKeys,
     pub(super) keys: KeyRules,
     pub(super) domains: Domains,
     terms: TermsPool,
-    trust_ms: u64,
+    pub(super) trust_ms: u64,
+    pub(super) on_store_failure: OnStoreFailure,
+    pub(super) recovery: Recovery,
+    /// Failed invalidations, in the log.
+    pub(super) quiet: Quiet,
+    budget_ms: u64,
     started_ns: u64,
     l1_bytes_max: u64,
     value_bytes_max: usize,
@@ -87,8 +103,9 @@ pub struct Engine {
     pub(super) warm_keys_per_s: u64,
     /// Held while a step of a warming runs.
     pub(super) warming: tokio::sync::Mutex<()>,
-    batch_keys_max: usize,
+    pub(super) batch_keys_max: usize,
     pub(super) compressor: Compressor,
+    pub(super) flush_on: bool,
     pub(super) workflows: Gauge,
     pub(super) fills: Fills,
 }
@@ -99,10 +116,12 @@ impl Engine {
     pub fn new(settings: Settings, ports: Ports) -> Self {
         let trust_ms = (ports.store.sharing() == Sharing::Shared).then_some(settings.trust_ms);
         let fills = Fills::new(&ports.store, &ports.clock);
+        let coherence = Arc::new(Coherence::new(settings.trust_ms, Arc::clone(&ports.metrics)));
+        let recovery = Recovery::new(Arc::clone(&ports.clock));
         Self {
             started_ns: ports.clock.monotonic_ns(),
             l1_bytes_max: settings.l1.bytes_max,
-            l1: L1::new(settings.l1, Arc::clone(&ports.metrics)),
+            l1: L1::following(settings.l1, Arc::clone(&coherence), Arc::clone(&ports.metrics)),
             hot: HotKeys::default(),
             policies: ports.policies,
             registry: ports.registry,
@@ -112,7 +131,8 @@ impl Engine {
             locks: ports.locks,
             breakers: ports.breakers,
             keys: settings.keys,
-            domains: Domains::new(trust_ms),
+            domains: Domains::new(trust_ms, Arc::clone(&coherence)),
+            coherence,
             terms: TermsPool::default(),
             trust_ms: settings.trust_ms,
             value_bytes_max: settings.value_bytes_max,
@@ -121,6 +141,11 @@ impl Engine {
             warming: tokio::sync::Mutex::default(),
             batch_keys_max: settings.batch_keys_max,
             compressor: Compressor::new(settings.compress),
+            on_store_failure: settings.on_store_failure,
+            recovery,
+            quiet: Quiet::default(),
+            budget_ms: settings.budget_ms,
+            flush_on: settings.flush_on,
             workflows: Gauge::default(),
             fills,
         }
@@ -132,17 +157,11 @@ impl Engine {
     pub fn hit(&self, key: &[u8], now_ms: u64) -> Option<Arc<Entry>> {
         let entry = self.l1.get(key)?;
         let epoch = self.policies.epoch();
-        let serves = entry.serves(epoch, now_ms) || self.recheck(&entry, key, epoch, now_ms);
+        let serves = entry.serves(epoch, now_ms, &self.coherence) || self.recheck(&entry, key, epoch, now_ms);
         if serves {
             self.hot.seen(key, &entry.domain.name, now_ms);
         }
         serves.then_some(entry)
-    }
-
-    /// The keys that are read most just now, of one domain or of all, the hottest first.
-    #[must_use]
-    pub fn hot_keys(&self, domain: Option<&str>, count: usize) -> Vec<HotKey> {
-        self.hot.top(domain, count, self.now_ms())
     }
 
     /// Counts `n` hits on entries of this domain that took `elapsed_ns` together.
@@ -172,6 +191,7 @@ impl Engine {
     /// Brings the gauges in [`Self::metrics`] up to date; before they are shown.
     pub fn report(&self) {
         self.l1.report();
+        self.recovery.report(&self.metrics.recovery);
         self.locks.report();
     }
 
@@ -203,16 +223,16 @@ impl Engine {
         self.l1_bytes_max
     }
 
-    /// Keys of one batch of a caller that names its parts.
-    #[must_use]
-    pub const fn batch_keys_max(&self) -> usize {
-        self.batch_keys_max
-    }
-
     /// The separator between a domain and the rest of a key.
     #[must_use]
     pub const fn separator(&self) -> u8 {
         self.keys.separator
+    }
+
+    /// Whether a policy serves exactly this domain.
+    #[must_use]
+    pub fn is_served(&self, domain: &str) -> bool {
+        self.policies.table().get(domain).is_some()
     }
 
     /// Whether a request can be served: the store answers, and some policy is live.
@@ -242,6 +262,11 @@ impl Engine {
             ErrorKind::PolicyFailed | ErrorKind::PolicyUnavailable => State::PolicyFailed,
             ErrorKind::Overloaded | ErrorKind::Internal => State::HostFailed,
         }
+    }
+
+    /// Does some work as one operation: its calls of the store together take no longer than the budget.
+    pub(super) async fn budgeted<T>(&self, work: impl Future<Output = T>) -> T {
+        budget::within(self.budget_ms, work).await
     }
 
     /// Counts what became of an operation.
@@ -290,8 +315,15 @@ impl Engine {
     }
 
     /// Whether copies of raw values may be kept in L1: only where nobody else can change them unseen.
-    pub(super) fn raw_in_l1(&self) -> bool {
-        self.l1_bytes_max > 0 && self.store.sharing() == Sharing::Exclusive
+    pub(super) fn raw_in_l1(&self, place: &Place<'_>) -> bool {
+        let told = || self.is_told(place) && self.coherence.running() != NO_STREAM;
+        self.l1_bytes_max > 0 && (self.store.sharing() == Sharing::Exclusive || told())
+    }
+
+    /// Whether the stream of changes, if one runs, tells of this place in words that lead back to its key.
+    fn is_told(&self, place: &Place<'_>) -> bool {
+        let verbatim = place.live().description.key_scope == KeyScope::Verbatim;
+        !place.renamed && (!verbatim || self.coherence.is_whole())
     }
 
     /// An entry for L1; `None` if it is not to be kept there.
@@ -305,24 +337,24 @@ impl Engine {
         let terms = &stamps.terms;
         let in_l1 = self.l1_bytes_max > 0
             && terms.l1_ms != Some(0)
-            && (place.enveloped() || self.raw_in_l1())
+            && (place.enveloped() || self.raw_in_l1(place))
             && !place.is_changed_unseen();
         if !in_l1 || !self.stands(place, &stamps, now_ms) {
             return None;
         }
-        let as_of_ms = place.domain.as_of_ms(&stamps)?;
+        let since = place.domain.since(&stamps, now_ms)?;
         let trust_until_ms = match self.store.sharing() {
             Sharing::Exclusive => u64::MAX,
-            Sharing::Shared => now_ms.min(as_of_ms).saturating_add(self.trust_ms),
+            Sharing::Shared => now_ms.min(since.as_of_ms).saturating_add(self.trust_ms),
         };
-        let trust_until_ms =
-            terms.l1_ms.map_or(trust_until_ms, |cap_ms| trust_until_ms.min(now_ms.saturating_add(cap_ms)));
         let serve_until_ms = if terms.absent {
             0
         } else {
             let slide_ms = if terms.sliding { now_ms + sliding_step_ms(terms.fresh_ms) } else { u64::MAX };
-            stamps.fresh_until_ms().unwrap_or(u64::MAX).min(trust_until_ms).min(slide_ms)
+            let cap_ms = terms.l1_ms.map_or(u64::MAX, |cap_ms| now_ms.saturating_add(cap_ms));
+            stamps.fresh_until_ms().unwrap_or(u64::MAX).min(slide_ms).min(cap_ms)
         };
+        let stream = if self.is_told(place) { since.stream } else { UNTOLD };
         stamps.terms = self.terms.share(stamps.terms);
         stamps.under = stamps.under.map(|ids| place.domain.share(ids));
         Some(Arc::new(Entry {
@@ -330,6 +362,8 @@ impl Engine {
             stamps,
             serve_until_ms,
             trust_until_ms,
+            stream: stream.into(),
+            echo: false.into(),
             age_known: place.enveloped(),
             mark: Domain::mark(place.epoch, place.seq).into(),
             domain: Arc::clone(&place.domain),
@@ -340,7 +374,7 @@ impl Engine {
 /// The store's error as the caller sees it.
 pub(super) fn store_error(error: StoreError) -> Error {
     let kind = match &error {
-        StoreError::Unavailable(_) => ErrorKind::StoreUnavailable,
+        StoreError::Unavailable(_) | StoreError::Connecting(_) => ErrorKind::StoreUnavailable,
         // Whether the work was done is unknown in both cases, which is what the kind says.
         StoreError::Timeout(_) | StoreError::Broken(_) => ErrorKind::StoreTimeout,
         StoreError::Reply(_) => ErrorKind::StoreReply,

@@ -10,6 +10,7 @@ use super::freshness::Freshness;
 use super::generation::Standing;
 use super::judge::{Place, Wanted};
 use super::key::escaped;
+use super::outage::is_outage;
 use crate::error::Result;
 use crate::ports::invalidation::Mode;
 use crate::ports::metrics::State;
@@ -26,6 +27,8 @@ struct Seen {
     from: &'static str,
     standing: Standing,
     invalidated_by: Vec<String>,
+    /// Whether the store is away.
+    away: bool,
 }
 
 impl Engine {
@@ -37,7 +40,14 @@ impl Engine {
         let place = self.locate(key, Operation::Read, Wanted::Any)?;
         let now_ms = self.now_ms();
         let l1 = self.hit(key, now_ms);
-        let seen = self.seen(&place, l1.as_deref()).await?;
+        let seen = match self.budgeted(self.seen(&place, l1.as_deref())).await {
+            Ok(seen) => seen,
+            Err(error) if is_outage(error.kind) => {
+                let bridged = Some(self.bridged(&place, now_ms).ok_or(error)?);
+                return Ok(self.explanation(&place, bridged.as_ref(), now_ms));
+            }
+            Err(error) => return Err(error),
+        };
         let explanation = self.explanation(&place, seen.as_ref(), now_ms);
         self.with_lease(&place, explanation).await
     }
@@ -57,6 +67,7 @@ impl Engine {
             from: if l1.is_some() { "l1" } else { "store" },
             standing: Standing::Current,
             invalidated_by: Vec::new(),
+            away: false,
         };
         if let Some(entry) = l1 {
             let stamps = Some(entry.stamps.clone());
@@ -87,6 +98,22 @@ impl Engine {
         let stamps = if standing == Standing::Current { stamps } else { stamps.ended(self.now_ms()) };
         let size_bytes = value.len() as u64;
         Ok(Some(Seen { stamps: Some(stamps), stored_rules, size_bytes, stored, standing, invalidated_by, ..bare }))
+    }
+
+    /// What a reader gets while the store is away.
+    fn bridged(&self, place: &Place<'_>, now_ms: u64) -> Option<Seen> {
+        let (entry, stamps) = self.bridging(place, now_ms)?;
+        Some(Seen {
+            stored: None,
+            stamps: Some(stamps),
+            stored_rules: Some(entry.stamps.terms.rules_id),
+            size_bytes: entry.value.len() as u64,
+            store_ttl_ms: None,
+            from: "l1",
+            standing: Standing::Current,
+            invalidated_by: Vec::new(),
+            away: true,
+        })
     }
 
     fn explanation(&self, place: &Place<'_>, seen: Option<&Seen>, now_ms: u64) -> Explanation {
@@ -134,6 +161,10 @@ impl Engine {
 /// How a read would be answered.
 fn state_of(seen: Option<&Seen>, now_ms: u64) -> State {
     let Some(seen) = seen else { return State::Miss };
+    if seen.away {
+        let absent = seen.stamps.as_ref().is_some_and(|stamps| stamps.terms.absent);
+        return if absent { State::Negative } else { State::StaleOutage };
+    }
     let hit = if seen.from == "l1" { State::L1Hit } else { State::StoreHit };
     let Some(stamps) = &seen.stamps else { return hit };
     if seen.standing == Standing::Hard {

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use serde::Serialize;
 
+use super::core::Engine;
 use super::key::escaped;
 use crate::limits::{HOT_KEYS_HALF_LIFE_MS, HOT_KEYS_MAX, HOT_KEYS_SAMPLE, KEY_BYTES_DEFAULT};
 
@@ -105,6 +106,14 @@ impl HotKeys {
             share_percent: it.count * 100 / total,
         };
         found.into_iter().take(count).map(shown).collect()
+    }
+}
+
+impl Engine {
+    /// The keys that are read most just now, of one domain or of all, the hottest first.
+    #[must_use]
+    pub fn hot_keys(&self, domain: Option<&str>, count: usize) -> Vec<HotKey> {
+        self.hot.top(domain, count, self.now_ms())
     }
 }
 

@@ -8,6 +8,7 @@ use super::core::Engine;
 use super::entry::Terms;
 use super::key::{DomainKey, KeyRules};
 use super::known::Domain;
+pub(super) use super::step::Wanted;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{TAG_BYTES_MAX, TAGS_MAX, TTL_MS_MAX};
 use crate::ports::hooks::Ability;
@@ -65,17 +66,6 @@ impl Place<'_> {
     pub(super) fn is_changed_unseen(&self) -> bool {
         self.renamed && self.key.live.policy.abilities().contains(Ability::Workflow)
     }
-}
-
-/// What kind of value a command is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
-    /// A string: a value or a counter.
-    String,
-    /// A number in a string.
-    Counter,
-    /// Whatever is there.
-    Any,
 }
 
 /// What becomes of a value.
@@ -157,23 +147,34 @@ impl Engine {
     /// # Errors
     /// A refusal or a failure of the policy.
     pub(super) fn admit(&self, place: &Place<'_>, operation: Operation, candidate: &Candidate<'_>) -> Result<Verdict> {
+        Ok(self.admit_list(place, operation, candidate)?.0)
+    }
+
+    /// The same of what may be a list: also how many elements it may hold.
+    pub(super) fn admit_list(
+        &self,
+        place: &Place<'_>,
+        operation: Operation,
+        candidate: &Candidate<'_>,
+    ) -> Result<(Verdict, Option<u32>)> {
         let live = place.live();
         let request = Request { key: &place.key.rest, operation, shape: place.shape };
         let admission = live.policy.admit(&request, candidate).map_err(|error| policy_error(live, error))?;
         match admission {
             Admission::Store(lifetime) => {
                 check_lifetime(live, &lifetime)?;
-                Ok(Verdict::Store(self.terms(live, lifetime, candidate)))
+                let list_max = lifetime.list_max;
+                Ok((Verdict::Store(self.terms(live, lifetime, candidate)), list_max))
             }
             Admission::Absent(Absence { fresh_ms, tags }) => {
                 let lifetime = Lifetime { tags, ..Lifetime::fresh(Some(fresh_ms)) };
                 check_lifetime(live, &lifetime)?;
                 if !place.enveloped() {
-                    return Ok(Verdict::Pass);
+                    return Ok((Verdict::Pass, None));
                 }
-                Ok(Verdict::Store(Terms { absent: true, ..self.terms(live, lifetime, candidate) }))
+                Ok((Verdict::Store(Terms { absent: true, ..self.terms(live, lifetime, candidate) }), None))
             }
-            Admission::Pass(_) => Ok(Verdict::Pass),
+            Admission::Pass(_) => Ok((Verdict::Pass, None)),
             Admission::Refuse(refusal) => Err(policy_error(live, PolicyError::Refused(refusal))),
         }
     }
@@ -212,6 +213,7 @@ pub(super) fn shape_for(live: &Live, wanted: Wanted) -> Result<Shape> {
     let found = match wanted {
         Wanted::String => [Shape::Value, Shape::Counter].into_iter().find(|&shape| serves(shape)),
         Wanted::Counter => Some(Shape::Counter).filter(|&shape| serves(shape)),
+        Wanted::Shape(shape) => Some(shape).filter(|&shape| serves(shape)),
         Wanted::Any => Shape::ALL.into_iter().find(|&shape| serves(shape)),
     };
     found.ok_or_else(|| {

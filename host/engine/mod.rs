@@ -1,7 +1,7 @@
 //! What a cache does. All decisions; no I/O, no protocol and no clock of its own.
 //!
 //! [`Engine`] is the face; its methods stand in one file for each noun: [`key`] and `judge` (where a key is kept, what the policy
-//! says), `read`, `batch`, `batch_write` and `plan` (many keys), `write`, `remove`, `expiry`, `update`, `explain`, `invalidate` and `scan`, [`warm`], `migrate` (older key versions). What they share: [`entry`] and [`envelope`] (a value with its
+//! says), `read`, `batch`, `batch_write` and `plan` (many keys), `write`, `remove`, `expiry`, `update`, `command`, `explain`, `invalidate` and `scan`, [`warm`], `migrate` (older key versions). What they share: [`entry`] and [`envelope`] (a value with its
 //! stamps, in memory and in the store), [`compress`], [`freshness`] (pure), [`l1`], [`hot`] (keys that are read most), `modify` (read, judge, write, atomically), and what tells an entry that
 //! was invalidated: [`generation`] (pure), `known` and `compare` (what this node knows of generations), `standing` (asks the store for them). [`fill`] says who may load a
 //! key and who waits for it. [`locks`] stand
@@ -10,6 +10,8 @@
 pub mod api;
 mod batch;
 mod batch_write;
+mod coherence;
+mod command;
 mod compare;
 pub mod compress;
 mod core;
@@ -31,14 +33,22 @@ mod lent;
 pub mod locks;
 mod migrate;
 mod modify;
+mod outage;
 mod plan;
 mod pool;
+mod quiet;
 mod read;
+mod recovery;
 mod remove;
+mod replay;
 mod scan;
+mod space;
 mod standing;
 pub mod status;
+pub mod step;
 mod tick;
+mod told;
+mod transaction;
 mod update;
 pub mod warm;
 mod workflow;
@@ -46,3 +56,4 @@ mod write;
 
 pub use self::core::{Engine, Ports, Settings};
 pub use self::tick::{DueTick, TickSchedule};
+pub use self::transaction::Watched;

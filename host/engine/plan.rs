@@ -17,6 +17,12 @@ struct Group<'a> {
 }
 
 impl Engine {
+    /// Keys of one batch of a caller that names its parts.
+    #[must_use]
+    pub const fn batch_keys_max(&self) -> usize {
+        self.batch_keys_max
+    }
+
     /// # Errors
     /// More keys than one batch may have.
     pub(super) fn check_batch(keys: usize) -> Result<()> {

@@ -52,7 +52,8 @@ impl Engine {
             return Ok(answer);
         }
         let place = self.locate(key, Operation::Read, Wanted::String)?;
-        let answer = self.read(&place, now_ms).await;
+        let answer = self.budgeted(self.read(&place, now_ms)).await;
+        let answer = answer.or_else(|error| self.without_store(&place, now_ms, error));
         self.tally_result(&place, Operation::Read, answer, |answer| answer.state, started_ns)
     }
 
@@ -94,24 +95,21 @@ impl Engine {
         }
     }
 
-    async fn read_found(
-        &self,
-        place: &Place<'_>,
-        ticket: Ticket,
-        held: Held,
-        now_ms: u64,
-    ) -> Result<(Answer, Expect)> {
+    async fn read_found(&self, place: &Place<'_>, ticket: Ticket, held: Held, now_ms: u64) -> Result<(Answer, Expect)> {
         let seen = Expect::Prefix(held.bytes.slice(..held.bytes.len().min(envelope::PREFIX_LEN)));
         Ok((self.read_held(place, ticket, held, now_ms).await?, seen))
     }
 
     /// Whether a read of this place needs the life left in the store: raw values say nothing of it themselves.
     pub(super) fn wants_ttl(&self, place: &Place<'_>) -> bool {
-        !place.enveloped() && (self.raw_in_l1() || place.live().description.wants_raw_reads)
+        !place.enveloped() && (self.raw_in_l1(place) || place.live().description.wants_raw_reads)
     }
 
     /// Answers from what the store holds, and keeps a copy.
     pub(super) async fn read_held(&self, place: &Place<'_>, ticket: Ticket, held: Held, now_ms: u64) -> Result<Answer> {
+        if self.recovery.covers(place) {
+            return Ok(Answer::absent(State::Miss));
+        }
         if !place.enveloped() {
             return self.read_raw(place, ticket, held, now_ms).await;
         }
@@ -137,8 +135,9 @@ impl Engine {
             State::Stale => found.stamps,
             _ => self.slid(place, &held.bytes, found.stamps, now_ms).await,
         };
+        let renewed = found.changed || stamps.since_ms == now_ms;
         if let Some(entry) = self.l1_entry(place, found.value, stamps, now_ms) {
-            self.l1.insert(ticket, place.name, entry);
+            self.keep(ticket, place.name, entry, renewed);
         }
         Ok(answer)
     }
@@ -148,7 +147,7 @@ impl Engine {
     pub(super) async fn read_l1(&self, place: &Place<'_>, now_ms: u64) -> Option<Answer> {
         let entry = self.l1.get(place.name)?;
         let terms = &entry.stamps.terms;
-        let trusted = terms.rules_id == place.live().rules_id && now_ms < entry.trust_until_ms;
+        let trusted = terms.rules_id == place.live().rules_id && entry.is_believed(now_ms, &self.coherence);
         let forgotten = place.domain.is_forgotten(entry.mark.load(Ordering::Acquire));
         if !trusted || forgotten || !self.stands(place, &entry.stamps, now_ms) {
             return None;
@@ -176,7 +175,7 @@ impl Engine {
             Ok(true) => {
                 let stamps = Stamps { since_ms: now_ms, ..entry.stamps.clone() };
                 if let Some(entry) = self.l1_entry(place, entry.value.clone(), stamps, now_ms) {
-                    self.l1.insert(ticket, place.name, entry);
+                    self.keep(ticket, place.name, entry, true);
                 }
                 Some(entry.answer(State::L1Hit, now_ms))
             }
@@ -191,14 +190,18 @@ impl Engine {
             Ttl::Ms(left_ms) => Some(left_ms),
             Ttl::Never | Ttl::Missing => None,
         };
+        let mut renewed = false;
         let mut terms = Terms::raw(place.live().rules_id, left_ms);
         if place.live().description.wants_raw_reads {
             let candidate = terms.candidate(&held.bytes);
             if let Verdict::Store(judged) = self.admit(place, Operation::Read, &candidate)? {
                 terms.l1_ms = judged.l1_ms;
+                terms.max_stale_ms = judged.max_stale_ms;
                 terms.weight_percent = judged.weight_percent;
                 if judged.sliding && judged.fresh_ms.is_some() {
+                    let before_ms = left_ms;
                     left_ms = self.slide_raw(place, judged.fresh_ms, left_ms).await?;
+                    renewed = left_ms != before_ms;
                     terms.fresh_ms = judged.fresh_ms;
                     terms.sliding = true;
                 }
@@ -216,10 +219,22 @@ impl Engine {
             fresh_left_ms: left_ms.map(|left_ms| i64::try_from(left_ms).unwrap_or(i64::MAX)),
             waited: None,
         };
-        if let Some(entry) = self.l1_entry(place, held.bytes, stamps, now_ms) {
-            self.l1.insert(ticket, place.name, entry);
+        // Who did not ask for its expiry does not know how long a copy would be good.
+        if held.ttl != Ttl::Missing
+            && let Some(entry) = self.l1_entry(place, held.bytes, stamps, now_ms)
+        {
+            self.keep(ticket, place.name, entry, renewed);
         }
         Ok(answer)
+    }
+
+    /// Keeps a copy of what was read, and perhaps renewed in the store by that.
+    fn keep(&self, ticket: Ticket, name: &[u8], entry: Arc<Entry>, renewed: bool) {
+        if renewed {
+            self.l1.insert_renewed(ticket, name, entry);
+        } else {
+            self.l1.insert(ticket, name, entry);
+        }
     }
 
     /// Begins the fresh time of a raw value anew if enough of it is gone; the life that is left.

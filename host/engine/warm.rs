@@ -187,7 +187,7 @@ impl Engine {
                 }
             }
         }
-        for answer in self.read_many(&places, now_ms).await {
+        for answer in self.budgeted(self.read_many(&places, now_ms)).await {
             let state = answer.as_ref().map_or_else(|error| Self::state_of(error.kind), |answer| answer.state);
             live.metrics.answered(Operation::Warm, state);
             note(match state {

@@ -9,9 +9,11 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::RwLock;
 
 use super::breaker::BreakerMetrics;
-pub use super::hooks::Hook;
+use super::coherence::CoherenceMetrics;
 use super::compression::{CompressionMethod, CompressionMetrics};
-use super::invalidation::{Mode, SelectorKind};
+use super::guard::GuardMetrics;
+pub use super::hooks::Hook;
+use super::invalidation::{Mode, RecoveryMetrics, SelectorKind};
 use super::lease::{FillOutcome, Lost};
 use super::lock::LockOutcome;
 use super::origin::OriginMetrics;
@@ -32,6 +34,10 @@ pub enum State {
     Negative,
     /// Absent.
     Miss,
+    /// A copy that may be out of date, because the store is away.
+    StaleOutage,
+    /// Not known to be there, because the store is away.
+    MissOutage,
     /// Stored, changed, removed: not a read, and it went well.
     Done,
     /// Not stored or not done because a condition of the caller did not hold.
@@ -50,7 +56,7 @@ pub enum State {
 
 impl State {
     /// How many there are.
-    pub const COUNT: usize = 12;
+    pub const COUNT: usize = 14;
     /// All of them.
     pub const ALL: [Self; Self::COUNT] = [
         Self::L1Hit,
@@ -58,6 +64,8 @@ impl State {
         Self::Stale,
         Self::Negative,
         Self::Miss,
+        Self::StaleOutage,
+        Self::MissOutage,
         Self::Done,
         Self::Unmet,
         Self::Passed,
@@ -76,6 +84,8 @@ impl State {
             Self::Stale => "stale",
             Self::Negative => "negative",
             Self::Miss => "miss",
+            Self::StaleOutage => "stale-store-unavailable",
+            Self::MissOutage => "miss-store-unavailable",
             Self::Done => "done",
             Self::Unmet => "unmet",
             Self::Passed => "passed",
@@ -89,7 +99,7 @@ impl State {
     /// Whether a read found what it asked for.
     #[must_use]
     pub const fn is_hit(self) -> bool {
-        matches!(self, Self::L1Hit | Self::StoreHit | Self::Stale | Self::Negative)
+        matches!(self, Self::L1Hit | Self::StoreHit | Self::Stale | Self::Negative | Self::StaleOutage)
     }
 }
 
@@ -283,6 +293,8 @@ impl DomainMetrics {
 pub struct Metrics {
     domains: RwLock<BTreeMap<Arc<str>, Arc<DomainMetrics>>>,
     breakers: RwLock<BTreeMap<Arc<str>, Arc<BreakerMetrics>>>,
+    /// Who is let in and who is turned away.
+    pub guard: GuardMetrics,
     /// Open RESP connections.
     pub resp_connections: Gauge,
     /// RESP connections since the start.
@@ -307,6 +319,10 @@ pub struct Metrics {
     pub store_errors: Counter,
     /// Time of store commands.
     pub store_latency: Histogram,
+    /// How well the stream of changes runs.
+    pub coherence: CoherenceMetrics,
+    /// Invalidations that wait for the store.
+    pub recovery: RecoveryMetrics,
     /// Requests for a domain that no policy serves.
     pub unknown_domain: Counter,
     /// Locks that were taken through this host and live.

@@ -19,7 +19,7 @@ use larder::ports::policy::{
 };
 use larder::ports::registry::{PolicyStatus, Registry, RegistryError};
 use larder::ports::store::Store;
-use larder::ports::table::{Live, Policies};
+use larder::ports::table::{Live, OnStoreFailure, Policies};
 
 type PlanFn = dyn Fn(&Request<'_>) -> Result<Plan, PolicyError> + Send + Sync;
 type AdmitFn = dyn Fn(&Request<'_>, &Candidate<'_>) -> Result<Admission, PolicyError> + Send + Sync;
@@ -95,6 +95,8 @@ pub struct World {
     pub store: Arc<dyn Store>,
     pub metrics: Arc<Metrics>,
     pub breakers: Arc<BreakerBoard>,
+    /// What policies that go live from now on say of a store that is away.
+    pub on_store_failure: std::cell::Cell<Option<OnStoreFailure>>,
     generation: std::cell::Cell<u64>,
 }
 
@@ -113,26 +115,41 @@ impl World {
 
     /// The same with another L1.
     pub fn with_l1(store: Arc<dyn Store>, clock: Arc<VirtualClock>, l1: L1Settings) -> Self {
-        Self::made(store, clock, "chat", l1)
+        Self::made(store, clock, "chat", l1, 1 << 20)
     }
 
     /// The same with another prefix of storage keys.
     pub fn named(store: Arc<dyn Store>, clock: Arc<VirtualClock>, prefix: &str) -> Self {
-        Self::made(store, clock, prefix, L1Settings { bytes_max: 64 << 20, separator: b':', ..L1Settings::default() })
+        Self::sized(store, clock, prefix, 1 << 20)
     }
 
-    fn made(store: Arc<dyn Store>, clock: Arc<VirtualClock>, prefix: &str, l1: L1Settings) -> Self {
+    /// The same with values up to this size, in bytes.
+    pub fn sized(store: Arc<dyn Store>, clock: Arc<VirtualClock>, prefix: &str, value_bytes_max: usize) -> Self {
+        let l1 = L1Settings { bytes_max: 64 << 20, separator: b':', ..L1Settings::default() };
+        Self::made(store, clock, prefix, l1, value_bytes_max)
+    }
+
+    fn made(
+        store: Arc<dyn Store>,
+        clock: Arc<VirtualClock>,
+        prefix: &str,
+        l1: L1Settings,
+        value_bytes_max: usize,
+    ) -> Self {
         let metrics = Arc::new(Metrics::default());
         let policies = Arc::new(Policies::default());
         let settings = Settings {
             keys: KeyRules { prefix: prefix.into(), separator: b':', key_bytes_max: 250 },
             l1,
             trust_ms: 1_000,
-            value_bytes_max: 1 << 20,
+            value_bytes_max,
             old_versions: vec!["v1".into(), "v0".into()],
             warm_keys_per_s: 1_000_000,
             batch_keys_max: 100,
             compress: CompressSettings::default(),
+            flush_on: true,
+            budget_ms: 10_000,
+            on_store_failure: OnStoreFailure::Error,
         };
         let locks = LockKeeper::new(
             LockSettings { ttl_ms: 30_000, retry_ms: 100, retries_max: 3, node: "test".into() },
@@ -152,7 +169,7 @@ impl World {
             breakers: breakers.clone(),
         };
         let engine = Engine::new(settings, ports);
-        Self { engine, clock, policies, store, metrics, breakers, generation: 0.into() }
+        Self { engine, clock, policies, store, metrics, breakers, on_store_failure: None.into(), generation: 0.into() }
     }
 
     /// Makes a policy live, with rules that no policy before had.
@@ -170,6 +187,7 @@ impl World {
             reach: Arc::default(),
             metrics: self.metrics.domain(domain),
             faults: Arc::default(),
+            on_store_failure: self.on_store_failure.get(),
         });
         self.policies.replace(|table| table.with(live.clone()));
     }

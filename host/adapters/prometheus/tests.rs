@@ -106,6 +106,12 @@ fn the_names_are_a_promise() {
         cache_hit_rate gauge
         cache_operation_latency_seconds summary
         larder_build_info gauge
+        larder_coherence_changes_total counter
+        larder_coherence_dropped_total counter
+        larder_coherence_flushes_total counter
+        larder_coherence_refused_total counter
+        larder_coherence_state gauge
+        larder_coherence_suspect_seconds_total counter
         larder_fill_waiting gauge
         larder_foreign_bytes_total counter
         larder_found_invalidated_total counter
@@ -128,6 +134,12 @@ fn the_names_are_a_promise() {
         larder_policy_quarantines_total counter
         larder_policy_rejections_total counter
         larder_policy_swaps_total counter
+        larder_recovery_oldest_seconds gauge
+        larder_recovery_overflowed_total counter
+        larder_recovery_queued_total counter
+        larder_recovery_replayed_total counter
+        larder_recovery_superseded_total counter
+        larder_recovery_waiting gauge
         larder_rejudged_total counter
         larder_request_duration_seconds histogram
         larder_requests_total counter

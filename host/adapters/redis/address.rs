@@ -5,7 +5,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
+use redis::aio::{AsyncPushSender, MultiplexedConnection};
 use redis::{AsyncConnectionConfig, ConnectionAddr, IntoConnectionInfo as _, ProtocolVersion, RedisConnectionInfo};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -79,16 +79,28 @@ impl RedisAddress {
 
     /// Connects and greets. The error says why not, in words.
     pub(super) async fn connect(&self) -> Result<(MultiplexedConnection, Driver), String> {
-        timeout(Duration::from_millis(STORE_CONNECT_MS_MAX), self.try_connect())
+        self.connect_with(AsyncConnectionConfig::new()).await
+    }
+
+    /// The same, for a connection on which the server tells something of itself.
+    pub(super) async fn connect_told(
+        &self,
+        told: impl AsyncPushSender,
+    ) -> Result<(MultiplexedConnection, Driver), String> {
+        self.connect_with(AsyncConnectionConfig::new().set_push_sender(told)).await
+    }
+
+    async fn connect_with(&self, config: AsyncConnectionConfig) -> Result<(MultiplexedConnection, Driver), String> {
+        timeout(Duration::from_millis(STORE_CONNECT_MS_MAX), self.try_connect(config))
             .await
             .unwrap_or_else(|_| Err(format!("no connection and greeting within {STORE_CONNECT_MS_MAX} ms")))
     }
 
-    async fn try_connect(&self) -> Result<(MultiplexedConnection, Driver), String> {
+    async fn try_connect(&self, config: AsyncConnectionConfig) -> Result<(MultiplexedConnection, Driver), String> {
         let stream = TcpStream::connect((self.host.as_str(), self.port)).await.map_err(|e| e.to_string())?;
         stream.set_nodelay(true).map_err(|e| e.to_string())?;
         // Deadlines are the store's business: one timer for a command, not two.
-        let config = AsyncConnectionConfig::new()
+        let config = config
             .set_response_timeout(None)
             .set_connection_timeout(None)
             .set_pipeline_buffer_size(STORE_WRITE_QUEUE_MAX);

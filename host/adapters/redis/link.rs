@@ -45,7 +45,12 @@ impl Link {
 
     /// Whether commands of this runtime may go over it.
     pub(super) fn is_usable(&self, runtime: runtime::Id) -> bool {
-        self.runtime == runtime && !self.driver.is_finished() && !self.is_given_up()
+        self.runtime == runtime && self.is_alive()
+    }
+
+    /// Whether commands of any runtime may go over it.
+    pub(super) fn is_alive(&self) -> bool {
+        !self.driver.is_finished() && !self.is_given_up()
     }
 
     /// Whether it was given up for its silence.

@@ -4,7 +4,7 @@
 //! the hop through this host cheap. Every command has a deadline, and so many at most are under way.
 //!
 //! Invariants: a call that is given up leaks nothing, though Redis may still carry it out; no error text holds a password;
-//! what the server says is told in its own words. Deliberately absent for now: Sentinel, Cluster, TLS, client tracking.
+//! what the server says is told in its own words. Deliberately absent for now: Sentinel, Cluster, TLS.
 
 mod address;
 mod command;
@@ -14,7 +14,9 @@ mod link;
 mod locks;
 mod script;
 mod slot;
+mod tracking;
 mod value;
+mod watch;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -27,18 +29,21 @@ use thread_local::ThreadLocal;
 use tokio::time::{Instant, timeout_at};
 
 pub use self::address::{AddressError, RedisAddress};
+pub use self::tracking::{Tracking, TrackingSettings};
 
 use self::leases::LeaseScripts;
 use self::link::Link;
 use self::locks::LockScripts;
 use self::script::Script;
 use self::slot::Slot;
+use self::watch::{Spares, Watching};
 use crate::limits::{STORE_INFLIGHT_MAX, STORE_MS_DEFAULT};
+use crate::ports::budget;
 use crate::ports::clock::Clock;
 use crate::ports::lease::LeaseStore;
 use crate::ports::metrics::Metrics;
 use crate::ports::store::{
-    Command, Expect, Expire, Held, Reply, Sharing, Store, StoreError, StoreKey, StoreResult, Ttl,
+    Command, Expect, Expire, Held, Reply, Sharing, Store, StoreError, StoreKey, StoreResult, Ttl, Watch,
 };
 
 /// What an operator may set.
@@ -72,6 +77,7 @@ pub struct RedisStore {
     increment: Script,
     locks: LockScripts,
     leases: LeaseScripts,
+    spares: Arc<Spares>,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
 }
@@ -100,9 +106,14 @@ impl RedisStore {
             increment: Script::increment(),
             locks: LockScripts::default(),
             leases: LeaseScripts::default(),
+            spares: Arc::default(),
             clock,
             metrics,
         }
+    }
+
+    fn watch_settings(&self) -> watch::Settings {
+        watch::Settings { address: Arc::clone(&self.address), store_ms: self.store_ms }
     }
 
     fn permit(&self) -> StoreResult<Permit<'_>> {
@@ -132,7 +143,22 @@ impl RedisStore {
         send: impl FnOnce(Arc<Link>) -> F + Send,
     ) -> StoreResult<V> {
         let _permit = self.permit()?;
-        let deadline = Instant::now() + Duration::from_millis(self.store_ms);
+        let began = Instant::now();
+        let own = Duration::from_millis(self.store_ms);
+        let deadline = began + budget::left_ns().map_or(own, |left_ns| own.min(Duration::from_nanos(left_ns)));
+        if budget::is_spent() {
+            return Err(StoreError::Timeout(self.store_ms));
+        }
+        let answer = self.send_until(deadline, send).await;
+        budget::spend_ns(u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX));
+        answer
+    }
+
+    async fn send_until<V, F: Future<Output = RedisResult<V>> + Send>(
+        &self,
+        deadline: Instant,
+        send: impl FnOnce(Arc<Link>) -> F + Send,
+    ) -> StoreResult<V> {
         let slot = self.slots.get_or(|| Slot::new(Arc::clone(&self.address), Arc::clone(&self.clock)));
         let link = slot.link(deadline).await?;
         let sent_ns = self.clock.monotonic_ns();
@@ -342,6 +368,26 @@ impl Store for RedisStore {
             refusals.into_iter().map(reply).collect()
         };
         self.many(sent, read).await
+    }
+
+    async fn atomic(&self, commands: Vec<Command>) -> StoreResult<Vec<Reply>> {
+        if let Some(Reply::Error(refusal)) = commands.iter().find_map(command::refusal) {
+            return Err(StoreError::Reply(refusal));
+        }
+        if commands.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sent = command::block(&commands);
+        drop(commands);
+        self.many(sent, |address, answers| value::block(address, answers)?.ok_or_else(missing_answer)).await
+    }
+
+    async fn watch(&self, keys: &[StoreKey]) -> StoreResult<Box<dyn Watch>> {
+        let watching = Watching::begin(self.watch_settings(), Arc::clone(&self.spares), keys).await;
+        if watching.as_ref().is_err_and(|error| !matches!(error, StoreError::Reply(_))) {
+            self.metrics.store_errors.increment();
+        }
+        Ok(Box::new(watching?))
     }
 
     async fn ping(&self) -> StoreResult<()> {

@@ -107,7 +107,9 @@ impl Desk {
         let answer = self.store.leases().take(keys, token, LEASE_MS, seen).await;
         held.settled = match &answer {
             Ok(Taking::HeldFor { .. } | Taking::Changed)
-            | Err(StoreError::Unavailable(_) | StoreError::Busy(_) | StoreError::Reply(_)) => true,
+            | Err(
+                StoreError::Unavailable(_) | StoreError::Connecting(_) | StoreError::Busy(_) | StoreError::Reply(_),
+            ) => true,
             Ok(Taking::Taken) | Err(StoreError::Timeout(_) | StoreError::Broken(_) | StoreError::Protocol(_)) => false,
         };
         Ok(match answer? {

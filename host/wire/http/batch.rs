@@ -14,9 +14,11 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::app::Shared;
+use super::caller::Caller;
 use super::entry::json;
 use super::errors::{Problem, ProblemKind};
 use super::{body, target};
+use crate::config::users::Role;
 use crate::engine::api::{Answer, BatchWrite};
 use crate::error::{Error, ErrorKind};
 use crate::limits::{BATCH_ANSWER_BYTES_MAX, BATCH_BODY_BYTES_MAX};
@@ -93,12 +95,20 @@ pub(super) struct Batch {
 
 /// `POST /v1/cache/{domain}/batch`.
 pub(super) async fn batch(Of(shared): Of<Arc<Shared>>, request: Request) -> Result<Response, Problem> {
+    let caller = Caller::of(&request);
     let path = request.uri().path().strip_prefix(CACHE).unwrap_or_default();
     let domain = target::domain(path.split('/').next().unwrap_or_default(), shared.separator)?;
     let bytes = body::read(request.into_body(), &shared.bodies).await?;
     let (asked, writes) = parse(&bytes, shared.engine.batch_keys_max())?;
     drop(bytes);
     let whole = |key: &String| whole(&domain, shared.separator, key);
+    // Each key by itself: in `default` they are what applications say, of any domain.
+    for key in asked.delete.iter().chain(writes.iter().map(|(key, _)| key)) {
+        caller.may_on_key(&shared, Role::Write, &whole(key))?;
+    }
+    for key in &asked.get {
+        caller.may_on_key(&shared, Role::Read, &whole(key))?;
+    }
     let mut batch = Batch::default();
     let keys: Vec<Bytes> = asked.delete.iter().map(whole).collect();
     for (key, there) in asked.delete.into_iter().zip(shared.engine.delete_each(&keys).await) {
@@ -142,7 +152,7 @@ impl Done {
     }
 
     fn read(answer: Answer, room: &mut usize) -> Self {
-        let Answer { value, state, age_ms, fresh_left_ms } = answer;
+        let Answer { value, state, age_ms, fresh_left_ms, waited: _ } = answer;
         let done = Self { age_ms, fresh_left_ms, ..Self::plain(state) };
         let Some(value) = value else { return done };
         let Some(left) = room.checked_sub(value.len()) else {

@@ -31,6 +31,10 @@ pub(super) fn write_read(out: &mut BytesMut, answer: &Answer, key: &[u8]) {
     } else {
         out.put_slice(b"larder; fwd=miss");
         write_key(out, key);
+        if state == State::MissOutage {
+            out.put_slice(b"; detail=");
+            out.put_slice(detail.as_bytes());
+        }
     }
     match waited {
         None if state.is_hit() => {
@@ -121,6 +125,14 @@ mod tests {
         check(read(State::Stale, Some(-1), b"k"), &expect![[r#"larder; hit; ttl=-1; key="k"; detail=stale"#]]);
         check(read(State::Negative, Some(5_000), b"k"), &expect![[r#"larder; hit; ttl=5; key="k"; detail=negative"#]]);
         check(read(State::Miss, None, b"k"), &expect![[r#"larder; fwd=miss; key="k""#]]);
+        check(
+            read(State::StaleOutage, Some(9_000), b"k"),
+            &expect![[r#"larder; hit; ttl=9; key="k"; detail=stale-store-unavailable"#]],
+        );
+        check(
+            read(State::MissOutage, None, b"k"),
+            &expect![[r#"larder; fwd=miss; key="k"; detail=miss-store-unavailable"#]],
+        );
     }
 
     #[test]

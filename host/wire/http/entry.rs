@@ -15,22 +15,33 @@ use super::errors::{Problem, ProblemKind};
 use super::etag::{ETag, if_none_match};
 use super::fields::{self, CACHE_STATUS, LEASE};
 use super::{asked, body, target};
+use crate::config::users::Role;
 use crate::engine::api::{Answer, Condition, SetOptions};
 use crate::engine::fill::{Leased, Who};
 use crate::error::{Error, ErrorKind};
 use crate::ports::metrics::State;
+use crate::wire::access::Access;
 
 const CACHE: &str = "/v1/cache/";
 const EXPLAIN: &str = "/v1/explain/";
 
 /// The answer if L1 has it: no router, no future, no copy of the value. `None`: let [`read`] do it, and say what is wrong.
-pub(super) fn hit(shared: &Shared, method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<Response<Full<Bytes>>> {
+pub(super) fn hit(
+    shared: &Shared,
+    access: &Access,
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+) -> Option<Response<Full<Bytes>>> {
     if !matches!(*method, Method::GET | Method::HEAD) || uri.query().is_some() {
         return None;
     }
     let engine = &shared.engine;
     let began_ns = engine.monotonic_ns();
     let key = target::key(uri.path().strip_prefix(CACHE)?, shared.separator).ok()?;
+    if access.on_key(engine, &key) < Role::Read {
+        return None;
+    }
     let now_ms = engine.now_ms();
     let hit = engine.hit(&key, now_ms)?;
     let mut answer = hit.answer(State::L1Hit, now_ms);

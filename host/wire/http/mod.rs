@@ -4,7 +4,7 @@
 //! a hit in L1) → `router` (everything else, from the one table in `routes`) → a handler → an engine call. Whatever goes wrong
 //! leaves as a problem document of `errors`.
 //!
-//! Deliberately absent: TLS and authentication (a proxy's), the content of `/metrics` (an exporter's, handed in).
+//! Deliberately absent: HTTP/2, the content of `/metrics` (an exporter's, handed in).
 
 mod app;
 mod asked;
@@ -12,6 +12,7 @@ mod batch;
 mod body;
 mod breakers;
 mod cache_status;
+mod caller;
 mod connection;
 mod dashboard;
 mod entry;
@@ -21,6 +22,7 @@ mod fields;
 mod hot;
 mod invalidate;
 mod locks;
+mod log;
 mod openapi;
 mod operator;
 mod patience;
@@ -34,7 +36,7 @@ mod target;
 mod warm;
 mod workflow;
 
-pub use self::app::{App, MetricsPage};
+pub use self::app::{App, MetricsPage, Surface};
 pub use self::connection::serve_connection;
 pub use self::server::HttpServer;
 

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::Request;
 use axum::http::{HeaderMap, Method, Uri, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::IntoResponse;
 use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::app::Shared;
 use super::errors::{Problem, ProblemKind};
 use super::route::{Action, Route, Verb};
 use super::routes::ROUTES;
-use super::{batch, breakers, dashboard, entry, hot, invalidate, locks, operator, warm, workflow};
+use super::{batch, breakers, caller, dashboard, entry, hot, invalidate, locks, log, operator, warm, workflow};
 
 /// A router of these routes, each with what `handler` gives for it. `HEAD` comes with `GET`.
 pub(super) fn build<S: Clone + Send + Sync + 'static>(
@@ -47,8 +50,23 @@ pub(super) fn within<'a>(routes: &'a [Route], wide: &'a Route) -> impl Iterator<
     })
 }
 
+/// The handler of a route, for those who may.
+pub(super) fn guarded(shared: &Arc<Shared>, action: Action, method: MethodFilter) -> MethodRouter<Arc<Shared>> {
+    let shared = Arc::clone(shared);
+    let guard = from_fn(move |request: Request, next: Next| {
+        let shared = Arc::clone(&shared);
+        async move {
+            match caller::admit(&shared, action, &request) {
+                Ok(()) => next.run(request).await,
+                Err(problem) => problem.into_response(),
+            }
+        }
+    });
+    handler(action, method).route_layer(guard)
+}
+
 /// The handler of a route.
-pub(super) fn handler(action: Action, method: MethodFilter) -> MethodRouter<Arc<Shared>> {
+fn handler(action: Action, method: MethodFilter) -> MethodRouter<Arc<Shared>> {
     match action {
         Action::ReadEntry => on(method, entry::read),
         Action::WriteEntry => on(method, entry::write),
@@ -74,6 +92,8 @@ pub(super) fn handler(action: Action, method: MethodFilter) -> MethodRouter<Arc<
         Action::ListBreakers => on(method, breakers::list),
         Action::ShowBreaker => on(method, breakers::show),
         Action::ForceBreaker => on(method, breakers::force),
+        Action::ShowLog => on(method, log::show),
+        Action::SetLog => on(method, log::set),
         Action::Metrics => on(method, operator::metrics),
         Action::Health => on(method, operator::health),
         Action::Ready => on(method, operator::ready),

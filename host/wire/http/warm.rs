@@ -8,8 +8,10 @@ use serde::Deserialize;
 
 use super::app::Shared;
 use super::body;
+use super::caller::Caller;
 use super::entry::json;
 use super::errors::{Problem, ProblemKind};
+use crate::config::users::Role;
 use crate::engine::warm::{WarmSource, WarmStep};
 use crate::error::ErrorKind;
 use crate::limits::{SELECTORS_BYTES_MAX, WARM_STEP_KEYS_MAX};
@@ -28,8 +30,10 @@ struct Asked {
 
 /// `POST /v1/warm`.
 pub(super) async fn warm(Of(shared): Of<Arc<Shared>>, request: Request) -> Result<Response, Problem> {
+    let caller = Caller::of(&request);
     let bytes = body::read(request.into_body(), &shared.bodies).await?;
     let (domain, step) = parse(&bytes)?;
+    caller.may_in(&shared, Role::Admin, Some(&domain))?;
     json(&shared.engine.warm(&domain, &step).await?)
 }
 

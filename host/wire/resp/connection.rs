@@ -15,7 +15,6 @@ use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 use super::buffers;
 use super::clients::Ending;
@@ -27,6 +26,7 @@ use super::reply;
 use super::session::Session;
 use super::tally::Tally;
 use crate::limits::{RESP_LINGER_MS_MAX, RESP_OUTPUT_BYTES_MAX, RESP_READ_BYTES};
+use crate::wire::socket::Socket;
 
 /// How far a connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,7 +41,7 @@ pub(super) enum Phase {
 
 /// One connection.
 pub(super) struct Connection {
-    stream: TcpStream,
+    stream: Socket,
     pub(super) session: Session,
     pub(super) parser: Parser,
     pub(super) pipeline: Pipeline,
@@ -65,9 +65,9 @@ enum Event {
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream, session: Session) -> Self {
+    pub(super) fn new(stream: Socket, session: Session) -> Self {
         let mut parser = Parser::default();
-        parser.set_guarded(!session.authenticated());
+        parser.set_guarded(!session.access().is_some());
         Self {
             stream,
             session,
@@ -115,13 +115,14 @@ impl Connection {
             Ending::None => {}
             Ending::Finish => self.phase = self.phase.max(Phase::Draining),
             Ending::Kill => {
-                return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, "killed by CLIENT KILL")));
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, "killed")));
             }
         }
         if self.settle(cx) && self.waiting.is_some() {
             return Poll::Ready(Ok(Event::Progress));
         }
         let sent = self.outbox.poll_send(&mut self.stream, cx)?;
+        self.session.client().awaits(!self.pipeline.is_empty());
         if sent && self.waiting.is_some() && !self.is_pressed() {
             return Poll::Ready(Ok(Event::Progress));
         }

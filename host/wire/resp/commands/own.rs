@@ -28,6 +28,8 @@ const HELP: &[&str] = &[
     "    The value with its state, age, time to live and how long it was waited for; on a miss the lease to fill it, if nobody has it.",
     "LARDER.HOTKEYS [domain] [COUNT n]",
     "    The keys that are read most just now, by samples: about how often, and their part of all reads.",
+    "LARDER.LOG [directives]",
+    "    What is logged: a level, or levels of modules as info,larder::wire=debug.",
     "LARDER.LOCK ACQUIRE name [TTL ms] [WAIT ms] [OWNER label]",
     "    Takes a distributed lock: token, fence, ttl_ms; nil if somebody else holds it. Without WAIT as the settings say.",
     "LARDER.LOCK EXTEND name token [TTL ms] | RELEASE name token",
