@@ -12,7 +12,7 @@ use super::judge::{Place, Wanted};
 use super::l1::Ticket;
 use crate::error::{Error, Result};
 use crate::ports::metrics::State;
-use crate::ports::policy::Operation;
+use crate::ports::policy::{Operation, Shape};
 use crate::ports::store::{Command, Reply};
 
 impl Engine {
@@ -150,21 +150,9 @@ impl Engine {
 
     async fn are_there(&self, places: &[Place<'_>]) -> Result<Vec<bool>> {
         let mut there = vec![false; places.len()];
-        let (mut enveloped, mut raw) = (Vec::new(), Vec::new());
-        for (i, place) in places.iter().enumerate() {
-            match place {
-                place if self.recovery.covers(place) => {}
-                place if place.enveloped() && !self.holds_collection(place).await? => enveloped.push(i),
-                _ => raw.push(i),
-            }
-        }
-        if !raw.is_empty() {
-            let ask = |&i: &usize| Command::new("EXISTS").arg(places[i].store_key.0.clone());
-            let replies = self.store.pipeline(raw.iter().map(ask).collect()).await.map_err(|e| self.store_error(e))?;
-            for (i, reply) in raw.into_iter().zip(replies) {
-                there[i] = reply == Reply::Integer(1);
-            }
-        }
+        let covered = |i: &usize| self.recovery.covers(&places[*i]);
+        let asked: Vec<usize> = (0..places.len()).filter(|i| !covered(i)).collect();
+        let (enveloped, mut raw): (Vec<usize>, Vec<usize>) = asked.into_iter().partition(|&i| places[i].enveloped());
         if !enveloped.is_empty() {
             let now_ms = self.now_ms();
             let asked: Vec<&Place<'_>> = enveloped.iter().map(|&i| &places[i]).collect();
@@ -172,9 +160,22 @@ impl Engine {
             let held = self.store.get_many(&keys, false).await.map_err(|e| self.store_error(e))?;
             self.foresee(&asked, &held).await;
             for (i, held) in enveloped.into_iter().zip(held) {
-                let Some(held) = held else { continue };
+                let Some(held) = held else {
+                    // No string; a collection is as good where the domain has some.
+                    if serves_collections(&places[i]) {
+                        raw.push(i);
+                    }
+                    continue;
+                };
                 let found = self.open(&places[i], &held.bytes, now_ms).await?;
                 there[i] = found.is_some_and(|found| found.is_served(now_ms));
+            }
+        }
+        if !raw.is_empty() {
+            let ask = |&i: &usize| Command::new("EXISTS").arg(places[i].store_key.0.clone());
+            let replies = self.store.pipeline(raw.iter().map(ask).collect()).await.map_err(|e| self.store_error(e))?;
+            for (i, reply) in raw.into_iter().zip(replies) {
+                there[i] = reply == Reply::Integer(1);
             }
         }
         Ok(there)
@@ -188,6 +189,11 @@ impl Engine {
         let names: Vec<&[u8]> = keys.iter().map(AsRef::as_ref).collect();
         self.plan_many(&names, operation, Wanted::Any).into_iter().collect()
     }
+}
+
+fn serves_collections(place: &Place<'_>) -> bool {
+    let shapes = place.live().description.shapes;
+    [Shape::Hash, Shape::List, Shape::Set].into_iter().any(|shape| shapes.contains(shape))
 }
 
 /// One failure that so many keys share.
