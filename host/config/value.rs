@@ -123,7 +123,7 @@ mod tests {
         check("", "[]");
         check("profile=25%, session = 700", r#"[("profile", 250), ("session", 700)]"#);
         check("profile", "'profile' is no share; write profile=25%");
-        check("profile=0%", "0 is not within 1 to 100");
+        check("profile=0%", "'0' is not a whole number from 1 to 100");
         check("profile=50%,profile=1", "'profile' has two shares");
         check("default=1%", "'default' cannot have a share; its keys are what the shares leave");
         check("a=60%,b=41%", "the shares are 1010 bytes together, of 1000");
