@@ -2,6 +2,7 @@
 
 mod commands;
 mod connections;
+mod forward;
 mod ordering;
 mod protocol;
 

@@ -4,6 +4,7 @@
 
 pub mod allowed;
 pub mod layers;
+mod store;
 pub mod table;
 pub mod value;
 
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 
 use self::allowed::AllowedOrigins;
 use self::layers::{Layers, Source};
+pub use self::store::{StoreAccess, StoreChoice};
 use self::table::{POLICY_VARIABLES, RESERVED_VARIABLES};
 use crate::limits::{KEY_BYTES_MAX, LOCK_TTL_MS_MAX, LOCK_WAIT_MS_MAX, VALUE_BYTES_MAX};
 
@@ -28,15 +30,6 @@ impl ConfigError {
     pub(crate) fn new(source: &Source, what: &str) -> Self {
         Self(format!("{source}: {what}"))
     }
-}
-
-/// Where entries live.
-#[derive(Clone, PartialEq, Eq)]
-pub enum StoreChoice {
-    /// In this process.
-    Memory,
-    /// In Redis, by this URL; may hold a password.
-    Redis(String),
 }
 
 /// The settings of a host.
@@ -60,6 +53,8 @@ pub struct Config {
     pub state_folder: PathBuf,
     /// Where entries live.
     pub store: StoreChoice,
+    /// What else is said of the way there.
+    pub store_access: StoreAccess,
     /// Deadline of one store command, in milliseconds.
     pub store_timeout_ms: u64,
     /// What the memory store may hold, in bytes.
@@ -68,6 +63,12 @@ pub struct Config {
     pub origins_allowed: AllowedOrigins,
     /// Certificate authorities for origins, besides the system's.
     pub origins_ca_file: Option<PathBuf>,
+    /// Commands that are forwarded though they concern all users of the store, and those that are not.
+    pub forward_allow: Vec<String>,
+    /// Commands that are not forwarded though they would be.
+    pub forward_deny: Vec<String>,
+    /// Connections to the store that clients may have for themselves.
+    pub forward_connections_max: usize,
     /// First part of every storage key.
     pub key_prefix: String,
     /// Between the parts of a key.
@@ -111,7 +112,7 @@ impl Config {
     /// The first value that cannot be.
     pub fn new(layers: &Layers, environment: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let read = |name| Reader { layers, name };
-        let config = Self {
+        Ok(Self {
             resp_address: read("resp.address").address()?,
             resp_password: read("resp.password").optional(),
             resp_connections_max: read("resp.connections_max").number(1, 1_000_000)?,
@@ -120,11 +121,15 @@ impl Config {
             workers: read("workers").workers()?,
             policies_folder: read("policies.folder").text().into(),
             state_folder: read("state.folder").text().into(),
-            store: store_choice(layers)?,
+            store: StoreChoice::new(layers)?,
+            store_access: StoreAccess::new(layers),
             store_timeout_ms: read("store.timeout").duration_ms(1, 60_000)?,
             store_memory_bytes_max: read("store.memory_max").size_bytes(1 << 20, u64::MAX)?,
             origins_allowed: read("origins.allowed").allowed_origins()?,
             origins_ca_file: read("origins.ca_file").optional().map(PathBuf::from),
+            forward_allow: read("forward.allow").names()?,
+            forward_deny: read("forward.deny").names()?,
+            forward_connections_max: read("forward.connections_max").number(0, 1_000_000)?,
             key_prefix: read("key.prefix").key_prefix()?,
             key_separator: read("key.separator").separator()?,
             key_bytes_max: read("key.length_max").number(1, KEY_BYTES_MAX)?,
@@ -142,12 +147,7 @@ impl Config {
             log_format: read("log.format").one_of(&["auto", "text", "json"])?,
             policy_overrides: policy_overrides(&environment),
             unused_variables: RESERVED_VARIABLES.iter().copied().filter(|name| environment(name).is_some()).collect(),
-        };
-        if environment("REDIS_CLUSTER_ENABLED").is_some_and(|value| value == "true" || value == "1") {
-            let what = "Redis Cluster is not served by this version; unset it, or set store.url to one node";
-            return Err(ConfigError::new(&Source::Environment("REDIS_CLUSTER_ENABLED"), what));
-        }
-        Ok(config)
+        })
     }
 }
 
@@ -159,39 +159,6 @@ fn policy_overrides(environment: impl Fn(&str) -> Option<String>) -> BTreeMap<St
         }
     }
     overrides
-}
-
-/// `store.url` where somebody set it; else `store.host` where somebody set that; else the default.
-fn store_choice(layers: &Layers) -> Result<StoreChoice, ConfigError> {
-    let (url, source) = layers.get("store.url");
-    let (host, _) = layers.get("store.host");
-    if *source == Source::Default && !host.is_empty() {
-        let (port, port_source) = layers.get("store.port");
-        let port = value::number(port, 1, 65_535).map_err(|what| ConfigError::new(port_source, &what))?;
-        let password = match layers.get("store.password").0 {
-            "" => String::new(),
-            password => format!(":{}@", percent_encoded(password)),
-        };
-        return Ok(StoreChoice::Redis(format!("redis://{password}{host}:{port}")));
-    }
-    match url {
-        "memory" => Ok(StoreChoice::Memory),
-        url if url.starts_with("redis://") => Ok(StoreChoice::Redis(url.to_owned())),
-        url => {
-            let scheme = url.split(':').next().unwrap_or_default();
-            let what = format!("store.url is 'memory' or 'redis://host:port', not '{scheme}…'");
-            Err(ConfigError::new(source, &what))
-        }
-    }
-}
-
-fn percent_encoded(text: &str) -> String {
-    text.bytes()
-        .map(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
-            _ => format!("%{byte:02X}"),
-        })
-        .collect()
 }
 
 struct Reader<'a> {
@@ -249,6 +216,19 @@ impl Reader<'_> {
     fn size(&self, min: u64, max: usize) -> Result<usize, ConfigError> {
         let bytes = self.size_bytes(min, max as u64)?;
         usize::try_from(bytes).map_err(|_| self.fail("too large for this machine"))
+    }
+
+    /// Names in small letters, with commas between them; in a file also as a list.
+    fn names(&self) -> Result<Vec<String>, ConfigError> {
+        let text = self.text().trim();
+        let inner = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+        let names = inner.split(',').map(|name| name.trim().trim_matches(['"', '\'']).to_ascii_lowercase());
+        let names: Vec<String> = names.filter(|name| !name.is_empty()).collect();
+        let plain = |c: char| c.is_ascii_alphanumeric() || "|.-_".contains(c);
+        match names.iter().find(|name| !name.chars().all(plain)) {
+            None => Ok(names),
+            Some(name) => Err(self.fail(&format!("'{name}' is no name of a command; write debug,script|flush"))),
+        }
     }
 
     fn one_of(&self, allowed: &[&str]) -> Result<String, ConfigError> {
@@ -331,15 +311,6 @@ mod tests {
     }
 
     #[test]
-    fn the_first_users_redis_variables_choose_the_store() {
-        let env = [("REDIS_HOST", "cache"), ("REDIS_PORT", "7000"), ("REDIS_PASSWORD", "a b")];
-        let store = config("", &env, &[]).map(|config| config.store);
-        assert!(store == Ok(StoreChoice::Redis("redis://:a%20b@cache:7000".to_owned())));
-        let store = config("[store]\nurl = 'memory'", &env, &[]).map(|config| config.store);
-        assert!(store == Ok(StoreChoice::Memory));
-    }
-
-    #[test]
     fn errors_name_the_source_and_the_nearest_name() {
         check_error(
             "[key]\nprefx = 'x'",
@@ -355,11 +326,6 @@ mod tests {
             "",
             &[("CACHE_KEY_SEPARATOR", "::")],
             "the environment variable CACHE_KEY_SEPARATOR: key.separator: the separator is one punctuation character, and none of { } * ? [ ] \\",
-        );
-        check_error(
-            "",
-            &[("REDIS_CLUSTER_ENABLED", "true")],
-            "the environment variable REDIS_CLUSTER_ENABLED: Redis Cluster is not served by this version; unset it, or set store.url to one node",
         );
     }
 

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::entry::{Entry, Stamps};
 use super::fill::Fills;
+use super::forward::ForwardRules;
 use super::judge::Place;
 use super::key::KeyRules;
 use super::known::Domain;
@@ -34,6 +35,8 @@ pub struct Settings {
     pub trust_ms: u64,
     /// Largest value, in bytes.
     pub value_bytes_max: usize,
+    /// What is forwarded to a Redis.
+    pub forward: ForwardRules,
 }
 
 /// What the engine reaches the world through.
@@ -74,6 +77,7 @@ pub struct Engine {
     value_bytes_max: usize,
     pub(super) workflows: Gauge,
     pub(super) fills: Fills,
+    pub(super) forward_rules: ForwardRules,
 }
 
 impl Engine {
@@ -100,6 +104,7 @@ impl Engine {
             value_bytes_max: settings.value_bytes_max,
             workflows: Gauge::default(),
             fills,
+            forward_rules: settings.forward,
         }
     }
 
@@ -299,7 +304,8 @@ impl Engine {
 }
 
 /// The store's error as the caller sees it.
-pub(super) fn store_error(error: StoreError) -> Error {
+#[must_use]
+pub fn store_error(error: StoreError) -> Error {
     let kind = match &error {
         StoreError::Unavailable(_) => ErrorKind::StoreUnavailable,
         // Whether the work was done is unknown in both cases, which is what the kind says.

@@ -17,6 +17,7 @@ mod event;
 mod expiry;
 mod explain;
 pub mod fill;
+pub mod forward;
 pub mod freshness;
 pub mod generation;
 mod invalidate;
@@ -38,5 +39,5 @@ mod update;
 mod workflow;
 mod write;
 
-pub use self::core::{Engine, Ports, Settings};
+pub use self::core::{Engine, Ports, Settings, store_error};
 pub use self::tick::{DueTick, TickSchedule};

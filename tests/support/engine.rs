@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use larder::adapters::breaker::BreakerBoard;
 use larder::adapters::memory::{MemoryLocks, MemorySettings, MemoryStore};
+use larder::engine::forward::ForwardRules;
 use larder::engine::key::KeyRules;
 use larder::engine::locks::{LockKeeper, LockSettings};
 use larder::engine::{Engine, Ports, Settings};
@@ -111,6 +112,15 @@ impl World {
 
     /// The same with another prefix of storage keys.
     pub fn named(store: Arc<dyn Store>, clock: Arc<VirtualClock>, prefix: &str) -> Self {
+        Self::with(store, clock, prefix, ForwardRules::default())
+    }
+
+    /// Over a Redis, with rules of what is forwarded to it.
+    pub fn forwarding(store: Arc<dyn Store>, clock: Arc<VirtualClock>, forward: ForwardRules) -> Self {
+        Self::with(store, clock, "chat", forward)
+    }
+
+    fn with(store: Arc<dyn Store>, clock: Arc<VirtualClock>, prefix: &str, forward: ForwardRules) -> Self {
         let metrics = Arc::new(Metrics::default());
         let policies = Arc::new(Policies::default());
         let settings = Settings {
@@ -118,6 +128,7 @@ impl World {
             l1_bytes_max: 64 << 20,
             trust_ms: 1_000,
             value_bytes_max: 1 << 20,
+            forward,
         };
         let locks = LockKeeper::new(
             LockSettings { ttl_ms: 30_000, retry_ms: 100, retries_max: 3, node: "test".into() },

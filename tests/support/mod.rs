@@ -6,6 +6,7 @@ pub mod host;
 pub mod http;
 pub mod origin;
 pub mod policies;
+pub mod proxy;
 pub mod redis;
 pub mod resp;
 pub mod wait;

@@ -15,6 +15,7 @@ use crate::ports::lease::LeaseStore;
 use crate::ports::store::{
     Command, Expect, Expire, Held, Reply, Sharing, Store, StoreError, StoreKey, StoreResult, Ttl,
 };
+use crate::ports::upstream::Upstream;
 
 /// Another store behind a breaker.
 #[derive(Debug)]
@@ -117,5 +118,9 @@ impl<S: Store> Store for BreakerStore<S> {
 
     async fn ping(&self) -> StoreResult<()> {
         self.guard(self.inner.ping()).await
+    }
+
+    fn upstream(&self) -> Option<&dyn Upstream> {
+        self.inner.upstream().is_some().then_some(self)
     }
 }

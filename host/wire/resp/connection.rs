@@ -19,6 +19,7 @@ use tokio::net::TcpStream;
 
 use super::buffers;
 use super::clients::Ending;
+use super::forward::Listener;
 use super::frame::Frame;
 use super::outbox::Outbox;
 use super::parser::Parser;
@@ -41,7 +42,7 @@ pub(super) enum Phase {
 
 /// One connection.
 pub(super) struct Connection {
-    stream: TcpStream,
+    pub(super) stream: TcpStream,
     pub(super) session: Session,
     pub(super) parser: Parser,
     pub(super) pipeline: Pipeline,
@@ -52,6 +53,10 @@ pub(super) struct Connection {
     /// A command at the front of the input that may not begin yet.
     pub(super) waiting: Option<Frame>,
     pub(super) phase: Phase,
+    /// Whether the last command that was begun may wait for what others do.
+    pub(super) blocked: bool,
+    /// What the client has subscribed to.
+    pub(super) listener: Option<Box<Listener>>,
     /// Read since other connections of the thread last had their turn.
     turn_bytes: usize,
 }
@@ -78,6 +83,8 @@ impl Connection {
             input: BytesMut::new(),
             waiting: None,
             phase: Phase::Open,
+            blocked: false,
+            listener: None,
             turn_bytes: 0,
         }
     }
@@ -118,8 +125,12 @@ impl Connection {
                 return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, "killed by CLIENT KILL")));
             }
         }
-        if self.settle(cx) && self.waiting.is_some() {
+        let (ended, settled) = (self.settle(cx), self.poll_heard(cx)?);
+        if (ended || settled) && self.waiting.is_some() {
             return Poll::Ready(Ok(Event::Progress));
+        }
+        if self.is_deserted(cx) || (self.blocked && self.phase > Phase::Open) {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, "left while a command waited")));
         }
         let sent = self.outbox.poll_send(&mut self.stream, cx)?;
         if sent && self.waiting.is_some() && !self.is_pressed() {

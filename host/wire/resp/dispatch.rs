@@ -6,7 +6,7 @@
 use bytes::{Buf, BytesMut};
 
 use super::args::{Args, Words};
-use super::commands::{Run, SessionFn, Spec, resolve};
+use super::commands::{Run, SessionFn, Spec, find, resolve};
 use super::connection::{Connection, Phase};
 use super::errors;
 use super::frame::{Frame, ProtocolError};
@@ -18,7 +18,7 @@ use crate::ports::store::Reply;
 
 /// What became of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Admission {
+pub(super) enum Admission {
     /// Carried out or begun; it is still in the input.
     Done,
     /// Carried out or begun; its bytes are taken out of the input.
@@ -45,7 +45,8 @@ impl Connection {
                     break;
                 }
             };
-            let admission = if self.is_pressed() { Admission::Wait } else { self.admit(frame, now_ms) };
+            let admission =
+                if self.is_pressed() || self.is_settling() { Admission::Wait } else { self.admit(frame, now_ms) };
             match admission {
                 Admission::Done => self.input.advance(frame.len),
                 Admission::Taken => {}
@@ -84,10 +85,10 @@ impl Connection {
 
     /// Answers `GET` from L1, if it is one and L1 may.
     fn hit(&mut self, frame: Frame, now_ms: u64) -> bool {
-        let Self { parser, input, session, pipeline, outbox, tally, .. } = self;
+        let Self { parser, input, session, pipeline, outbox, tally, listener, .. } = self;
         let words = parser.words(input, frame);
         let (2, Some(name), Some(key)) = (words.len(), words.get(0), words.get(1)) else { return false };
-        if !name.eq_ignore_ascii_case(b"get") || !session.is_plain() {
+        if !name.eq_ignore_ascii_case(b"get") || !session.is_plain() || listener.is_some() {
             return false;
         }
         let alone = pipeline.is_empty();
@@ -110,6 +111,9 @@ impl Connection {
     fn begin(&mut self, frame: Frame) -> Admission {
         self.tally.count(self.session.engine());
         let words = self.parser.words(&self.input, frame);
+        if let Some(refusal) = words.get(0).and_then(|name| self.refusal_while_listening(name)) {
+            return self.refuse(refusal);
+        }
         let found = match resolve(&words) {
             Ok(spec) if !spec.no_auth && !self.session.authenticated() => Err(errors::reply(errors::NO_AUTH)),
             Err(_) if is_http(&words) => {
@@ -119,6 +123,9 @@ impl Connection {
                 );
                 self.phase = Phase::Ending;
                 return Admission::Done;
+            }
+            Err(unknown) if words.get(0).is_none_or(|name| find(name).is_none()) => {
+                return self.begin_forward(frame, unknown);
             }
             found => found,
         };
@@ -135,7 +142,7 @@ impl Connection {
     }
 
     /// Answers without doing anything, in turn.
-    fn refuse(&mut self, reply: Reply) -> Admission {
+    pub(super) fn refuse(&mut self, reply: Reply) -> Admission {
         if self.pipeline.is_full() {
             return Admission::Wait;
         }
@@ -152,6 +159,16 @@ impl Connection {
         self.session.client().label(|label| label.command = spec.name);
         let args = self.parser.words(&self.input, frame).to_args();
         let output = self.session.run(run, &args);
+        let output = match output {
+            Output::Reply(_) if spec.name == "ping" && self.pings_while_listening() => {
+                let said = if args.len() > 1 { args.shared(1) } else { bytes::Bytes::new() };
+                Output::Reply(Reply::Array(vec![Reply::Bulk("pong".into()), Reply::Bulk(said)]))
+            }
+            output => output,
+        };
+        if spec.name == "reset" {
+            self.listener = None;
+        }
         let protocol = self.session.protocol();
         match output {
             Output::Reply(reply) | Output::Always(reply) => reply::write(self.outbox.buffer(), protocol, &reply),
