@@ -109,7 +109,7 @@ pub(crate) struct ServeArgs {
     /// Where HTTP clients connect; `off` for nowhere
     #[arg(long, value_name = "ADDR")]
     pub http: Option<String>,
-    /// `memory`, or `redis://[user:password@]host:port[/db]`
+    /// `memory`, or `redis://[user:password@]host:port[/db]`, `unix://path`, `redis-sentinel://hosts/name`, `redis+cluster://hosts`
     #[arg(long, value_name = "URL")]
     pub store: Option<String>,
     /// Settings file; `larder.toml` of the working folder is read if it is there

@@ -76,8 +76,9 @@ pub(super) fn of(command: &Cmd) -> Route {
 fn of_container(name: &[u8], second: &[u8]) -> Route {
     match (name, second) {
         (b"script", b"exists") => Route::All(Join::Least),
-        (b"script", b"load" | b"flush" | b"kill") => Route::All(Join::Agreed),
-        (b"function", b"load" | b"delete" | b"flush" | b"restore") => Route::All(Join::Agreed),
+        (b"script", b"load" | b"flush" | b"kill") | (b"function", b"load" | b"delete" | b"flush" | b"restore") => {
+            Route::All(Join::Agreed)
+        }
         (b"pubsub", b"channels" | b"shardchannels") => Route::All(Join::Lists),
         (b"pubsub", b"numsub" | b"shardnumsub") => Route::All(Join::Counts),
         (b"pubsub", b"numpat") => Route::All(Join::Sum),
@@ -89,7 +90,7 @@ fn of_container(name: &[u8], second: &[u8]) -> Route {
 fn split(words: &[&[u8]], step: usize, join: Join) -> Route {
     let rest = words.get(1..).unwrap_or_default();
     let Some(first) = rest.first().map(|key| slot(key)) else { return Route::Any };
-    if rest.len() % step != 0 || rest.iter().step_by(step).all(|key| slot(key) == first) {
+    if !rest.len().is_multiple_of(step) || rest.iter().step_by(step).all(|key| slot(key) == first) {
         return Route::Slot(first);
     }
     let pieces = rest.chunks(step).map(|piece| {
