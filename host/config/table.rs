@@ -102,7 +102,7 @@ pub const SETTINGS: &[Setting] = &[
         "forward.allow",
         &[],
         "",
-        "Commands that are forwarded to Redis though they concern all its users: `debug,script|flush`",
+        "Commands that are forwarded to Redis though they concern all its users: `debug,slowlog`",
     ),
     setting("forward.deny", &[], "", "Commands that are not forwarded to Redis though they would be: `eval,evalsha`"),
     setting(
