@@ -103,7 +103,7 @@ async fn serve(config: Config, front: Arc<Front>, metrics: Arc<Metrics>, reloade
         locks: Arc::new(locks),
         breakers,
     };
-    let engine = Arc::new(Engine::new(engine_settings(&config), ports));
+    let engine = Engine::new(engine_settings(&config), ports);
     let exporter = Arc::new(Exporter::new(&metrics, clock.clone(), vec![registry.metrics_source()])?);
     let windows = exporter.windows().clone();
     tokio::spawn(async move { windows.sample_for_ever().await });
@@ -122,7 +122,9 @@ async fn serve(config: Config, front: Arc<Front>, metrics: Arc<Metrics>, reloade
     front.leave();
     let drain = async {
         tokio::time::sleep(Duration::from_millis(config.drain_delay_ms)).await;
-        workers.shutdown(Duration::from_millis(config.drain_ms)).await
+        let in_time = workers.shutdown(Duration::from_millis(config.drain_ms)).await;
+        // What readers began is worth keeping: it is stored for those of other hosts.
+        engine.drain(Duration::from_millis(config.drain_ms)).await && in_time
     };
     tokio::select! {
         in_time = drain => tracing::info!(in_time, "ended"),

@@ -13,6 +13,7 @@ use super::guard::GuardMetrics;
 pub use super::hooks::Hook;
 use super::invalidation::{Mode, SelectorKind};
 use super::lease::{FillOutcome, Lost};
+use super::load::LoadMetrics;
 use super::lock::LockOutcome;
 use super::origin::OriginMetrics;
 use super::policy::{Fault, Operation};
@@ -31,6 +32,8 @@ pub enum State {
     Negative,
     /// Absent.
     Miss,
+    /// Loaded from the origin for this reader or for one before it: the value, or that there is none.
+    Loaded,
     /// Stored, changed, removed: not a read, and it went well.
     Done,
     /// Not stored or not done because a condition of the caller did not hold.
@@ -43,13 +46,15 @@ pub enum State {
     PolicyFailed,
     /// The store failed.
     StoreFailed,
+    /// The origin failed, and there was nothing stale to bridge it.
+    OriginFailed,
     /// The host failed.
     HostFailed,
 }
 
 impl State {
     /// How many there are.
-    pub const COUNT: usize = 12;
+    pub const COUNT: usize = 14;
     /// All of them.
     pub const ALL: [Self; Self::COUNT] = [
         Self::L1Hit,
@@ -57,12 +62,14 @@ impl State {
         Self::Stale,
         Self::Negative,
         Self::Miss,
+        Self::Loaded,
         Self::Done,
         Self::Unmet,
         Self::Passed,
         Self::Refused,
         Self::PolicyFailed,
         Self::StoreFailed,
+        Self::OriginFailed,
         Self::HostFailed,
     ];
 
@@ -75,12 +82,14 @@ impl State {
             Self::Stale => "stale",
             Self::Negative => "negative",
             Self::Miss => "miss",
+            Self::Loaded => "loaded",
             Self::Done => "done",
             Self::Unmet => "unmet",
             Self::Passed => "passed",
             Self::Refused => "refused",
             Self::PolicyFailed => "policy-failed",
             Self::StoreFailed => "store-failed",
+            Self::OriginFailed => "origin-failed",
             Self::HostFailed => "host-failed",
         }
     }
@@ -89,6 +98,12 @@ impl State {
     #[must_use]
     pub const fn is_hit(self) -> bool {
         matches!(self, Self::L1Hit | Self::StoreHit | Self::Stale | Self::Negative)
+    }
+
+    /// Whether a read found that the cache does not have it, whatever the origin then said.
+    #[must_use]
+    pub const fn is_miss(self) -> bool {
+        matches!(self, Self::Miss | Self::Loaded | Self::Passed | Self::OriginFailed)
     }
 }
 
@@ -231,6 +246,8 @@ pub struct DomainMetrics {
     pub invalidation_scanned: Counter,
     /// Times that a whole domain was invalidated because of too many prefixes.
     pub prefixes_overflowed: Counter,
+    /// Loads from the origin and stale answers.
+    pub loads: LoadMetrics,
     /// What its origin is asked.
     pub origin: OriginMetrics,
     /// Leases that callers of this node took.

@@ -239,7 +239,6 @@ impl Lease {
     }
 
     /// Ends when [`Self::is_lost`] becomes true.
-    #[expect(dead_code, reason = "for loads of the host; those of clients cannot be ended")]
     pub(in crate::engine) async fn lost(&self) {
         while let (false, Some(left)) = (self.life.watch.has_landed(), self.life.left()) {
             tokio::select! {
@@ -291,7 +290,6 @@ impl Lease {
     }
 
     /// Ends the load with nothing: whoever waits goes its own way ([`FillOutcome::GiveUp`]).
-    #[expect(dead_code, reason = "for loads of the host; a client says nothing of the kind")]
     pub(in crate::engine) fn give_up(mut self) {
         self.land_after_return(Landing::Alone);
     }
