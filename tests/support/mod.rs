@@ -8,5 +8,6 @@ pub mod origin;
 pub mod policies;
 pub mod redis;
 pub mod resp;
+pub mod script;
 pub mod tls;
 pub mod wait;
