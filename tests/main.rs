@@ -17,6 +17,8 @@ mod http;
 mod invalidate;
 mod languages;
 mod like_redis;
+mod lives;
+mod loads;
 mod locks;
 mod newcomer;
 mod operators;

@@ -106,7 +106,7 @@ async fn serve(config: Config, front: Arc<Front>, metrics: Arc<Metrics>, reloade
         locks: Arc::new(locks),
         breakers,
     };
-    let engine = Arc::new(Engine::new(engine_settings(&config), ports));
+    let engine = Engine::new(engine_settings(&config), ports);
     let _following = shared.map(|(address, breaker)| follow(&config, address, breaker, &engine, &clock, &metrics));
     let exporter = Arc::new(Exporter::new(&metrics, clock.clone(), vec![registry.metrics_source()])?);
     let windows = exporter.windows().clone();
@@ -127,7 +127,9 @@ async fn serve(config: Config, front: Arc<Front>, metrics: Arc<Metrics>, reloade
     front.leave();
     let drain = async {
         tokio::time::sleep(Duration::from_millis(config.drain_delay_ms)).await;
-        workers.shutdown(Duration::from_millis(config.drain_ms)).await
+        let in_time = workers.shutdown(Duration::from_millis(config.drain_ms)).await;
+        // What readers began is worth keeping: it is stored for those of other hosts.
+        engine.drain(Duration::from_millis(config.drain_ms)).await && in_time
     };
     tokio::select! {
         in_time = drain => tracing::info!(in_time, "ended"),

@@ -206,7 +206,7 @@ impl Config {
             key_bytes_max: read("key.length_max").number(1, KEY_BYTES_MAX)?,
             value_bytes_max: read("value.size_max").size(1, VALUE_BYTES_MAX)?,
             flush_on: match read("commands.flush").one_of(&["auto", "on", "off"])?.as_str() {
-                "auto" => store_choice(layers)? == StoreChoice::Memory,
+                "auto" => store_choice(layers, &environment)? == StoreChoice::Memory,
                 word => word == "on",
             },
             l1_bytes_max: read("l1.size").size_bytes(0, u64::MAX)?,

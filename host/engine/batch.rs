@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 
 use super::api::Answer;
 use super::core::Engine;
 use super::judge::{Place, Wanted, policy_error};
 use super::key::DomainKey;
+use super::sight::Sight;
 use crate::error::{Error, ErrorKind, Result};
-use crate::limits::BATCH_KEYS_MAX;
+use crate::limits::{BATCH_KEYS_MAX, BATCH_LOADS_MAX};
 use crate::ports::metrics::State;
 use crate::ports::policy::{Operation, Plan, PolicyError, Request, Shape};
 use crate::ports::store::Held;
@@ -67,10 +69,18 @@ impl Engine {
             let held: Option<Held> = held;
             answers.push(match held {
                 Some(held) => self.read_held(place, ticket, held, now_ms).await?,
-                None => Answer::absent(State::Miss),
+                None => Sight::gone(),
             });
         }
-        Ok(answers)
+        let (mut served, mut group) = (Vec::with_capacity(places.len()), Vec::new());
+        for (place, sight) in places.iter().zip(answers) {
+            group.push(self.serve(place, sight, now_ms));
+            if group.len() == BATCH_LOADS_MAX {
+                served.extend(join_all(std::mem::take(&mut group)).await);
+            }
+        }
+        served.extend(join_all(group).await);
+        served.into_iter().collect()
     }
 
     /// Places for many reads: neighbours of one domain are planned in one crossing.

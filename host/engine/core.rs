@@ -1,6 +1,7 @@
 //! The engine's parts, its settings, and what all its operations share: the hit path, counting, the store's errors.
 
-use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 
@@ -13,7 +14,9 @@ use super::known::Domain;
 use super::l1::L1;
 use super::pool::TermsPool;
 use super::quiet::Quiet;
+use super::recent::Recent;
 use super::recovery::Recovery;
+use super::refresh::Loads;
 use super::standing::Domains;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{L1_COPY_BYTES_MAX, SLIDING_STEP_MS_MAX, TTL_MS_MAX};
@@ -90,18 +93,24 @@ pub struct Engine {
     value_bytes_max: usize,
     pub(super) flush_on: bool,
     pub(super) workflows: Gauge,
+    /// The latest loads.
+    pub(super) recent: Recent,
+    /// The loads that are under way.
+    pub(super) loads: Loads,
+    /// Itself, for work that outlives the call that began it.
+    pub(super) me: Weak<Self>,
     pub(super) fills: Fills,
 }
 
 impl Engine {
     /// An engine over these ports.
     #[must_use]
-    pub fn new(settings: Settings, ports: Ports) -> Self {
+    pub fn new(settings: Settings, ports: Ports) -> Arc<Self> {
         let trust_ms = (ports.store.sharing() == Sharing::Shared).then_some(settings.trust_ms);
         let fills = Fills::new(&ports.store, &ports.clock);
         let coherence = Arc::new(Coherence::new(settings.trust_ms, Arc::clone(&ports.metrics)));
         let recovery = Recovery::new(Arc::clone(&ports.clock));
-        Self {
+        Arc::new_cyclic(|me| Self {
             started_ns: ports.clock.monotonic_ns(),
             l1: L1::following(settings.l1_bytes_max, Arc::clone(&coherence), Arc::clone(&ports.metrics)),
             policies: ports.policies,
@@ -125,7 +134,10 @@ impl Engine {
             flush_on: settings.flush_on,
             workflows: Gauge::default(),
             fills,
-        }
+            recent: Recent::default(),
+            loads: Loads::default(),
+            me: Weak::clone(me),
+        })
     }
 
     /// The copy of a key if L1 may answer by itself: no await, no policy, no allocation. Counts nothing; whoever serves it
@@ -232,6 +244,7 @@ impl Engine {
             | ErrorKind::Refused
             | ErrorKind::StoreReply => State::Refused,
             ErrorKind::StoreUnavailable | ErrorKind::StoreTimeout | ErrorKind::StoreData => State::StoreFailed,
+            ErrorKind::OriginUnavailable | ErrorKind::OriginFailed | ErrorKind::OriginTimeout => State::OriginFailed,
             ErrorKind::PolicyFailed | ErrorKind::PolicyUnavailable => State::PolicyFailed,
             ErrorKind::Overloaded | ErrorKind::Internal => State::HostFailed,
         }
@@ -325,7 +338,13 @@ impl Engine {
         } else {
             let slide_ms = if terms.sliding { now_ms + sliding_step_ms(terms.fresh_ms) } else { u64::MAX };
             let cap_ms = terms.l1_ms.map_or(u64::MAX, |cap_ms| now_ms.saturating_add(cap_ms));
-            stamps.fresh_until_ms().unwrap_or(u64::MAX).min(slide_ms).min(cap_ms)
+            let fresh_until_ms = stamps.fresh_until_ms().unwrap_or(u64::MAX);
+            // From then on each read throws the die of early refresh: see `Engine::waits`.
+            let early_from_ms = match self.early_window_ms(place, &stamps) {
+                0 => u64::MAX,
+                window_ms => fresh_until_ms.saturating_sub(window_ms),
+            };
+            fresh_until_ms.min(slide_ms).min(cap_ms).min(early_from_ms)
         };
         let stream = if self.is_told(place) { since.stream } else { UNTOLD };
         stamps.terms = self.terms.share(stamps.terms);
@@ -338,6 +357,7 @@ impl Engine {
             stream: stream.into(),
             echo: false.into(),
             age_known: place.enveloped(),
+            is_due: AtomicBool::new(false),
             mark: Domain::mark(place.epoch, place.seq).into(),
             domain: Arc::clone(&place.domain),
         }))

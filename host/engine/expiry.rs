@@ -120,7 +120,7 @@ impl Engine {
                 let stamps = Stamps { since_ms: now_ms, ..found.stamps.judged(terms) };
                 Change::Put(stamps, found.value.clone(), answer)
             }
-            Verdict::Pass => Change::Remove(answer),
+            Verdict::Pass(_) => Change::Remove(answer),
         })
     }
 
@@ -157,7 +157,7 @@ impl Engine {
         let candidate = Candidate { asked_ttl_ms, ..candidate(0) };
         Ok(match self.admit(place, Operation::Touch, &candidate)? {
             Verdict::Store(terms) => terms.windows().life_ms(),
-            Verdict::Pass => Some(0),
+            Verdict::Pass(_) => Some(0),
         })
     }
 

@@ -73,8 +73,8 @@ impl Place<'_> {
 pub(super) enum Verdict {
     /// It is stored.
     Store(Terms),
-    /// It is not stored, and what was there is out of date.
-    Pass,
+    /// It is not stored, and what was there is out of date. For so many milliseconds nobody waits for another one's load.
+    Pass(u32),
 }
 
 impl Engine {
@@ -170,11 +170,11 @@ impl Engine {
                 let lifetime = Lifetime { tags, ..Lifetime::fresh(Some(fresh_ms)) };
                 check_lifetime(live, &lifetime)?;
                 if !place.enveloped() {
-                    return Ok((Verdict::Pass, None));
+                    return Ok((Verdict::Pass(0), None));
                 }
                 Ok((Verdict::Store(Terms { absent: true, ..self.terms(live, lifetime, candidate) }), None))
             }
-            Admission::Pass(_) => Ok((Verdict::Pass, None)),
+            Admission::Pass(marker_ms) => Ok((Verdict::Pass(marker_ms), None)),
             Admission::Refuse(refusal) => Err(policy_error(live, PolicyError::Refused(refusal))),
         }
     }
@@ -183,6 +183,7 @@ impl Engine {
         Terms {
             rules_id: live.rules_id,
             absent: false,
+            uncacheable: false,
             fresh_ms: lifetime.fresh_ms.map(|fresh_ms| self.jittered(fresh_ms, lifetime.jitter_percent)),
             stale_while_revalidate_ms: lifetime.stale_while_revalidate_ms,
             stale_if_error_ms: lifetime.stale_if_error_ms,
@@ -199,6 +200,12 @@ impl Engine {
             origin_headers: candidate.origin_headers.to_vec(),
             load_ms: candidate.load_ms,
         }
+    }
+
+    /// The terms of a marker that says that a value is not to be stored.
+    pub(super) fn marker_terms(&self, live: &Live, marker_ms: u32) -> Terms {
+        let marker_ms = u64::from(marker_ms);
+        Terms { absent: true, uncacheable: true, ..Terms::raw(live.rules_id, Some(marker_ms)) }
     }
 
     fn jittered(&self, fresh_ms: u64, percent: u8) -> u64 {

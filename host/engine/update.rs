@@ -93,7 +93,7 @@ impl Engine {
                     };
                     Change::Put(stamps, value, answer)
                 }
-                Verdict::Pass => Change::Remove(answer),
+                Verdict::Pass(_) => Change::Remove(answer),
             })
         })
         .await

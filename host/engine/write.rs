@@ -54,7 +54,7 @@ impl Engine {
         }
         let stored = admitted.iter().filter_map(|(place, verdict, _)| match verdict {
             Verdict::Store(terms) => Some((place, terms)),
-            Verdict::Pass => None,
+            Verdict::Pass(_) => None,
         });
         self.budgeted(self.provide_all(stored)).await?;
         let mut store = Vec::with_capacity(items.len());
@@ -153,7 +153,7 @@ impl Engine {
                     let stamps = Stamps { born_ms: now_ms, since_ms, terms: Arc::new(terms), under: None };
                     Ok(Change::Put(stamps, value.clone(), SetAnswer { state: State::Done, previous }))
                 }
-                Verdict::Pass => Ok(Change::Remove(SetAnswer { state: State::Passed, previous })),
+                Verdict::Pass(_) => Ok(Change::Remove(SetAnswer { state: State::Passed, previous })),
             }
         })
         .await

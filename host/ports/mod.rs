@@ -11,6 +11,7 @@ pub mod guard;
 pub mod hooks;
 pub mod invalidation;
 pub mod lease;
+pub mod load;
 pub mod lock;
 pub mod log;
 pub mod metrics;

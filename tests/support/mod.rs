@@ -9,5 +9,6 @@ pub mod policies;
 pub mod proxy;
 pub mod redis;
 pub mod resp;
+pub mod script;
 pub mod tls;
 pub mod wait;

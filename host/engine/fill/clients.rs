@@ -162,7 +162,8 @@ impl Engine {
             return Ok(Leased { answer, lease: None });
         }
         let place = self.locate(key, Operation::Read, Wanted::String)?;
-        let leased = match place.lease_keys() {
+        // What is loaded from an origin is no client's to load.
+        let leased = match place.lease_keys().filter(|_| !place.loads()) {
             Some(keys) => self.read_or_lease(&place, &keys, who).await,
             None => self.read(&place, now_ms).await.map(|answer| Leased { answer, lease: None }),
         };
@@ -187,6 +188,9 @@ impl Engine {
                 let lease = lease.and_then(|lease| self.claim(lease));
                 let waited = waiting.told(FillOutcome::Done);
                 return Ok(Leased { answer: Answer { waited, ..answer }, lease });
+            }
+            if answer.state == State::Passed {
+                return Ok(absent(&waiting, FillOutcome::GiveUp));
             }
             let turn = match who {
                 Who::Bearer => self.fill_turn(place, keys, &seen, &mut waiting, CLIENT_LEASE_MS_MAX).await?,

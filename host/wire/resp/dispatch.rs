@@ -3,8 +3,6 @@
 //! The hit path comes first and touches nothing but the frame, L1 and the output. Everything else is looked up in the command
 //! table. A command that may not begin yet stays where it is, and with it everything behind it.
 
-use std::sync::Arc;
-
 use bytes::{Buf, BytesMut};
 
 use super::args::{Args, Words};
