@@ -4,7 +4,7 @@
 //! the hop through this host cheap. Every command has a deadline, and so many at most are under way.
 //!
 //! Invariants: a call that is given up leaks nothing, though Redis may still carry it out; no error text holds a password;
-//! what the server says is told in its own words. Deliberately absent for now: Sentinel, Cluster, TLS.
+//! what the server says is told in its own words. Absent for now: Sentinel, Cluster, TLS.
 
 mod address;
 mod command;
@@ -395,8 +395,6 @@ impl Store for RedisStore {
             Reply::Error(line) => Err(StoreError::Reply(line)),
             _ => Ok(()),
         };
-        let mut command = Cmd::new();
-        command.arg("PING");
-        self.one(command, read).await
+        self.one(redis::cmd("PING"), read).await
     }
 }

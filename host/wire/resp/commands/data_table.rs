@@ -2,8 +2,8 @@
 
 use super::spec::{ALL_KEYS, COUNTED, Group, NO_KEYS, ONE_KEY, PAIRS, SECOND_KEY, Spec, TWO_KEYS};
 use super::{help, space, strings, transaction};
-use crate::engine::step::{Form, Grows, Newest, Wanted};
 use crate::config::users::Role;
+use crate::engine::step::{Form, Grows, Newest, Wanted};
 use crate::ports::policy::Shape;
 use crate::wire::access::Of;
 
