@@ -1,10 +1,16 @@
 //! Every bound of the host, with its unit in its name. What an operator may change is a setting with one of these as its
 //! default or its cap.
 
+mod callers;
+mod leases;
 mod loads;
+mod locks;
 mod upstream;
 
+pub use self::callers::*;
+pub use self::leases::*;
 pub use self::loads::*;
+pub use self::locks::*;
 pub use self::upstream::*;
 
 /// Longest key that an application may send, in bytes, where the settings do not say otherwise (`CACHE_MAX_KEY_LENGTH`).
@@ -48,6 +54,12 @@ pub const GENERATION_AGE_DIVISOR: u64 = 8;
 pub const GENERATION_QUESTIONS_MAX: u32 = 3;
 /// Keys of one step of a scan, about.
 pub const SCAN_STEP_KEYS: usize = 500;
+/// Names that `KEYS` answers; who has more goes through them with `SCAN`.
+pub const KEYS_SHOWN_MAX: usize = 1_000_000;
+/// Keys in the store up to which `DBSIZE` looks at each of them, to leave out those that are not for applications.
+pub const DBSIZE_LOOKED_AT_MAX: usize = 100_000;
+/// How often `RANDOMKEY` draws again when it has drawn a key that is not for applications.
+pub const RANDOM_KEY_TRIES_MAX: usize = 32;
 /// Selectors of one HTTP request.
 pub const SELECTORS_MAX: usize = 1_000;
 /// The JSON of one such request, in bytes: what it becomes in memory is several times as large.
@@ -265,6 +277,12 @@ pub const CANDIDATE_BYTES_MAX: usize = 1024 * 1024;
 pub const STORE_MS_DEFAULT: u64 = 100;
 /// Store commands of this host that wait for an answer at the same time.
 pub const STORE_INFLIGHT_MAX: usize = 50_000;
+/// Keys that one client may watch.
+pub const WATCHED_KEYS_MAX: usize = 4_096;
+/// Commands of one transaction.
+pub const QUEUED_COMMANDS_MAX: usize = 100_000;
+/// All of them together, in bytes.
+pub const QUEUED_BYTES_MAX: usize = RESP_COMMAND_BYTES_MAX;
 /// What the embedded memory store may hold by default, in bytes.
 pub const MEMORY_BYTES_DEFAULT: u64 = 1024 * 1024 * 1024;
 /// The most that it may hold, in bytes: far fewer entries fit than its tables can number, which is 2^32 in each.
@@ -280,66 +298,6 @@ pub const BATCH_KEYS_MAX: usize = 100_000;
 /// Attempts of a read-judge-write on one entry before it is given up as contended.
 pub const REPLACE_ATTEMPTS_MAX: u32 = 16;
 
-/// Longest name of a lock, in bytes; a policy's has its domain before it.
-pub const LOCK_NAME_BYTES_MAX: usize = 200;
-/// Longest token that is looked at, in bytes. The host's own have 32.
-pub const LOCK_TOKEN_BYTES_MAX: usize = 64;
-/// Longest label of a lock's owner, in bytes.
-pub const LOCK_OWNER_BYTES_MAX: usize = 128;
-/// Longest life of a lock without being extended, in milliseconds: a day.
-pub const LOCK_TTL_MS_MAX: u64 = 24 * 60 * 60 * 1000;
-/// Longest time that a caller may wait for a lock, in milliseconds.
-pub const LOCK_WAIT_MS_MAX: u64 = 60_000;
-/// The longest pause between two tries of a waiting caller, as a multiple of the first (`CACHE_LOCK_RETRY_DELAY`).
-pub const LOCK_RETRY_GROWTH_MAX: u64 = 8;
-/// How long a lock's fence is kept after the lock was last taken or extended, in milliseconds: 30 days. A fence that is gone
-/// begins again at the wall time, which is above every earlier one.
-pub const LOCK_FENCE_KEEP_MS: u64 = 30 * 24 * 60 * 60 * 1000;
-/// Locks that one host may hold at the same time.
-pub const LOCKS_HELD_MAX: usize = 100_000;
-/// Callers of one host that may wait for locks at the same time.
-pub const LOCK_WAITERS_MAX: usize = 10_000;
-/// Locks that one listing tells, or one bulk release looks at.
-pub const LOCKS_LISTED_MAX: usize = 1_000;
-/// Keys that one step of a listing looks at.
-pub const LOCK_SCAN_KEYS: usize = 1_000;
-/// How long the steps of one listing may take together, in milliseconds; what was found until then is told.
-pub const LOCK_SCAN_MS_MAX: u64 = 2_000;
-/// Releases of one bulk release that are under way at the same time.
-pub const LOCK_RELEASES_INFLIGHT_MAX: usize = 16;
-/// Tries of a release that nobody waits for; then the lock's life ends it.
-pub const LOCK_RELEASE_TRIES_MAX: u32 = 5;
-/// A guard renews its lock when this part of its life is gone: a third leaves room for two tries more.
-pub const LOCK_RENEWALS_PER_TTL: u64 = 3;
-
-/// Life of a fill lease without being renewed, in milliseconds: how long a key waits whose leader's host died.
-pub const LEASE_MS: u64 = 3_000;
-/// A lease is renewed when this part of its life is gone: a third leaves room for two tries more.
-pub const LEASE_RENEWALS_PER_LIFE: u64 = 3;
-/// The longest that a load may hold a lease, however often it is renewed, in milliseconds.
-pub const LOAD_LEASE_MS_MAX: u64 = 60_000;
-/// The longest that a client may hold a lease, in milliseconds.
-pub const CLIENT_LEASE_MS_MAX: u64 = 10_000;
-/// Leases that one connection may hold at the same time; a miss beyond them gives its lease back.
-pub const LEASES_PER_CONNECTION_MAX: usize = 128;
-/// Leases that clients of one host may hold by their tokens at the same time.
-pub const LEASES_CLAIMED_MAX: usize = 10_000;
-/// Readers of one host that may wait for the load of one key; more are told that the host is overloaded, as a miss for each of
-/// them would be the stampede that waiting prevents.
-pub const FLIGHT_WAITERS_PER_KEY_MAX: usize = 10_000;
-/// Readers of one host that may wait for loads at the same time, over all keys.
-pub const FLIGHT_WAITERS_MAX: usize = 50_000;
-/// The first pause of a node that waits for another one's fill, in milliseconds; the next ones grow.
-pub const LEASE_POLL_MS_MIN: u64 = 5;
-/// The longest pause of a node that waits for another one's fill, in milliseconds.
-pub const LEASE_POLL_MS_MAX: u64 = 100;
-/// Times that one read looks again because the entry changed under it, before it takes what it has.
-pub const TURNS_MAX: u32 = 64;
-/// Tries to give a lease back that nobody waits for; then its life ends it.
-pub const LEASE_RETURN_TRIES_MAX: u32 = 3;
-/// The longest text of a lease that a client may send back, in bytes.
-pub const LEASE_TEXT_BYTES_MAX: usize = 4 * 1024;
-
 /// Name of a policy's breaker, without its domain, in bytes.
 pub const BREAKER_NAME_BYTES_MAX: usize = 64;
 /// Breakers of one policy.
@@ -349,6 +307,8 @@ pub const BREAKERS_MAX: usize = 1_024;
 /// The longest time that a breaker stays open after trials that failed, in milliseconds; a longer `CACHE_CB_RECOVERY_TIMEOUT`
 /// is its own cap.
 pub const BREAKER_OPEN_MS_MAX: u64 = 10 * 60 * 1000;
+/// How long a breaker stays open at least that is told that what it stands for is well, in milliseconds; doubles while trials fail.
+pub const BREAKER_HINT_MS_MIN: u64 = 1_000;
 /// How long the calls on trial of a half-open breaker may take, in milliseconds.
 pub const BREAKER_HALF_OPEN_MS_MAX: u64 = 30_000;
 /// Steps in a breaker's history.
@@ -356,10 +316,29 @@ pub const BREAKER_HISTORY_MAX: usize = 50;
 /// From which part of its deadline on an answer of the store is slow, in percent.
 pub const STORE_SLOW_PERCENT: u64 = 80;
 
+/// Invalidations that wait for a store that is away; more invalidate a whole domain.
+pub const RECOVERY_WAITING_MAX: usize = 10_000;
+/// Of those, how many are done at the same time when it is back.
+pub const REPLAYS_INFLIGHT_MAX: usize = 32;
+/// How often it is looked whether the store is back, while invalidations wait for it, in milliseconds.
+pub const RECOVERY_LOOK_MS: u64 = 100;
+/// Pause between two lines of the log with one cause, in milliseconds.
+pub const LOG_PAUSE_MS: u64 = 1_000;
+/// How many probes prove within the bound *B* that the stream of changes runs.
+pub const PROBES_PER_TRUST: u64 = 4;
+/// Shortest pause between two probes, in milliseconds.
+pub const PROBE_MS_MIN: u64 = 5;
+/// Longest pause between two probes, in milliseconds.
+pub const PROBE_MS_MAX: u64 = 1_000;
+/// How long the store keeps the key of a probe after its host has gone, in milliseconds.
+pub const PROBE_KEY_MS: u64 = 60_000;
+/// Pause before a store is asked again that refused to tell of changes, in milliseconds.
+pub const TRACKING_REFUSED_MS: u64 = 60_000;
+
 /// Step of the snapshots from which windowed metrics are computed, in milliseconds.
 pub const METRICS_STEP_MS: u64 = 5_000;
 
-/// How long a copy in L1 may be trusted where others share the store and no invalidation stream runs, in milliseconds: the
+/// How long a copy in L1 may be trusted where others share the store and no stream of changes runs, in milliseconds: the
 /// bound *B* of the promises.
 pub const TRUST_MS_DEFAULT: u64 = 1_000;
 /// Bytes of L1 by default.
@@ -384,12 +363,8 @@ const _: () = assert!(WORKFLOWS_PER_DOMAIN_MAX < WORKFLOWS_MAX);
 const _: () = assert!(HTTP_HEADER_MS_MAX < HTTP_IDLE_MS_MAX && HTTP_STALL_MS_MAX < HTTP_IDLE_MS_MAX);
 const _: () = assert!(HTTP_HEADER_BYTES_MAX <= HTTP_BUFFER_BYTES_MAX);
 const _: () = assert!(LOCK_TTL_MS_MAX < LOCK_FENCE_KEEP_MS);
-const _: () = assert!(LEASE_MS < CLIENT_LEASE_MS_MAX && CLIENT_LEASE_MS_MAX <= LOAD_LEASE_MS_MAX);
-const _: () = assert!(LEASE_POLL_MS_MIN < LEASE_POLL_MS_MAX && LEASE_POLL_MS_MAX < LEASE_MS);
 const _: () = assert!(HTTP_BODY_BYTES_MAX < HTTP_BODIES_BYTES_MAX);
 
-/// How long connections may take to end when the host is asked to, in milliseconds.
-pub const DRAIN_MS_MAX: u64 = 10_000;
 /// How often the memory store is swept, in milliseconds.
 pub const MEMORY_SWEEP_MS: u64 = 100;
 /// How many places of the memory store one sweep looks at.

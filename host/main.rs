@@ -26,6 +26,7 @@ fn main() -> ExitCode {
 fn dispatch(cli: &Cli) -> Result<()> {
     match &cli.command {
         Command::Serve(args) => cli::serve::run(args),
+        Command::Config(command) => cli::config::run(command),
         Command::Policy(command) => policy(command),
         Command::Locks(command) => cli::ask::locks(command),
         Command::Breakers { command, host } => cli::ask::breakers(command.as_ref(), host),

@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::path::Path;
 
 use crate::support::host::{Host, HostBuilder, guest, sample, text, wait_until};
+use crate::support::redis::RedisServer;
 
 /// Starts a host that cannot start; what it says.
 #[track_caller]
@@ -145,4 +146,31 @@ fn a_restart_with_a_broken_file_serves_the_last_good_one() {
     host.ask(&["SET", "profile:user:1", "Ada"]).unwrap();
     assert_eq!(host.explain("profile:user:1")["policy_digest"], digest);
     assert!(!last_error(&host, "profile").is_empty());
+}
+
+/// A Redis may be shared: nobody empties it through Larder unless that was said, and then only of what Larder serves.
+#[test]
+fn a_shared_redis_is_not_emptied_by_chance() {
+    let redis = RedisServer::start();
+    let start = |flush: &str| {
+        let host =
+            HostBuilder::new().sample("queue").arg("--store").arg(redis.url()).env("CACHE_MAX_LATENCY_MS", "10000");
+        host.arg("--set").arg(format!("commands.flush={flush}")).start()
+    };
+    redis.cli(&["SET", "somebody-elses", "1"]);
+    let host = start("auto");
+    assert!(host.ask(&["RPUSH", "queue:1", "a"]).is_ok());
+    for command in ["FLUSHALL", "FLUSHDB"] {
+        let error = host.ask(&[command]).expect_err("it is off").to_string();
+        assert!(error.contains("commands.flush"), "{error}");
+    }
+    // Beside them the host may have a probe of its own.
+    let keys = redis.cli(&["KEYS", "*"]);
+    assert_eq!(keys.lines().filter(|key| !key.starts_with('{')).count(), 2, "{keys}");
+    drop(host);
+    let host = start("on");
+    assert!(host.ask(&["FLUSHALL"]).is_ok());
+    let keys = redis.cli(&["KEYS", "*"]);
+    let left: Vec<_> = keys.lines().filter(|key| !key.starts_with('{')).collect();
+    assert_eq!(left, ["somebody-elses"], "without a policy 'default' it is not Larder's");
 }

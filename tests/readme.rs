@@ -13,6 +13,7 @@ use larder::config::table::{POLICY_VARIABLES, RESERVED_VARIABLES, SETTINGS};
 use larder::ports::clock::VirtualClock;
 use larder::ports::invalidation::{Mode, SelectorKind};
 use larder::ports::lease::{FillOutcome, Lost};
+use larder::ports::load::{LoadOutcome, LoadReason, StaleReason};
 use larder::ports::lock::LockOutcome;
 use larder::ports::metrics::{DomainMetrics, Hook, Metrics, State};
 use larder::ports::policy::{Fault, Operation};
@@ -39,10 +40,12 @@ fn check(name: &str, expect: &str) {
 
 #[test]
 fn settings() {
-    let mut table = "| setting | environment | default | meaning |\n|---|---|---|---|\n".to_owned();
+    let mut table = "| setting | environment | default | SIGHUP | meaning |\n|---|---|---|---|---|\n".to_owned();
     for setting in SETTINGS {
         let env: Vec<String> = setting.env.iter().map(|name| code(name)).collect();
-        let row = [code(setting.name), env.join(", "), code(setting.default), setting.doc.to_owned()];
+        let reloads = if setting.reloads { "taken up" } else { "" };
+        let row =
+            [code(setting.name), env.join(", "), code(setting.default), reloads.to_owned(), setting.doc.to_owned()];
         writeln!(table, "| {} |", row.join(" | ")).expect("a string");
     }
     check("settings", &table);
@@ -97,6 +100,7 @@ fn metrics() {
     let exporter = Exporter::new(&counted, Arc::new(VirtualClock::new(0, 1)), Vec::new()).expect("an exporter");
     count_everything(&counted.domain("d"));
     counted.store_latency.observe_ns(1);
+    counted.coherence.lag.observe_ns(1);
     counted.lock(LockOutcome::Acquired);
     counted.breaker("b").not_permitted.increment();
     let mut families: BTreeMap<String, [String; 3]> = BTreeMap::new();
@@ -131,6 +135,11 @@ fn count_everything(domain: &DomainMetrics) {
     domain.invalidations[SelectorKind::Tag as usize][Mode::Soft as usize].increment();
     domain.invalidations_failed[SelectorKind::Tag as usize].increment();
     domain.found_invalidated[Mode::Soft as usize].increment();
+    domain.loads.outcomes[LoadOutcome::Stored as usize].increment();
+    domain.loads.begun[LoadReason::Miss as usize].increment();
+    domain.loads.stale[StaleReason::Revalidating as usize].increment();
+    domain.loads.throttled.increment();
+    domain.loads.refreshes_dropped.increment();
     domain.origin.answers[0].increment();
     domain.origin.time.observe_ns(1);
     domain.origin.retries.increment();

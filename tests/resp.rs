@@ -1,5 +1,6 @@
 //! RESP over a real socket: what a Redis client sees.
 
+mod collections;
 mod commands;
 mod connections;
 mod forward;

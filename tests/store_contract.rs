@@ -3,16 +3,17 @@
 //! `typed` checks the port's own methods; `random` lets both carry out the same random commands and compares reply by reply;
 //! the others hold Redis commands with the replies that both must give.
 
+mod blocks;
 mod hashes;
 mod lists;
 mod numbers;
-mod random;
+pub(crate) mod random;
 mod scans;
 mod script;
 mod scripts;
 mod sets;
 mod space;
-mod text;
+pub(crate) mod text;
 mod typed;
 mod types;
 
@@ -223,6 +224,12 @@ on_both_stores! {
     space::what_is_told_of_an_object,
     space::the_form_of_a_collection_is_told,
     space::arguments_of_the_new_types,
+    blocks::a_block_answers_each_command_in_order,
+    blocks::nobody_comes_between_the_commands_of_a_block,
+    blocks::a_change_is_seen_by_who_watches,
+    blocks::more_keys_can_be_watched,
+    blocks::a_watch_ends_when_it_is_dropped,
+    blocks::what_expires_has_changed,
     scans::a_scan_shows_all,
     scans::a_scan_under_writes_misses_nothing_that_stays,
     scans::a_scan_finds_by_pattern_and_type,

@@ -5,12 +5,17 @@
 //! is no level is refused: it would be read as the name of a module, and silence everything else.
 
 use std::io::{self, IsTerminal};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::{self, MakeWriter};
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
+
+use crate::ports::log::LogControl;
 
 /// How lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,15 +55,37 @@ impl Format {
     }
 }
 
+/// The log that was begun, to change what it holds.
+pub struct Log {
+    filter: reload::Handle<EnvFilter, Registry>,
+    directives: Mutex<String>,
+}
+
+impl LogControl for Log {
+    fn directives(&self) -> String {
+        self.directives.lock().clone()
+    }
+
+    fn set(&self, directives: &str) -> Result<(), String> {
+        let filter = filter(directives).map_err(|error| error.to_string())?;
+        let mut current = self.directives.lock();
+        self.filter.reload(filter).map_err(|error| error.to_string())?;
+        directives.trim().clone_into(&mut current);
+        Ok(())
+    }
+}
+
 /// Begins to log, for the whole process.
 ///
 /// # Errors
 /// Wrong directives; a second call.
-pub fn init(directives: &str, format: Format) -> Result<(), LoggingError> {
+pub fn init(directives: &str, format: Format) -> Result<Arc<Log>, LoggingError> {
     let terminal = io::stderr().is_terminal();
     let json = format == Format::Json || format == Format::Auto && !terminal;
     let colours = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    subscriber(directives, json, colours, io::stderr)?.try_init().map_err(|_| LoggingError::Twice)
+    let (subscriber, log) = subscriber(directives, json, colours, io::stderr)?;
+    subscriber.try_init().map_err(|_| LoggingError::Twice)?;
+    Ok(Arc::new(log))
 }
 
 fn subscriber<W>(
@@ -66,17 +93,19 @@ fn subscriber<W>(
     json: bool,
     colours: bool,
     writer: W,
-) -> Result<Box<dyn Subscriber + Send + Sync>, LoggingError>
+) -> Result<(Box<dyn Subscriber + Send + Sync>, Log), LoggingError>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let filter = filter(directives)?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
-    Ok(if json {
-        Box::new(builder.json().flatten_event(true).with_current_span(false).with_span_list(false).finish())
+    let (filter, handle) = reload::Layer::new(filter(directives)?);
+    let lines = fmt::layer().with_writer(writer);
+    let lines = if json {
+        lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed()
     } else {
-        Box::new(builder.with_ansi(colours).finish())
-    })
+        lines.with_ansi(colours).boxed()
+    };
+    let log = Log { filter: handle, directives: Mutex::new(directives.trim().to_owned()) };
+    Ok((Box::new(tracing_subscriber::registry().with(filter).with(lines)), log))
 }
 
 fn filter(directives: &str) -> Result<EnvFilter, LoggingError> {
@@ -119,7 +148,7 @@ mod tests {
     fn logged(directives: &str, json: bool) -> String {
         let lines = Lines::default();
         let writer = lines.clone();
-        let subscriber = subscriber(directives, json, false, move || writer.clone()).unwrap();
+        let (subscriber, _log) = subscriber(directives, json, false, move || writer.clone()).unwrap();
         tracing::subscriber::with_default(subscriber, || {
             tracing::debug!(target: "larder::wire", "a");
             tracing::info!(target: "larder::engine", domain = "profile", "b");
@@ -157,6 +186,26 @@ mod tests {
         for wrong in ["", "verbose", "info,", "larder=loud", "info,larder", "3"] {
             assert!(matches!(filter(wrong), Err(LoggingError::Directive { .. })), "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_is_logged_may_change() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let (subscriber, log) = subscriber("error", false, false, move || writer.clone()).unwrap();
+        tracing::subscriber::with_default(subscriber, || {
+            let say = || tracing::debug!(target: "larder::wire", "said");
+            say();
+            log.set("warn,larder::wire=debug").unwrap();
+            say();
+            assert!(log.set("loud").unwrap_err().contains("neither a level"));
+            assert_eq!(log.directives(), "warn,larder::wire=debug");
+            log.set(" info ").unwrap();
+            say();
+        });
+        assert_eq!(log.directives(), "info");
+        let text = String::from_utf8(lines.0.lock().clone()).unwrap();
+        assert_eq!(text.matches("said").count(), 1, "{text}");
     }
 
     #[test]

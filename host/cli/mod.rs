@@ -4,11 +4,15 @@ pub(crate) mod ask;
 pub(crate) mod build;
 pub(crate) mod check;
 pub(crate) mod compile;
+pub(crate) mod config;
 pub(crate) mod decision;
 pub(crate) mod inspect;
 pub(crate) mod man;
 pub(crate) mod new;
+pub(crate) mod reload;
 pub(crate) mod serve;
+pub(crate) mod settings;
+pub(crate) mod state;
 pub(crate) mod top;
 
 use std::path::PathBuf;
@@ -32,6 +36,7 @@ const EXAMPLES: &str = "Examples:
   redis-cli -p 6380 SET profile:user:42 '{\"name\":\"Ada\"}'
   redis-cli -p 6380 LARDER.EXPLAIN profile:user:42       why a key is answered as it is
   larder invalidate tag profile team:7                   all entries with a tag, at once
+  larder config show                                     every setting, and where it comes from
   larder policy new presence                             begin a policy, in the folder presence
   larder policy build presence                           compile it into policies; a running host swaps it in
   larder policy test policies/presence.wasm              ask it its cases
@@ -58,6 +63,9 @@ pub(crate) enum Command {
     },
     /// Watch a running host: traffic, hit rates and times of each domain, once a second
     Top(TopArgs),
+    /// Check and show the settings with which a host would start
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// List, show and free distributed locks of a running host
     #[command(subcommand)]
     Locks(LocksCommand),
@@ -95,7 +103,7 @@ pub(crate) struct TopArgs {
 }
 
 /// Settings of `serve`; all others come from `larder.toml`, the environment or `--set`.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct ServeArgs {
     /// The watched folder of NAME.wasm and NAME.toml
     #[arg(long, value_name = "DIR")]
@@ -109,6 +117,12 @@ pub(crate) struct ServeArgs {
     /// Where HTTP clients connect; `off` for nowhere
     #[arg(long, value_name = "ADDR")]
     pub http: Option<String>,
+    /// Where operators connect over HTTP; what is for them is then served nowhere else
+    #[arg(long, value_name = "ADDR")]
+    pub admin: Option<String>,
+    /// Let everybody do everything on addresses that other machines reach (auth.open)
+    #[arg(long)]
+    pub insecure: bool,
     /// `memory`, or `redis://[user:password@]host:port[/db]`, `unix://path`, `redis-sentinel://hosts/name`, `redis+cluster://hosts`
     #[arg(long, value_name = "URL")]
     pub store: Option<String>,
@@ -118,6 +132,26 @@ pub(crate) struct ServeArgs {
     /// Any other setting, as often as needed: `--set l1.size=1GiB`
     #[arg(long, value_name = "NAME=VALUE")]
     pub set: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Say whether a host would start with these settings, and what is wrong with which line if not
+    Check(ConfigArgs),
+    /// Show every setting with its value and where it comes from; secrets are hidden
+    Show(ConfigArgs),
+    /// Read a secret from the standard input, and print what may stand in larder.toml in its place
+    Hash,
+}
+
+/// The settings to look at: the same flags as those of `serve`.
+#[derive(Debug, Args)]
+pub(crate) struct ConfigArgs {
+    #[command(flatten)]
+    pub settings: ServeArgs,
+    /// Print one JSON document instead of text
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use toml::de::{DeTable, DeValue};
+
 use super::ConfigError;
 use super::table::{SETTINGS, find, nearest};
+use super::users::{self, UserText};
 
 /// Where a value comes from, for messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,10 +37,25 @@ impl std::fmt::Display for Source {
     }
 }
 
-/// The text of every setting and where it comes from.
+/// The text of every setting and where it comes from, and the users, which only the file can name.
 #[derive(Clone, Debug)]
 pub struct Layers {
     values: BTreeMap<&'static str, (String, Source)>,
+    users: Vec<UserText>,
+}
+
+/// A document that is being read.
+pub(super) struct Document<'a> {
+    path: &'a str,
+    text: &'a str,
+}
+
+impl Document<'_> {
+    /// The source of what begins at this byte.
+    pub(super) fn at(&self, byte: usize) -> Source {
+        let line = self.text.bytes().take(byte).filter(|&byte| byte == b'\n').count() + 1;
+        Source::File { path: self.path.to_owned(), line }
+    }
 }
 
 impl Layers {
@@ -45,25 +63,47 @@ impl Layers {
     #[must_use]
     pub fn defaults() -> Self {
         let values = SETTINGS.iter().map(|s| (s.name, (s.default.to_owned(), Source::Default))).collect();
-        Self { values }
+        Self { values, users: Vec::new() }
     }
 
     /// With the text of a `larder.toml` laid over.
     ///
     /// # Errors
-    /// Text that is no TOML; an unknown key, with the nearest name.
+    /// Text that is no TOML; an unknown key, with the nearest name; a value of a kind that no setting has.
     pub fn file(mut self, path: &str, text: &str) -> Result<Self, ConfigError> {
-        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
-            let line = error.span().map_or(1, |span| line_of(text, span.start));
-            ConfigError::new(&Source::File { path: path.to_owned(), line }, error.message())
+        let document = Document { path, text };
+        let table = DeTable::parse(text).map_err(|error| {
+            let at = error.span().map_or(0, |span| span.start);
+            ConfigError::new(&document.at(at), error.message())
         })?;
-        let mut flat = Vec::new();
-        flatten("", &toml::Value::Table(table), &mut flat);
-        for (name, value) in flat {
-            let source = Source::File { path: path.to_owned(), line: line_of_key(text, &name) };
-            self.set(&name, value, source)?;
+        for (key, value) in table.get_ref() {
+            if key.get_ref() == "users" {
+                self.users = users::read(&document, value)?;
+            } else {
+                self.lay(&document, key.get_ref(), key.span().start, value.get_ref())?;
+            }
         }
         Ok(self)
+    }
+
+    fn lay(&mut self, document: &Document<'_>, name: &str, at: usize, value: &DeValue<'_>) -> Result<(), ConfigError> {
+        let DeValue::Table(table) = value else {
+            let source = document.at(at);
+            let setting = known(name, &source)?;
+            let value = scalar(value).ok_or_else(|| {
+                ConfigError::new(&source, &format!("{name} is one value: a text, a number, true or false"))
+            })?;
+            self.values.insert(setting, (value, source));
+            return Ok(());
+        };
+        let below = format!("{name}.");
+        if !SETTINGS.iter().any(|setting| setting.name.starts_with(&below)) {
+            return Err(unknown(name, &document.at(at)));
+        }
+        for (key, value) in table {
+            self.lay(document, &format!("{below}{}", key.get_ref()), key.span().start, value.get_ref())?;
+        }
+        Ok(())
     }
 
     /// With the environment laid over.
@@ -84,7 +124,8 @@ impl Layers {
     /// # Errors
     /// An unknown name.
     pub fn flag(mut self, name: &str, value: String) -> Result<Self, ConfigError> {
-        self.set(name, value, Source::Flag)?;
+        let setting = known(name, &Source::Flag)?;
+        self.values.insert(setting, (value, Source::Flag));
         Ok(self)
     }
 
@@ -96,46 +137,52 @@ impl Layers {
         (value, source)
     }
 
-    fn set(&mut self, name: &str, value: String, source: Source) -> Result<(), ConfigError> {
-        let Some(setting) = find(name) else {
-            let hint = nearest(name, SETTINGS.iter().map(|setting| setting.name))
-                .map_or_else(String::new, |near| format!("; did you mean '{near}'?"));
-            return Err(ConfigError::new(&source, &format!("there is no setting '{name}'{hint}")));
-        };
-        self.values.insert(setting.name, (value, source));
-        Ok(())
+    /// The users as they were written.
+    #[must_use]
+    pub fn users(&self) -> &[UserText] {
+        &self.users
+    }
+
+    /// The settings whose text differs from that of `other`; `users` is one of them.
+    #[must_use]
+    pub fn changes(&self, other: &Self) -> Vec<&'static str> {
+        let settings = SETTINGS.iter().map(|setting| setting.name);
+        let mut changed: Vec<_> = settings.filter(|name| self.get(name).0 != other.get(name).0).collect();
+        let same =
+            self.users.len() == other.users.len() && self.users.iter().zip(&other.users).all(|(a, b)| a.is_same(b));
+        if !same {
+            changed.push(users::NAME);
+        }
+        changed
     }
 }
 
-fn flatten(prefix: &str, value: &toml::Value, into: &mut Vec<(String, String)>) {
+fn known(name: &str, source: &Source) -> Result<&'static str, ConfigError> {
+    find(name).map(|setting| setting.name).ok_or_else(|| unknown(name, source))
+}
+
+fn unknown(name: &str, source: &Source) -> ConfigError {
+    let below = format!("{name}.");
+    if SETTINGS.iter().any(|setting| setting.name.starts_with(&below)) {
+        return ConfigError::new(
+            source,
+            &format!("'{name}' is a group of settings: write {below}NAME, or [{name}] above them"),
+        );
+    }
+    let groups = SETTINGS.iter().filter_map(|setting| setting.name.split_once('.')).map(|(group, _)| group);
+    let names = SETTINGS.iter().map(|setting| setting.name).chain(groups).chain([users::NAME]);
+    let hint = nearest(name, names).map_or_else(String::new, |near| format!("; did you mean '{near}'?"));
+    ConfigError::new(source, &format!("there is no setting '{name}'{hint}"))
+}
+
+/// The text of a value that is one; lists, tables and dates are none.
+pub(super) fn scalar(value: &DeValue<'_>) -> Option<String> {
     match value {
-        toml::Value::Table(table) => {
-            for (name, value) in table {
-                let name = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
-                flatten(&name, value, into);
-            }
-        }
-        toml::Value::String(text) => into.push((prefix.to_owned(), text.clone())),
-        other => into.push((prefix.to_owned(), other.to_string())),
+        DeValue::String(text) => Some(text.to_string()),
+        // Settings are read as people write numbers: in tens.
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix()).ok().map(|n| n.to_string()),
+        DeValue::Float(number) => Some(number.as_str().to_owned()),
+        DeValue::Boolean(yes) => Some(yes.to_string()),
+        DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => None,
     }
-}
-
-fn line_of(text: &str, at: usize) -> usize {
-    text.bytes().take(at).filter(|&byte| byte == b'\n').count() + 1
-}
-
-/// The line that sets a dotted name: the one whose key, within the last `[table]` before it, makes the name.
-fn line_of_key(text: &str, name: &str) -> usize {
-    let mut table = String::new();
-    for (number, line) in text.lines().enumerate() {
-        let line = line.trim();
-        if let Some(head) = line.strip_prefix('[').and_then(|rest| rest.split(']').next()) {
-            table = format!("{}.", head.trim());
-        } else if let Some((key, _)) = line.split_once('=')
-            && format!("{table}{}", key.trim()) == name
-        {
-            return number + 1;
-        }
-    }
-    1
 }

@@ -3,20 +3,28 @@
 //! An unknown key, a value that cannot be read and a combination that cannot work are errors that name their source.
 
 pub mod allowed;
+mod combine;
 pub mod layers;
+mod reader;
+pub mod secret;
+pub mod show;
 mod store;
 pub mod table;
+pub mod users;
 pub mod value;
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use self::allowed::AllowedOrigins;
 use self::layers::{Layers, Source};
+use self::reader::Reader;
+use self::secret::Secret;
 pub use self::store::{StoreAccess, StoreChoice};
 use self::table::{POLICY_VARIABLES, RESERVED_VARIABLES};
-use crate::limits::{KEY_BYTES_MAX, LOCK_TTL_MS_MAX, LOCK_WAIT_MS_MAX, VALUE_BYTES_MAX};
+use self::users::User;
+use crate::limits::{DRAIN_MS_MAX, KEY_BYTES_MAX, LOCK_TTL_MS_MAX, LOCK_WAIT_MS_MAX, RATE_MAX, VALUE_BYTES_MAX};
 
 /// The longest duration of a breaker.
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
@@ -32,19 +40,67 @@ impl ConfigError {
     }
 }
 
+/// What is asked of clients over TLS beside what they say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientCertificates {
+    /// Nothing.
+    None,
+    /// A certificate may be shown; one that is, is checked.
+    Ask,
+    /// Nobody gets in without one.
+    Require,
+}
+
+/// How the front ends speak TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsSettings {
+    /// The chain, in PEM, the host's own first.
+    pub certificate: PathBuf,
+    /// Its private key, in PEM.
+    pub key: PathBuf,
+    /// Who signs clients' certificates, in PEM.
+    pub client_ca: Option<PathBuf>,
+    /// What is asked of clients.
+    pub clients: ClientCertificates,
+}
+
 /// The settings of a host.
 #[derive(Clone)]
 pub struct Config {
     /// Where Redis clients connect.
     pub resp_address: Option<SocketAddr>,
-    /// What they must `AUTH` with.
-    pub resp_password: Option<String>,
+    /// How long a RESP connection may say nothing, in milliseconds.
+    pub resp_idle_ms: Option<u64>,
+    /// Commands per second of one RESP connection.
+    pub resp_rate_max: Option<u32>,
+    /// Whether RESP clients speak TLS.
+    pub resp_tls: bool,
     /// Open RESP connections.
     pub resp_connections_max: usize,
     /// Where HTTP clients connect.
     pub http_address: Option<SocketAddr>,
     /// Open HTTP connections.
     pub http_connections_max: usize,
+    /// Requests per second of one HTTP connection.
+    pub http_rate_max: Option<u32>,
+    /// Whether HTTP clients speak TLS.
+    pub http_tls: bool,
+    /// Where operators connect over HTTP, if not where all do.
+    pub admin_address: Option<SocketAddr>,
+    /// Open connections of one address, on each front end.
+    pub connections_per_address_max: Option<u32>,
+    /// Certificates, if any front end speaks TLS.
+    pub tls: Option<TlsSettings>,
+    /// Who may do what; empty: everybody everything.
+    pub users: Vec<User>,
+    /// Whether everybody may do everything on addresses that others reach.
+    pub auth_open: bool,
+    /// How long the host says that it is not ready before it takes no more clients, in milliseconds.
+    pub drain_delay_ms: u64,
+    /// How long clients may then take to end, in milliseconds.
+    pub drain_ms: u64,
+    /// Whether `/metrics` is served.
+    pub metrics_enabled: bool,
     /// Worker threads.
     pub workers: usize,
     /// The watched folder.
@@ -55,8 +111,10 @@ pub struct Config {
     pub store: StoreChoice,
     /// What else is said of the way there.
     pub store_access: StoreAccess,
-    /// Deadline of one store command, in milliseconds.
+    /// How long one operation may wait for the store, in milliseconds.
     pub store_timeout_ms: u64,
+    /// What readers get while the store is away: `error` or `miss`.
+    pub on_store_failure: String,
     /// What the memory store may hold, in bytes.
     pub store_memory_bytes_max: u64,
     /// Hosts that policies may be loaded from.
@@ -77,10 +135,14 @@ pub struct Config {
     pub key_bytes_max: usize,
     /// Largest value, in bytes.
     pub value_bytes_max: usize,
+    /// Whether applications may remove every key that this host serves.
+    pub flush_on: bool,
     /// L1, in bytes.
     pub l1_bytes_max: u64,
     /// The bound *B*, in milliseconds.
     pub l1_trust_ms: u64,
+    /// Whether the store is asked to tell of its changes.
+    pub l1_tracking: bool,
     /// How long a lock lives where nobody says, in milliseconds.
     pub lock_ttl_ms: u64,
     /// First pause between two tries of who waits for a lock, in milliseconds.
@@ -112,18 +174,32 @@ impl Config {
     /// The first value that cannot be.
     pub fn new(layers: &Layers, environment: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let read = |name| Reader { layers, name };
-        Ok(Self {
+        let tls = tls(layers)?;
+        let config = Self {
             resp_address: read("resp.address").address()?,
-            resp_password: read("resp.password").optional(),
+            resp_idle_ms: read("resp.idle_timeout").duration_or_off(1_000, DAY_MS)?,
+            resp_rate_max: read("resp.rate_max").count_or_off(RATE_MAX)?,
+            resp_tls: speaks_tls(&read("resp.tls"), tls.is_some())?,
             resp_connections_max: read("resp.connections_max").number(1, 1_000_000)?,
             http_address: read("http.address").address()?,
             http_connections_max: read("http.connections_max").number(1, 1_000_000)?,
+            http_rate_max: read("http.rate_max").count_or_off(RATE_MAX)?,
+            http_tls: speaks_tls(&read("http.tls"), tls.is_some())?,
+            admin_address: read("admin.address").address()?,
+            connections_per_address_max: read("connections.per_address_max").count_or_off(1_000_000)?,
+            tls,
+            users: users(layers, &environment)?,
+            auth_open: read("auth.open").boolean()?,
+            drain_delay_ms: read("drain.delay").duration_ms(0, DRAIN_MS_MAX)?,
+            drain_ms: read("drain.timeout").duration_ms(0, DRAIN_MS_MAX)?,
+            metrics_enabled: read("metrics.enabled").boolean()?,
             workers: read("workers").workers()?,
             policies_folder: read("policies.folder").text().into(),
             state_folder: read("state.folder").text().into(),
-            store: StoreChoice::new(layers)?,
-            store_access: StoreAccess::new(layers),
+            store: StoreChoice::new(layers, &environment)?,
+            store_access: StoreAccess::new(layers, &environment)?,
             store_timeout_ms: read("store.timeout").duration_ms(1, 60_000)?,
+            on_store_failure: read("store.on_failure").one_of(&["error", "miss"])?,
             store_memory_bytes_max: read("store.memory_max").size_bytes(1 << 20, u64::MAX)?,
             origins_allowed: read("origins.allowed").allowed_origins()?,
             origins_ca_file: read("origins.ca_file").optional().map(PathBuf::from),
@@ -134,8 +210,13 @@ impl Config {
             key_separator: read("key.separator").separator()?,
             key_bytes_max: read("key.length_max").number(1, KEY_BYTES_MAX)?,
             value_bytes_max: read("value.size_max").size(1, VALUE_BYTES_MAX)?,
+            flush_on: match read("commands.flush").one_of(&["auto", "on", "off"])?.as_str() {
+                "auto" => StoreChoice::new(layers, &environment)? == StoreChoice::Memory,
+                word => word == "on",
+            },
             l1_bytes_max: read("l1.size").size_bytes(0, u64::MAX)?,
             l1_trust_ms: read("l1.trust").duration_ms(0, 3_600_000)?,
+            l1_tracking: read("l1.coherence").one_of(&["tracking", "bound"])? == "tracking",
             lock_ttl_ms: read("lock.ttl").duration_of(1_000, 1, LOCK_TTL_MS_MAX)?,
             lock_retry_ms: read("lock.retry_delay").duration_ms(1, LOCK_WAIT_MS_MAX)?,
             lock_retries_max: read("lock.retries_max").number(0, 1_000)?,
@@ -147,7 +228,53 @@ impl Config {
             log_format: read("log.format").one_of(&["auto", "text", "json"])?,
             policy_overrides: policy_overrides(&environment),
             unused_variables: RESERVED_VARIABLES.iter().copied().filter(|name| environment(name).is_some()).collect(),
-        })
+        };
+        combine::check(&config, layers)?;
+        Ok(config)
+    }
+}
+
+/// The users of the file, and that of `auth.password`.
+fn users(layers: &Layers, environment: &impl Fn(&str) -> Option<String>) -> Result<Vec<User>, ConfigError> {
+    let mut found = users::resolve(layers.users(), environment)?;
+    let reader = Reader { layers, name: "auth.password" };
+    if let Some(password) = reader.secret(environment)? {
+        if found.iter().any(|user| user.name == users::DEFAULT_USER) {
+            return Err(reader.fail("there is a user 'default' as well; set one of the two"));
+        }
+        found.push(User::all_powerful(Secret::of(password.as_bytes())));
+    }
+    Ok(found)
+}
+
+fn tls(layers: &Layers) -> Result<Option<TlsSettings>, ConfigError> {
+    let read = |name| Reader { layers, name };
+    let path = |name| read(name).optional().map(PathBuf::from);
+    let clients = match read("tls.clients").one_of(&["none", "ask", "require"])?.as_str() {
+        "ask" => ClientCertificates::Ask,
+        "require" => ClientCertificates::Require,
+        _ => ClientCertificates::None,
+    };
+    match (path("tls.certificate"), path("tls.key"), path("tls.client_ca")) {
+        (Some(certificate), Some(key), client_ca) => {
+            if client_ca.is_none() && clients != ClientCertificates::None {
+                return Err(read("tls.clients").fail("set tls.client_ca too: who signs the clients' certificates"));
+            }
+            Ok(Some(TlsSettings { certificate, key, client_ca, clients }))
+        }
+        (None, None, None) if clients == ClientCertificates::None => Ok(None),
+        (Some(_), None, _) => Err(read("tls.certificate").fail("set tls.key too")),
+        (None, Some(_), _) => Err(read("tls.key").fail("set tls.certificate too")),
+        (None, None, Some(_)) => Err(read("tls.client_ca").fail("set tls.certificate and tls.key too")),
+        (None, None, None) => Err(read("tls.clients").fail("set tls.certificate, tls.key and tls.client_ca too")),
+    }
+}
+
+fn speaks_tls(setting: &Reader<'_>, has_certificate: bool) -> Result<bool, ConfigError> {
+    match setting.one_of(&["auto", "on", "off"])?.as_str() {
+        "on" if !has_certificate => Err(setting.fail("set tls.certificate and tls.key too")),
+        "off" => Ok(false),
+        _ => Ok(has_certificate),
     }
 }
 
@@ -161,178 +288,5 @@ fn policy_overrides(environment: impl Fn(&str) -> Option<String>) -> BTreeMap<St
     overrides
 }
 
-struct Reader<'a> {
-    layers: &'a Layers,
-    name: &'static str,
-}
-
-impl Reader<'_> {
-    fn text(&self) -> &str {
-        self.layers.get(self.name).0
-    }
-
-    fn optional(&self) -> Option<String> {
-        Some(self.text().to_owned()).filter(|text| !text.is_empty())
-    }
-
-    fn allowed_origins(&self) -> Result<AllowedOrigins, ConfigError> {
-        AllowedOrigins::parse(self.text()).map_err(|what| self.fail(&what))
-    }
-
-    fn fail(&self, what: &str) -> ConfigError {
-        ConfigError::new(self.layers.get(self.name).1, &format!("{}: {what}", self.name))
-    }
-
-    fn number(&self, min: u64, max: usize) -> Result<usize, ConfigError> {
-        let number = value::number(self.text(), min, max as u64).map_err(|what| self.fail(&what))?;
-        usize::try_from(number).map_err(|_| self.fail("too large for this machine"))
-    }
-
-    fn count(&self, min: u32, max: u32) -> Result<u32, ConfigError> {
-        let number = value::number(self.text(), min.into(), max.into()).map_err(|what| self.fail(&what))?;
-        u32::try_from(number).map_err(|_| self.fail("too large"))
-    }
-
-    fn duration_ms(&self, min: u64, max: u64) -> Result<u64, ConfigError> {
-        self.duration_of(1, min, max)
-    }
-
-    /// A duration in milliseconds, in which a plain number counts in `plain_ms`.
-    fn duration_of(&self, plain_ms: u64, min: u64, max: u64) -> Result<u64, ConfigError> {
-        let ms = value::duration_ms(self.text(), plain_ms).map_err(|what| self.fail(&what))?;
-        if (min..=max).contains(&ms) {
-            Ok(ms)
-        } else {
-            Err(self.fail(&format!("{ms} ms is not within {min} to {max} ms")))
-        }
-    }
-
-    fn size_bytes(&self, min: u64, max: u64) -> Result<u64, ConfigError> {
-        let bytes = value::size_bytes(self.text()).map_err(|what| self.fail(&what))?;
-        let within = (min..=max).contains(&bytes);
-        if within { Ok(bytes) } else { Err(self.fail(&format!("{bytes} bytes is not within {min} to {max}"))) }
-    }
-
-    fn size(&self, min: u64, max: usize) -> Result<usize, ConfigError> {
-        let bytes = self.size_bytes(min, max as u64)?;
-        usize::try_from(bytes).map_err(|_| self.fail("too large for this machine"))
-    }
-
-    /// Names in small letters, with commas between them; in a file also as a list.
-    fn names(&self) -> Result<Vec<String>, ConfigError> {
-        let text = self.text().trim();
-        let inner = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
-        let names = inner.split(',').map(|name| name.trim().trim_matches(['"', '\'']).to_ascii_lowercase());
-        let names: Vec<String> = names.filter(|name| !name.is_empty()).collect();
-        let plain = |c: char| c.is_ascii_alphanumeric() || "|.-_".contains(c);
-        match names.iter().find(|name| !name.chars().all(plain)) {
-            None => Ok(names),
-            Some(name) => Err(self.fail(&format!("'{name}' is no name of a command; write debug,script|flush"))),
-        }
-    }
-
-    fn one_of(&self, allowed: &[&str]) -> Result<String, ConfigError> {
-        let text = self.text();
-        if allowed.contains(&text) {
-            return Ok(text.to_owned());
-        }
-        Err(self.fail(&format!("'{text}' is none of {}", allowed.join(", "))))
-    }
-
-    fn address(&self) -> Result<Option<SocketAddr>, ConfigError> {
-        let text = self.text();
-        if text == "off" {
-            return Ok(None);
-        }
-        let found = text.to_socket_addrs().ok().and_then(|mut found| found.next());
-        let wrong = || self.fail(&format!("'{text}' is no address; write 127.0.0.1:6380, or off"));
-        found.map(Some).ok_or_else(wrong)
-    }
-
-    fn workers(&self) -> Result<usize, ConfigError> {
-        if self.text() == "auto" {
-            // One core is left to compilation, the ticker and background work.
-            return Ok(std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1)));
-        }
-        self.number(1, 1024)
-    }
-
-    fn separator(&self) -> Result<u8, ConfigError> {
-        match self.text().as_bytes() {
-            [byte] if byte.is_ascii_punctuation() && !b"{}*?[]\\".contains(byte) => Ok(*byte),
-            _ => Err(self.fail("the separator is one punctuation character, and none of { } * ? [ ] \\")),
-        }
-    }
-
-    fn key_prefix(&self) -> Result<String, ConfigError> {
-        let text = self.text();
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        if !text.is_empty() && text.len() <= 64 && text.chars().all(plain) {
-            return Ok(text.to_owned());
-        }
-        Err(self.fail("the prefix has 1 to 64 letters, digits, '-', '_' or '.'"))
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn config(file: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Config, ConfigError> {
-        let environment = |name: &str| env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
-        let mut layers = Layers::defaults().file("larder.toml", file)?.environment(environment);
-        for (name, value) in flags {
-            layers = layers.flag(name, (*value).to_owned())?;
-        }
-        Config::new(&layers, environment)
-    }
-
-    #[track_caller]
-    fn check_error(file: &str, env: &[(&str, &str)], expect: &str) {
-        match config(file, env, &[]) {
-            Ok(_) => panic!("no error for {file:?} {env:?}"),
-            Err(error) => assert_eq!(error.to_string(), expect),
-        }
-    }
-
-    #[test]
-    fn flags_win_over_environment_over_file_over_defaults() {
-        let file = "[key]\nprefix = 'file'\n";
-        let env = [("CACHE_KEY_PREFIX", "env")];
-        for (file, env, flags, expect) in [
-            ("", &[][..], &[][..], "chat"),
-            (file, &[], &[], "file"),
-            (file, &env, &[], "env"),
-            (file, &env, &[("key.prefix", "flag")], "flag"),
-        ] {
-            let prefix = config(file, env, flags).map(|config| config.key_prefix);
-            assert_eq!(prefix.as_deref().ok(), Some(expect));
-        }
-    }
-
-    #[test]
-    fn errors_name_the_source_and_the_nearest_name() {
-        check_error(
-            "[key]\nprefx = 'x'",
-            &[],
-            "larder.toml:2: there is no setting 'key.prefx'; did you mean 'key.prefix'?",
-        );
-        check_error(
-            "\n\n[l1]\nsize = 'big'",
-            &[],
-            "larder.toml:4: l1.size: 'big' is no size; write 64KiB, 256MiB, 1GiB or a number of bytes",
-        );
-        check_error(
-            "",
-            &[("CACHE_KEY_SEPARATOR", "::")],
-            "the environment variable CACHE_KEY_SEPARATOR: key.separator: the separator is one punctuation character, and none of { } * ? [ ] \\",
-        );
-    }
-
-    #[test]
-    fn variables_of_policies_reach_their_domain() {
-        let config = config("", &[("CACHE_PROFILE_TTL", "60")], &[]);
-        let ttl = config.ok().and_then(|config| config.policy_overrides.get("profile")?.get("ttl").cloned());
-        assert_eq!(ttl.as_deref(), Some("60"));
-    }
-}
+mod tests;

@@ -1,6 +1,7 @@
 //! Which store: by its URL where somebody set that, else by the parts that are set one by one, else the default.
 
 use super::layers::{Layers, Source};
+use super::reader::Reader;
 use super::{ConfigError, value};
 
 /// Where entries live.
@@ -50,17 +51,20 @@ const SCHEMES: [&str; 15] = [
 
 impl StoreAccess {
     /// As the layers say.
-    #[must_use]
-    pub fn new(layers: &Layers) -> Self {
+    ///
+    /// # Errors
+    /// A secret that cannot be read.
+    pub fn new(layers: &Layers, environment: &impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let text = |name| layers.get(name).0.to_owned();
-        Self {
+        let password = Reader { layers, name: "store.sentinel_password" }.secret(environment)?;
+        Ok(Self {
             ca_file: text("store.tls_ca_file"),
             certificate_file: text("store.tls_certificate_file"),
             key_file: text("store.tls_key_file"),
             server_name: text("store.tls_server_name"),
             sentinel_user: text("store.sentinel_username"),
-            sentinel_password: text("store.sentinel_password"),
-        }
+            sentinel_password: password.unwrap_or_default(),
+        })
     }
 
     /// Whether anything is said of TLS.
@@ -78,10 +82,10 @@ impl StoreChoice {
     ///
     /// # Errors
     /// A text that is no address; parts that do not make one.
-    pub fn new(layers: &Layers) -> Result<Self, ConfigError> {
+    pub fn new(layers: &Layers, environment: &impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let (url, source) = layers.get("store.url");
         if *source == Source::Default
-            && let Some(url) = of_parts(layers)?
+            && let Some(url) = of_parts(layers, environment)?
         {
             return Ok(Self::Redis(url));
         }
@@ -102,7 +106,7 @@ impl StoreChoice {
 }
 
 /// The URL that the parts make; `None` if none of them says where.
-fn of_parts(layers: &Layers) -> Result<Option<String>, ConfigError> {
+fn of_parts(layers: &Layers, environment: &impl Fn(&str) -> Option<String>) -> Result<Option<String>, ConfigError> {
     let flag = |name| {
         let (text, source) = layers.get(name);
         match text.to_ascii_lowercase().as_str() {
@@ -116,7 +120,8 @@ fn of_parts(layers: &Layers) -> Result<Option<String>, ConfigError> {
     let (is_cluster, tls) = (flag("store.cluster")?, if flag("store.tls")? { "s" } else { "" });
     let port = || value::number(port, 1, 65_535).map_err(|what| ConfigError::new(port_source, &what));
     let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-    let account = match (layers.get("store.username").0, layers.get("store.password").0) {
+    let password = Reader { layers, name: "store.password" }.secret(environment)?.unwrap_or_default();
+    let account = match (layers.get("store.username").0, password.as_str()) {
         ("", "") => String::new(),
         (user, password) => format!("{}:{}@", percent_encoded(user), percent_encoded(password)),
     };
@@ -161,7 +166,7 @@ mod tests {
         for (name, value) in flags {
             layers = layers.flag(name, (*value).to_owned())?;
         }
-        StoreChoice::new(&layers)
+        StoreChoice::new(&layers, &environment)
     }
 
     #[track_caller]

@@ -15,6 +15,14 @@ pub struct Setting {
     pub doc: &'static str,
     /// Whether it must never be shown.
     pub secret: bool,
+    /// Whether SIGHUP takes a new value up; any other setting waits for the next start.
+    pub reloads: bool,
+}
+
+impl Setting {
+    const fn reloads(self) -> Self {
+        Self { reloads: true, ..self }
+    }
 }
 
 const fn setting(
@@ -23,20 +31,64 @@ const fn setting(
     default: &'static str,
     doc: &'static str,
 ) -> Setting {
-    Setting { name, env, default, doc, secret: false }
+    Setting { name, env, default, doc, secret: false, reloads: false }
 }
 
 const fn secret(name: &'static str, env: &'static [&'static str], doc: &'static str) -> Setting {
-    Setting { name, env, default: "", doc, secret: true }
+    Setting { name, env, default: "", doc, secret: true, reloads: false }
 }
 
 /// All settings of the host.
 pub const SETTINGS: &[Setting] = &[
     setting("resp.address", &["LARDER_RESP"], "127.0.0.1:6380", "Where Redis clients connect; `off` for nowhere"),
-    secret("resp.password", &["LARDER_PASSWORD"], "What RESP clients must `AUTH` with; empty: nothing"),
-    setting("resp.connections_max", &[], "10000", "Open RESP connections"),
+    setting("resp.connections_max", &[], "10000", "Open RESP connections").reloads(),
+    setting("resp.idle_timeout", &[], "off", "How long a RESP connection may say nothing; `off`: for ever").reloads(),
+    setting("resp.rate_max", &[], "off", "Commands per second of one RESP connection").reloads(),
+    setting("resp.tls", &[], "auto", "Whether RESP clients speak TLS: `on`, `off`; `auto`: if there is a certificate"),
     setting("http.address", &["LARDER_HTTP"], "127.0.0.1:8380", "Where HTTP clients connect; `off` for nowhere"),
-    setting("http.connections_max", &[], "10000", "Open HTTP connections"),
+    setting("http.connections_max", &[], "10000", "Open HTTP connections").reloads(),
+    setting("http.rate_max", &[], "off", "Requests per second of one HTTP connection").reloads(),
+    setting("http.tls", &[], "auto", "Whether HTTP clients speak TLS: `on`, `off`; `auto`: if there is a certificate"),
+    setting(
+        "admin.address",
+        &["LARDER_ADMIN"],
+        "off",
+        "Where operators connect over HTTP; what is for operators is then served nowhere else",
+    ),
+    setting(
+        "connections.per_address_max",
+        &[],
+        "off",
+        "Open connections of one address on each front end; of one /64 network where it is IPv6",
+    )
+    .reloads(),
+    secret(
+        "auth.password",
+        &["LARDER_PASSWORD"],
+        "Password of the user `default`, who may do everything; empty, and no `[[users]]`: nobody has to say who they are",
+    )
+    .reloads(),
+    setting(
+        "auth.open",
+        &["LARDER_AUTH_OPEN"],
+        "false",
+        "`true`: start without a password and without users on addresses that other machines reach",
+    ),
+    setting("tls.certificate", &["LARDER_TLS_CERTIFICATE"], "", "File of the host's certificate and its chain, PEM")
+        .reloads(),
+    setting("tls.key", &["LARDER_TLS_KEY"], "", "File of its private key, PEM").reloads(),
+    setting("tls.client_ca", &["LARDER_TLS_CLIENT_CA"], "", "File of the certificates that sign clients', PEM")
+        .reloads(),
+    setting(
+        "tls.clients",
+        &[],
+        "none",
+        "`require`: nobody connects without a client certificate; `ask`: who shows one is checked; `none`",
+    )
+    .reloads(),
+    setting("drain.delay", &[], "0s", "How long `/readyz` says no, on SIGTERM, before clients are taken no more"),
+    setting("drain.timeout", &[], "10s", "How long clients may then take to end"),
+    setting("metrics.enabled", &["CACHE_METRICS_ENABLED"], "true", "Whether `/metrics` is served").reloads(),
     setting(
         "workers",
         &["LARDER_WORKERS"],
@@ -89,7 +141,18 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting("store.sentinel_username", &["REDIS_SENTINEL_USERNAME"], "", "The account at the sentinels"),
     secret("store.sentinel_password", &["REDIS_SENTINEL_PASSWORD"], "Its password"),
-    setting("store.timeout", &["CACHE_MAX_LATENCY_MS"], "100ms", "Deadline of one store command"),
+    setting(
+        "store.timeout",
+        &["CACHE_MAX_LATENCY_MS"],
+        "100ms",
+        "How long one operation may wait for the store, over all its commands",
+    ),
+    setting(
+        "store.on_failure",
+        &["LARDER_ON_STORE_FAILURE"],
+        "error",
+        "What a read without a copy gets while the store is away, where its domain's `on_store_failure` does not say: `error` or `miss`",
+    ),
     setting("store.memory_max", &[], "1GiB", "What the memory store may hold"),
     setting(
         "origins.allowed",
@@ -115,8 +178,25 @@ pub const SETTINGS: &[Setting] = &[
     setting("key.separator", &["CACHE_KEY_SEPARATOR"], ":", "Between the parts of a key; one ASCII character"),
     setting("key.length_max", &["CACHE_MAX_KEY_LENGTH"], "250", "Longest key of an application, in bytes"),
     setting("value.size_max", &[], "64MiB", "Largest value"),
+    setting(
+        "commands.flush",
+        &["LARDER_FLUSH"],
+        "auto",
+        "`on`: `FLUSHDB` and `FLUSHALL` remove all keys that this host serves; `off`; `auto`: on where the store is `memory`",
+    ),
     setting("l1.size", &["LARDER_L1"], "256MiB", "The node's own memory for entries; 0: none"),
-    setting("l1.trust", &[], "1s", "How long a copy in L1 is believed where others share the store"),
+    setting(
+        "l1.trust",
+        &[],
+        "1s",
+        "The bound *B*: how long a copy in L1 may be believed where others share the store and may have changed it",
+    ),
+    setting(
+        "l1.coherence",
+        &[],
+        "tracking",
+        "`tracking`: Redis tells of its changes, and copies are believed for as long as it is known to; `bound`: for `l1.trust` only",
+    ),
     setting(
         "lock.ttl",
         &["CACHE_LOCK_DEFAULT_TTL"],
@@ -159,7 +239,8 @@ pub const SETTINGS: &[Setting] = &[
         &["LOG_LEVEL"],
         "info",
         "`error`, `warn`, `info`, `debug`, or directives as `info,larder::wire=debug`",
-    ),
+    )
+    .reloads(),
     setting("log.format", &["LARDER_LOG_FORMAT"], "auto", "`text`, `json`, or `auto`: text on a terminal"),
 ];
 
@@ -182,7 +263,25 @@ pub const POLICY_VARIABLES: &[(&str, &str, &str)] = &[
 ];
 
 /// Variables of the first user whose feature this version does not have yet: said in the log, not an error.
-pub const RESERVED_VARIABLES: &[&str] = &["CACHE_BATCH_SIZE", "CACHE_WARMUP_ENABLED", "CACHE_METRICS_ENABLED"];
+pub const RESERVED_VARIABLES: &[&str] = &["CACHE_BATCH_SIZE", "CACHE_WARMUP_ENABLED"];
+
+/// What the names of variables begin with that are meant for this host.
+pub const VARIABLE_PREFIXES: [&str; 2] = ["LARDER_", "CACHE_"];
+/// Variables that are no settings: what the command line's tools read, and what systems that run containers set for every service
+/// of the name.
+const FOREIGN_VARIABLES: [&str; 4] = ["LARDER_PORT", "LARDER_SERVICE_", "CACHE_PORT", "CACHE_SERVICE_"];
+
+/// A variable that looks as if it were meant for this host, and is not known; with the nearest that is.
+#[must_use]
+pub fn stranger(variable: &str) -> Option<Option<&'static str>> {
+    let own = VARIABLE_PREFIXES.iter().any(|prefix| variable.starts_with(prefix));
+    let foreign = FOREIGN_VARIABLES.iter().any(|prefix| variable.starts_with(prefix));
+    let known = || {
+        let settings = SETTINGS.iter().flat_map(|setting| setting.env.iter().copied());
+        settings.chain(POLICY_VARIABLES.iter().map(|(name, ..)| *name)).chain(RESERVED_VARIABLES.iter().copied())
+    };
+    (own && !foreign && known().all(|name| name != variable)).then(|| nearest(variable, known()))
+}
 
 /// The setting of this name.
 #[must_use]

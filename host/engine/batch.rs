@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 
 use super::api::Answer;
 use super::core::Engine;
 use super::judge::{Place, Wanted, policy_error};
 use super::key::DomainKey;
+use super::sight::Sight;
 use crate::error::{Error, ErrorKind, Result};
-use crate::limits::BATCH_KEYS_MAX;
+use crate::limits::{BATCH_KEYS_MAX, BATCH_LOADS_MAX};
 use crate::ports::metrics::State;
 use crate::ports::policy::{Operation, Plan, PolicyError, Request, Shape};
 use crate::ports::store::Held;
@@ -31,7 +33,10 @@ impl Engine {
         let missing: Vec<usize> = (0..keys.len()).filter(|&i| answers[i].is_none()).collect();
         let wanted: Vec<&[u8]> = missing.iter().map(|&i| keys[i].as_ref()).collect();
         let places = self.locate_reads(&wanted)?;
-        let found = self.read_many(&places, now_ms).await;
+        let found = self.budgeted(self.read_many(&places, now_ms)).await;
+        let found = found.or_else(|error| {
+            places.iter().map(|place| self.without_store(place, now_ms, error.clone())).collect::<Result<Vec<_>>>()
+        });
         let mean_ns = self.monotonic_ns().saturating_sub(started_ns) / keys.len().max(1) as u64;
         for (n, place) in places.iter().enumerate() {
             let state = found.as_ref().map_or_else(|e| Self::state_of(e.kind), |found| found[n].state);
@@ -64,10 +69,18 @@ impl Engine {
             let held: Option<Held> = held;
             answers.push(match held {
                 Some(held) => self.read_held(place, ticket, held, now_ms).await?,
-                None => Answer::absent(State::Miss),
+                None => Sight::gone(),
             });
         }
-        Ok(answers)
+        let (mut served, mut group) = (Vec::with_capacity(places.len()), Vec::new());
+        for (place, sight) in places.iter().zip(answers) {
+            group.push(self.serve(place, sight, now_ms));
+            if group.len() == BATCH_LOADS_MAX {
+                served.extend(join_all(std::mem::take(&mut group)).await);
+            }
+        }
+        served.extend(join_all(group).await);
+        served.into_iter().collect()
     }
 
     /// Places for many reads: neighbours of one domain are planned in one crossing.

@@ -27,6 +27,13 @@ impl<'a> Loaded<'a> {
     }
 }
 
+/// From when the oldest record is that says something of an entry, and the stream of changes that all of them belong to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Since {
+    pub(super) as_of_ms: u64,
+    pub(super) stream: u32,
+}
+
 /// A judgement as far as it could be made, and what has to be asked for before it counts.
 #[derive(Debug)]
 pub(super) struct Judgement {
@@ -110,17 +117,6 @@ impl Domain {
         let ids = tags.iter().map(|tag| Some(id(known.tags.peek(tag.as_str()), self.slot(&Name::tag(tag)))?.1));
         let tags = ids.collect::<Option<_>>()?;
         Some((Arc::new(Ids { domain, tags, prefixes, ended: false }), fresh))
-    }
-
-    /// From when the oldest record is that says something of an entry: what it may be trusted from. `None`: one is not known.
-    pub(super) fn as_of_ms(&self, stamps: &Stamps) -> Option<u64> {
-        if self.trust_ms.is_none() || stamps.under.is_none() {
-            return Some(u64::MAX);
-        }
-        let known = self.known.lock();
-        let tags = stamps.terms.tags.iter().map(|tag| known.tags.peek(tag.as_str()));
-        let all = std::iter::once(known.domain.as_ref()).chain(tags);
-        all.map(|fetched| Some(fetched?.as_of_ms)).try_fold(u64::MAX, |least, ms| Some(least.min(ms?)))
     }
 }
 

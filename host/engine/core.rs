@@ -1,9 +1,11 @@
 //! The engine's parts, its settings, and what all its operations share: the hit path, counting, the store's errors.
 
-use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 
+use super::coherence::{Coherence, NO_STREAM, UNTOLD};
 use super::entry::{Entry, Stamps};
 use super::fill::Fills;
 use super::forward::ForwardRules;
@@ -12,17 +14,22 @@ use super::key::KeyRules;
 use super::known::Domain;
 use super::l1::L1;
 use super::pool::TermsPool;
+use super::quiet::Quiet;
+use super::recent::Recent;
+use super::recovery::Recovery;
+use super::refresh::Loads;
 use super::standing::Domains;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{L1_COPY_BYTES_MAX, SLIDING_STEP_MS_MAX, TTL_MS_MAX};
 use crate::ports::breaker::Breakers;
+use crate::ports::budget;
 use crate::ports::clock::Clock;
 use crate::ports::lock::Locks;
 use crate::ports::metrics::{DomainMetrics, Gauge, Metrics, State};
-use crate::ports::policy::Operation;
+use crate::ports::policy::{KeyScope, Operation};
 use crate::ports::registry::Registry;
 use crate::ports::store::{Sharing, Store, StoreError};
-use crate::ports::table::Policies;
+use crate::ports::table::{OnStoreFailure, Policies};
 
 /// What the engine is told at the start.
 #[derive(Clone, Debug)]
@@ -37,6 +44,12 @@ pub struct Settings {
     pub value_bytes_max: usize,
     /// What is forwarded to a Redis.
     pub forward: ForwardRules,
+    /// Whether applications may remove every key that this host serves (`FLUSHDB`).
+    pub flush_on: bool,
+    /// How long one operation may wait for the store, over all its calls, in milliseconds (`CACHE_MAX_LATENCY_MS`).
+    pub budget_ms: u64,
+    /// What readers get while the store is away, where their domain does not say.
+    pub on_store_failure: OnStoreFailure,
 }
 
 /// What the engine reaches the world through.
@@ -68,14 +81,27 @@ pub struct Engine {
     locks: Arc<dyn Locks>,
     breakers: Arc<dyn Breakers>,
     pub(super) l1: L1,
+    pub(super) coherence: Arc<Coherence>,
     pub(super) keys: KeyRules,
     pub(super) domains: Domains,
     terms: TermsPool,
-    trust_ms: u64,
+    pub(super) trust_ms: u64,
+    pub(super) on_store_failure: OnStoreFailure,
+    pub(super) recovery: Recovery,
+    /// Failed invalidations, in the log.
+    pub(super) quiet: Quiet,
+    budget_ms: u64,
     started_ns: u64,
     l1_bytes_max: u64,
     value_bytes_max: usize,
+    pub(super) flush_on: bool,
     pub(super) workflows: Gauge,
+    /// The latest loads.
+    pub(super) recent: Recent,
+    /// The loads that are under way.
+    pub(super) loads: Loads,
+    /// Itself, for work that outlives the call that began it.
+    pub(super) me: Weak<Self>,
     pub(super) fills: Fills,
     pub(super) forward_rules: ForwardRules,
 }
@@ -83,12 +109,14 @@ pub struct Engine {
 impl Engine {
     /// An engine over these ports.
     #[must_use]
-    pub fn new(settings: Settings, ports: Ports) -> Self {
+    pub fn new(settings: Settings, ports: Ports) -> Arc<Self> {
         let trust_ms = (ports.store.sharing() == Sharing::Shared).then_some(settings.trust_ms);
         let fills = Fills::new(&ports.store, &ports.clock);
-        Self {
+        let coherence = Arc::new(Coherence::new(settings.trust_ms, Arc::clone(&ports.metrics)));
+        let recovery = Recovery::new(Arc::clone(&ports.clock));
+        Arc::new_cyclic(|me| Self {
             started_ns: ports.clock.monotonic_ns(),
-            l1: L1::new(settings.l1_bytes_max, Arc::clone(&ports.metrics)),
+            l1: L1::following(settings.l1_bytes_max, Arc::clone(&coherence), Arc::clone(&ports.metrics)),
             policies: ports.policies,
             registry: ports.registry,
             store: ports.store,
@@ -97,15 +125,24 @@ impl Engine {
             locks: ports.locks,
             breakers: ports.breakers,
             keys: settings.keys,
-            domains: Domains::new(trust_ms),
+            domains: Domains::new(trust_ms, Arc::clone(&coherence)),
+            coherence,
             terms: TermsPool::default(),
             trust_ms: settings.trust_ms,
+            on_store_failure: settings.on_store_failure,
+            recovery,
+            quiet: Quiet::default(),
+            budget_ms: settings.budget_ms,
             l1_bytes_max: settings.l1_bytes_max,
             value_bytes_max: settings.value_bytes_max,
+            flush_on: settings.flush_on,
             workflows: Gauge::default(),
             fills,
             forward_rules: settings.forward,
-        }
+            recent: Recent::default(),
+            loads: Loads::default(),
+            me: Weak::clone(me),
+        })
     }
 
     /// The copy of a key if L1 may answer by itself: no await, no policy, no allocation. Counts nothing; whoever serves it
@@ -114,7 +151,7 @@ impl Engine {
     pub fn hit(&self, key: &[u8], now_ms: u64) -> Option<Arc<Entry>> {
         let entry = self.l1.get(key)?;
         let epoch = self.policies.epoch();
-        (entry.serves(epoch, now_ms) || self.recheck(&entry, key, epoch, now_ms)).then_some(entry)
+        (entry.serves(epoch, now_ms, &self.coherence) || self.recheck(&entry, key, epoch, now_ms)).then_some(entry)
     }
 
     /// Counts `n` hits on entries of this domain that took `elapsed_ns` together.
@@ -144,6 +181,7 @@ impl Engine {
     /// Brings the gauges in [`Self::metrics`] up to date; before they are shown.
     pub fn report(&self) {
         self.l1.report();
+        self.recovery.report(&self.metrics.recovery);
         self.locks.report();
     }
 
@@ -181,6 +219,12 @@ impl Engine {
         self.keys.separator
     }
 
+    /// Whether a policy serves exactly this domain.
+    #[must_use]
+    pub fn is_served(&self, domain: &str) -> bool {
+        self.policies.table().get(domain).is_some()
+    }
+
     /// Whether a request can be served: the store answers, and some policy is live.
     ///
     /// # Errors
@@ -205,9 +249,15 @@ impl Engine {
             | ErrorKind::Refused
             | ErrorKind::StoreReply => State::Refused,
             ErrorKind::StoreUnavailable | ErrorKind::StoreTimeout | ErrorKind::StoreData => State::StoreFailed,
+            ErrorKind::OriginUnavailable | ErrorKind::OriginFailed | ErrorKind::OriginTimeout => State::OriginFailed,
             ErrorKind::PolicyFailed | ErrorKind::PolicyUnavailable => State::PolicyFailed,
             ErrorKind::Overloaded | ErrorKind::Internal => State::HostFailed,
         }
+    }
+
+    /// Does some work as one operation: its calls of the store together take no longer than the budget.
+    pub(super) async fn budgeted<T>(&self, work: impl Future<Output = T>) -> T {
+        budget::within(self.budget_ms, work).await
     }
 
     /// Counts what became of an operation.
@@ -256,8 +306,15 @@ impl Engine {
     }
 
     /// Whether copies of raw values may be kept in L1: only where nobody else can change them unseen.
-    pub(super) fn raw_in_l1(&self) -> bool {
-        self.l1_bytes_max > 0 && self.store.sharing() == Sharing::Exclusive
+    pub(super) fn raw_in_l1(&self, place: &Place<'_>) -> bool {
+        let told = || self.is_told(place) && self.coherence.running() != NO_STREAM;
+        self.l1_bytes_max > 0 && (self.store.sharing() == Sharing::Exclusive || told())
+    }
+
+    /// Whether the stream of changes, if one runs, tells of this place in words that lead back to its key.
+    fn is_told(&self, place: &Place<'_>) -> bool {
+        let verbatim = place.live().description.key_scope == KeyScope::Verbatim;
+        !place.renamed && (!verbatim || self.coherence.is_whole())
     }
 
     /// An entry for L1; `None` if it is not to be kept there.
@@ -271,24 +328,30 @@ impl Engine {
         let terms = &stamps.terms;
         let in_l1 = self.l1_bytes_max > 0
             && terms.l1_ms != Some(0)
-            && (place.enveloped() || self.raw_in_l1())
+            && (place.enveloped() || self.raw_in_l1(place))
             && !place.is_changed_unseen();
         if !in_l1 || !self.stands(place, &stamps, now_ms) {
             return None;
         }
-        let as_of_ms = place.domain.as_of_ms(&stamps)?;
+        let since = place.domain.since(&stamps, now_ms)?;
         let trust_until_ms = match self.store.sharing() {
             Sharing::Exclusive => u64::MAX,
-            Sharing::Shared => now_ms.min(as_of_ms).saturating_add(self.trust_ms),
+            Sharing::Shared => now_ms.min(since.as_of_ms).saturating_add(self.trust_ms),
         };
-        let trust_until_ms =
-            terms.l1_ms.map_or(trust_until_ms, |cap_ms| trust_until_ms.min(now_ms.saturating_add(cap_ms)));
         let serve_until_ms = if terms.absent {
             0
         } else {
             let slide_ms = if terms.sliding { now_ms + sliding_step_ms(terms.fresh_ms) } else { u64::MAX };
-            stamps.fresh_until_ms().unwrap_or(u64::MAX).min(trust_until_ms).min(slide_ms)
+            let cap_ms = terms.l1_ms.map_or(u64::MAX, |cap_ms| now_ms.saturating_add(cap_ms));
+            let fresh_until_ms = stamps.fresh_until_ms().unwrap_or(u64::MAX);
+            // From then on each read throws the die of early refresh: see `Engine::waits`.
+            let early_from_ms = match self.early_window_ms(place, &stamps) {
+                0 => u64::MAX,
+                window_ms => fresh_until_ms.saturating_sub(window_ms),
+            };
+            fresh_until_ms.min(slide_ms).min(cap_ms).min(early_from_ms)
         };
+        let stream = if self.is_told(place) { since.stream } else { UNTOLD };
         stamps.terms = self.terms.share(stamps.terms);
         stamps.under = stamps.under.map(|ids| place.domain.share(ids));
         Some(Arc::new(Entry {
@@ -296,7 +359,10 @@ impl Engine {
             stamps,
             serve_until_ms,
             trust_until_ms,
+            stream: stream.into(),
+            echo: false.into(),
             age_known: place.enveloped(),
+            is_due: AtomicBool::new(false),
             mark: Domain::mark(place.epoch, place.seq).into(),
             domain: Arc::clone(&place.domain),
         }))
@@ -307,7 +373,7 @@ impl Engine {
 #[must_use]
 pub fn store_error(error: StoreError) -> Error {
     let kind = match &error {
-        StoreError::Unavailable(_) => ErrorKind::StoreUnavailable,
+        StoreError::Unavailable(_) | StoreError::Connecting(_) => ErrorKind::StoreUnavailable,
         // Whether the work was done is unknown in both cases, which is what the kind says.
         StoreError::Timeout(_) | StoreError::Broken(_) => ErrorKind::StoreTimeout,
         StoreError::Reply(_) => ErrorKind::StoreReply,

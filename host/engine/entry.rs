@@ -4,12 +4,13 @@
 //! alike share it. [`Stamps`] adds the times of one entry. [`Entry`] is an entry in L1, ready to be served.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::api::Answer;
+use super::coherence::{BOUNDED, Coherence, NO_STREAM, UNTOLD};
 use super::freshness::{Freshness, Windows};
 use super::generation::Ids;
 use super::known::Domain;
@@ -23,6 +24,9 @@ pub struct Terms {
     pub rules_id: u64,
     /// Whether the entry says "there is no such value".
     pub absent: bool,
+    /// Whether it says that the value is not to be stored, so that nobody waits for another one's load (hit-for-miss). Then it is
+    /// absent, too: it has no value.
+    pub uncacheable: bool,
     /// Served as it is for this long; `None`: for ever.
     pub fresh_ms: Option<u64>,
     /// See [`Windows`].
@@ -97,6 +101,7 @@ impl Terms {
         Self {
             rules_id,
             absent: false,
+            uncacheable: false,
             fresh_ms: left_ms,
             stale_while_revalidate_ms: 0,
             stale_if_error_ms: 0,
@@ -190,6 +195,21 @@ impl Stamps {
         Self { terms: Arc::new(terms), since_ms: now_ms, ..self.clone() }
     }
 
+    /// The same entry, fresh for `ms` more, as far as its windows and `max-stale` allow.
+    #[must_use]
+    pub fn extended(&self, now_ms: u64, ms: u64) -> Self {
+        let windows = self.terms.windows().extended(now_ms.saturating_sub(self.since_ms), ms);
+        let terms = Terms {
+            fresh_ms: windows.fresh_ms,
+            stale_while_revalidate_ms: windows.stale_while_revalidate_ms,
+            stale_if_error_ms: windows.stale_if_error_ms,
+            keep_ms: windows.keep_ms,
+            max_stale_ms: windows.max_stale_ms,
+            ..(*self.terms).clone()
+        };
+        Self { terms: Arc::new(terms), ..self.clone() }
+    }
+
     /// Age at `now_ms`.
     #[must_use]
     pub const fn age_ms(&self, now_ms: u64) -> u64 {
@@ -223,12 +243,18 @@ pub struct Entry {
     pub value: Bytes,
     /// Its stamps.
     pub stamps: Stamps,
-    /// Until when it may be served without another thought; wall time in milliseconds.
+    /// Until when it may be served without another thought, if it may be believed; wall time in milliseconds.
     pub serve_until_ms: u64,
-    /// Until when it may be believed at all: the bound *B* where others share the store.
+    /// Until when it may be believed whatever else is known: the bound *B* where others share the store.
     pub trust_until_ms: u64,
+    /// The stream of changes that it belongs to: while that runs, it may be believed.
+    pub(super) stream: AtomicU32,
+    /// Whether the store will yet tell of the write that it is from.
+    pub(super) echo: AtomicBool,
     /// Whether `stamps.born_ms` is the truth: a raw value that the store held before does not say.
     pub age_known: bool,
+    /// Whether a read has thrown the die and the entry is to be refreshed early; the next slow read does so.
+    pub(super) is_due: AtomicBool,
     /// The state of policies and invalidations in which it was last found to be good.
     pub(super) mark: AtomicU64,
     /// Its domain.
@@ -238,8 +264,59 @@ pub struct Entry {
 impl Entry {
     /// Whether it may be served at once.
     #[must_use]
-    pub fn serves(&self, epoch: u64, now_ms: u64) -> bool {
-        now_ms < self.serve_until_ms && self.mark.load(Ordering::Acquire) == self.domain.mark_now(epoch)
+    pub(super) fn serves(&self, epoch: u64, now_ms: u64, coherence: &Coherence) -> bool {
+        now_ms < self.serve_until_ms
+            && self.mark.load(Ordering::Acquire) == self.domain.mark_now(epoch)
+            && self.is_believed(now_ms, coherence)
+    }
+
+    /// Whether it still is what the store holds, or was so less than *B* ago.
+    #[must_use]
+    pub(super) fn is_believed(&self, now_ms: u64, coherence: &Coherence) -> bool {
+        coherence.believes(self.stream.load(Ordering::Acquire), self.trust_until_ms, now_ms)
+    }
+
+    /// It was read while this stream ran. What its generations were compared with may be older.
+    pub(super) fn belongs_to(&self, stream: u32) {
+        if self.stream.load(Ordering::Acquire) != stream {
+            self.stream.store(UNTOLD, Ordering::Release);
+        }
+    }
+
+    /// It was written while this stream ran.
+    pub(super) fn belongs_to_own(&self, stream: u32) {
+        self.belongs_to(stream);
+        self.echo.store(stream != NO_STREAM, Ordering::Release);
+    }
+
+    /// It may be somebody else's that was told of: from now on it is good for *B* only.
+    pub(super) fn bound(&self) {
+        self.stream.fetch_or(BOUNDED, Ordering::AcqRel);
+    }
+
+    /// The store tells of a change: whether that may be the echo of the write that this copy is from. It then is good for *B* only.
+    pub(super) fn takes_echo(&self, now_ms: u64) -> bool {
+        let own = now_ms < self.trust_until_ms && self.echo.swap(false, Ordering::AcqRel);
+        if own {
+            self.bound();
+        }
+        own
+    }
+
+    /// The same with other stamps; to be served by nobody without another thought.
+    pub(super) fn with(&self, stamps: Stamps) -> Self {
+        Self {
+            value: self.value.clone(),
+            stamps,
+            serve_until_ms: 0,
+            trust_until_ms: self.trust_until_ms,
+            stream: self.stream.load(Ordering::Acquire).into(),
+            echo: self.echo.load(Ordering::Acquire).into(),
+            is_due: AtomicBool::new(false),
+            age_known: self.age_known,
+            mark: self.mark.load(Ordering::Acquire).into(),
+            domain: Arc::clone(&self.domain),
+        }
     }
 
     /// The counters of its domain.
@@ -253,10 +330,9 @@ impl Entry {
     pub fn answer(&self, state: State, now_ms: u64) -> Answer {
         Answer {
             value: (!self.stamps.terms.absent).then(|| self.value.clone()),
-            state,
             age_ms: self.age_known.then(|| self.stamps.age_ms(now_ms)),
             fresh_left_ms: self.stamps.fresh_left_ms(now_ms),
-            waited: None,
+            ..Answer::absent(state)
         }
     }
 

@@ -19,7 +19,7 @@ use super::generation::Ids;
 /// Bytes that identify one version of one entry.
 pub const PREFIX_LEN: usize = 12;
 const MAGIC: [u8; 3] = [0xF5, b'L', b'D'];
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 #[derive(Serialize, Deserialize)]
 struct Header<T> {

@@ -4,6 +4,7 @@
 //! knows only one lifetime changes nothing but when it begins.
 
 use super::api::{Answer, AskedTtl, ExpireCondition};
+use super::command::candidate;
 use super::core::Engine;
 use super::entry::Stamps;
 use super::judge::{Place, Verdict, Wanted};
@@ -11,7 +12,7 @@ use super::modify::Change;
 use super::read::Found;
 use crate::error::Result;
 use crate::ports::metrics::State;
-use crate::ports::policy::{Candidate, Cause, Operation};
+use crate::ports::policy::{Candidate, Operation};
 use crate::ports::store::{Command, Expire, Reply, Ttl};
 
 impl Engine {
@@ -22,18 +23,46 @@ impl Engine {
     pub async fn ttl(&self, key: &[u8]) -> Result<Ttl> {
         let started_ns = self.monotonic_ns();
         let place = self.locate(key, Operation::Touch, Wanted::Any)?;
-        let ttl = self.ttl_of(&place).await;
+        let ttl = self.budgeted(self.ttl_of(&place)).await;
         self.tally_result(&place, Operation::Touch, ttl, |_| State::Done, started_ns)
     }
 
     async fn ttl_of(&self, place: &Place<'_>) -> Result<Ttl> {
-        if !place.enveloped() {
+        if !place.enveloped() || self.holds_collection(place).await? {
             return self.store.ttl(&place.store_key).await.map_err(|e| self.store_error(e));
         }
         let now_ms = self.now_ms();
         Ok(match self.peek(place).await? {
             None => Ttl::Missing,
             Some(found) => fresh_left(&found.stamps, now_ms).map_or(Ttl::Never, Ttl::Ms),
+        })
+    }
+
+    /// The wall time at which the fresh time ends, in milliseconds since the Unix epoch, in place of what is left.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn expires_at(&self, key: &[u8]) -> Result<Ttl> {
+        let started_ns = self.monotonic_ns();
+        let place = self.locate(key, Operation::Touch, Wanted::Any)?;
+        let at = self.expires_at_of(&place).await;
+        self.tally_result(&place, Operation::Touch, at, |_| State::Done, started_ns)
+    }
+
+    async fn expires_at_of(&self, place: &Place<'_>) -> Result<Ttl> {
+        if !place.enveloped() {
+            // As the store keeps it, to the millisecond. Redis 6 does not know the question.
+            match self.store.call(Command::new("PEXPIRETIME").arg(place.store_key.0.clone())).await {
+                Ok(Reply::Integer(-2)) => return Ok(Ttl::Missing),
+                Ok(Reply::Integer(-1)) => return Ok(Ttl::Never),
+                Ok(Reply::Integer(at_ms)) => return Ok(Ttl::Ms(u64::try_from(at_ms).unwrap_or(0))),
+                Ok(_) => {}
+                Err(error) => return Err(self.store_error(error)),
+            }
+        }
+        Ok(match self.ttl_of(place).await? {
+            Ttl::Ms(left_ms) => Ttl::Ms(self.now_ms().saturating_add(left_ms)),
+            other => other,
         })
     }
 
@@ -46,12 +75,19 @@ impl Engine {
         let place = self.locate(key, Operation::Touch, Wanted::Any)?;
         let left_ms = at_ms.saturating_sub(self.now_ms());
         Self::check_asked(Some(left_ms))?;
-        let changed = if place.enveloped() {
-            self.expire_enveloped(&place, left_ms, condition).await
-        } else {
-            self.expire_raw(&place, left_ms, condition).await
-        };
+        let changed = self.budgeted(self.expire_place(&place, left_ms, condition)).await;
         self.tally_result(&place, Operation::Touch, changed, |&changed| done_or_unmet(changed), started_ns)
+    }
+
+    async fn expire_place(&self, place: &Place<'_>, left_ms: u64, condition: ExpireCondition) -> Result<bool> {
+        if place.enveloped() && !self.holds_collection(place).await? {
+            return self.expire_enveloped(place, left_ms, condition).await;
+        }
+        let command = self.expire_command(place, left_ms, condition)?;
+        let writing = self.l1.writing(place.name);
+        let reply = self.call(command).await?;
+        writing.done(None);
+        Ok(reply == Reply::Integer(1))
     }
 
     async fn expire_enveloped(&self, place: &Place<'_>, left_ms: u64, condition: ExpireCondition) -> Result<bool> {
@@ -84,17 +120,27 @@ impl Engine {
                 let stamps = Stamps { since_ms: now_ms, ..found.stamps.judged(terms) };
                 Change::Put(stamps, found.value.clone(), answer)
             }
-            Verdict::Pass => Change::Remove(answer),
+            Verdict::Pass(_) => Change::Remove(answer),
         })
     }
 
-    async fn expire_raw(&self, place: &Place<'_>, left_ms: u64, condition: ExpireCondition) -> Result<bool> {
+    /// The command that gives a raw value what the policy makes of this lifetime.
+    ///
+    /// # Errors
+    /// A refusal or a failure of the policy.
+    pub(super) fn expire_command(
+        &self,
+        place: &Place<'_>,
+        left_ms: u64,
+        condition: ExpireCondition,
+    ) -> Result<Command> {
+        let key = place.store_key.0.clone();
         let left_ms = match left_ms {
             0 => Some(0),
             _ => self.touch_verdict(place, Some(left_ms))?,
         };
-        let Some(left_ms) = left_ms else { return self.persist_raw(place).await };
-        let mut command = Command::new("PEXPIRE").arg(place.store_key.0.clone()).arg(left_ms.to_string());
+        let Some(left_ms) = left_ms else { return Ok(Command::new("PERSIST").arg(key)) };
+        let mut command = Command::new("PEXPIRE").arg(key).arg(left_ms.to_string());
         command = match condition {
             ExpireCondition::Always => command,
             ExpireCondition::IfNone => command.arg("NX"),
@@ -103,26 +149,15 @@ impl Engine {
             ExpireCondition::IfEarlier => command.arg("LT"),
             ExpireCondition::IfSomeEarlier => command.arg("XX").arg("LT"),
         };
-        let writing = self.l1.writing(place.name);
-        let reply = self.call(command).await?;
-        writing.done(None);
-        Ok(reply == Reply::Integer(1))
+        Ok(command)
     }
 
     /// The fresh time that the policy gives a raw value when this one is asked for; `None`: it never expires.
-    fn touch_verdict(&self, place: &Place<'_>, asked_ttl_ms: Option<u64>) -> Result<Option<u64>> {
-        let candidate = Candidate {
-            cause: Cause::Write,
-            size_bytes: 0,
-            asked_ttl_ms,
-            origin_status: None,
-            origin_headers: &[],
-            load_ms: 0,
-            bytes: &[],
-        };
+    pub(super) fn touch_verdict(&self, place: &Place<'_>, asked_ttl_ms: Option<u64>) -> Result<Option<u64>> {
+        let candidate = Candidate { asked_ttl_ms, ..candidate(0) };
         Ok(match self.admit(place, Operation::Touch, &candidate)? {
             Verdict::Store(terms) => terms.windows().life_ms(),
-            Verdict::Pass => Some(0),
+            Verdict::Pass(_) => Some(0),
         })
     }
 
@@ -133,12 +168,12 @@ impl Engine {
     pub async fn persist(&self, key: &[u8]) -> Result<bool> {
         let started_ns = self.monotonic_ns();
         let place = self.locate(key, Operation::Touch, Wanted::Any)?;
-        let changed = self.persist_place(&place).await;
+        let changed = self.budgeted(self.persist_place(&place)).await;
         self.tally_result(&place, Operation::Touch, changed, |&changed| done_or_unmet(changed), started_ns)
     }
 
     async fn persist_place(&self, place: &Place<'_>) -> Result<bool> {
-        if place.enveloped() {
+        if place.enveloped() && !self.holds_collection(place).await? {
             let now_ms = self.now_ms();
             return self
                 .modify(place, now_ms, |found| {

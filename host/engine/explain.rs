@@ -1,6 +1,6 @@
 //! Why a key is answered as it is: everything that the host knows, and nothing changed by looking.
 
-use super::api::Explanation;
+use super::api::{Explanation, LoadExplained};
 use super::compare::Loaded;
 use super::core::Engine;
 use super::entry::{Entry, Stamps};
@@ -9,6 +9,8 @@ use super::freshness::Freshness;
 use super::generation::Standing;
 use super::judge::{Place, Wanted};
 use super::key::escaped;
+use super::outage::is_outage;
+use super::transition::{Life, step};
 use crate::error::Result;
 use crate::ports::invalidation::Mode;
 use crate::ports::metrics::State;
@@ -24,6 +26,8 @@ struct Seen {
     from: &'static str,
     standing: Standing,
     invalidated_by: Vec<String>,
+    /// Whether the store is away.
+    away: bool,
 }
 
 impl Engine {
@@ -35,7 +39,14 @@ impl Engine {
         let place = self.locate(key, Operation::Read, Wanted::Any)?;
         let now_ms = self.now_ms();
         let l1 = self.hit(key, now_ms);
-        let seen = self.seen(&place, l1.as_deref()).await?;
+        let seen = match self.budgeted(self.seen(&place, l1.as_deref())).await {
+            Ok(seen) => seen,
+            Err(error) if is_outage(error.kind) => {
+                let bridged = Some(self.bridged(&place, now_ms).ok_or(error)?);
+                return Ok(self.explanation(&place, bridged.as_ref(), now_ms));
+            }
+            Err(error) => return Err(error),
+        };
         let explanation = self.explanation(&place, seen.as_ref(), now_ms);
         self.with_lease(&place, explanation).await
     }
@@ -54,6 +65,7 @@ impl Engine {
             from: if l1.is_some() { "l1" } else { "store" },
             standing: Standing::Current,
             invalidated_by: Vec::new(),
+            away: false,
         };
         if let Some(entry) = l1 {
             let stamps = Some(entry.stamps.clone());
@@ -84,6 +96,21 @@ impl Engine {
         Ok(Some(Seen { stamps: Some(stamps), stored_rules, size_bytes, standing, invalidated_by, ..bare }))
     }
 
+    /// What a reader gets while the store is away.
+    fn bridged(&self, place: &Place<'_>, now_ms: u64) -> Option<Seen> {
+        let (entry, stamps) = self.bridging(place, now_ms)?;
+        Some(Seen {
+            stamps: Some(stamps),
+            stored_rules: Some(entry.stamps.terms.rules_id),
+            size_bytes: entry.value.len() as u64,
+            store_ttl_ms: None,
+            from: "l1",
+            standing: Standing::Current,
+            invalidated_by: Vec::new(),
+            away: true,
+        })
+    }
+
     fn explanation(&self, place: &Place<'_>, seen: Option<&Seen>, now_ms: u64) -> Explanation {
         let live = place.live();
         let stamps = seen.and_then(|seen| seen.stamps.as_ref());
@@ -93,6 +120,7 @@ impl Engine {
             (None, Some(seen)) => seen.store_ttl_ms.and_then(|ms| i64::try_from(ms).ok()),
             (None, None) => None,
         };
+        let life = life_of(seen, now_ms);
         Explanation {
             key: escaped(place.name).into_owned(),
             domain: live.domain.to_string(),
@@ -112,6 +140,11 @@ impl Engine {
             fresh_ms: terms.and_then(|terms| terms.fresh_ms),
             stale_while_revalidate_ms: terms.map(|terms| terms.stale_while_revalidate_ms),
             stale_if_error_ms: terms.map(|terms| terms.stale_if_error_ms),
+            keep_ms: terms.map(|terms| terms.keep_ms),
+            max_stale_ms: terms.and_then(|terms| terms.max_stale_ms),
+            life: life.as_str(),
+            on_read: step(life, self.event_of_read(place)).in_words(),
+            load: self.load_explained(place, now_ms),
             fresh_left_ms,
             store_ttl_ms: seen.and_then(|seen| seen.store_ttl_ms),
             rules_stored: seen.and_then(|seen| seen.stored_rules).map(|rules| format!("{rules:016x}")),
@@ -124,15 +157,50 @@ impl Engine {
     }
 }
 
+impl Engine {
+    fn load_explained(&self, place: &Place<'_>, now_ms: u64) -> Option<LoadExplained> {
+        let origin = place.live().origin.as_ref().filter(|_| place.loads())?;
+        let bare =
+            LoadExplained { origin: origin.name().to_owned(), healthy: origin.is_healthy(), ..Default::default() };
+        let Some(past) = self.recent.of(place.store_key.as_bytes()) else { return Some(bare) };
+        Some(LoadExplained {
+            outcome: Some(past.outcome.as_str()),
+            status: past.status,
+            error: past.error.as_ref().map(|error| error.message.clone()),
+            ago_ms: Some(now_ms.saturating_sub(past.at_ms)),
+            took_ms: Some(past.took_ms),
+            throttled_ms: Some(past.throttled_ms(self.monotonic_ns())).filter(|ms| *ms > 0),
+            ..bare
+        })
+    }
+}
+
+/// Where it is in its life. A raw value is there or not.
+fn life_of(seen: Option<&Seen>, now_ms: u64) -> Life {
+    let Some(seen) = seen.filter(|seen| seen.standing != Standing::Hard) else { return Life::Gone };
+    let Some(stamps) = &seen.stamps else { return Life::Fresh };
+    match stamps.at(now_ms) {
+        Freshness::Fresh if stamps.terms.uncacheable => Life::Uncacheable,
+        Freshness::Fresh if stamps.terms.absent => Life::Negative,
+        _ if stamps.terms.absent => Life::Gone,
+        freshness => Life::of_value(freshness),
+    }
+}
+
 /// How a read would be answered.
 fn state_of(seen: Option<&Seen>, now_ms: u64) -> State {
     let Some(seen) = seen else { return State::Miss };
+    if seen.away {
+        let absent = seen.stamps.as_ref().is_some_and(|stamps| stamps.terms.absent);
+        return if absent { State::Negative } else { State::StaleOutage };
+    }
     let hit = if seen.from == "l1" { State::L1Hit } else { State::StoreHit };
     let Some(stamps) = &seen.stamps else { return hit };
     if seen.standing == Standing::Hard {
         return State::Miss;
     }
     match stamps.at(now_ms) {
+        Freshness::Fresh if stamps.terms.uncacheable => State::Miss,
         Freshness::Fresh if stamps.terms.absent => State::Negative,
         Freshness::Fresh => hit,
         Freshness::Stale if !stamps.terms.absent => State::Stale,

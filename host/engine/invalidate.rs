@@ -9,7 +9,8 @@
 //!
 //! A new generation costs two commands however many entries it concerns. Invariants: this node stops serving its own copies before the
 //! store is asked, so also if the store cannot be reached; an invalidation is acknowledged only after the store has it; one that
-//! was dropped half-way may have happened or not, and never un-happens. Deliberately absent: retries while the store is down.
+//! was dropped half-way may have happened or not, and never un-happens. What cannot reach the store waits (`recovery`), and its caller
+//! gets an error that says so.
 
 use std::sync::Arc;
 
@@ -34,17 +35,18 @@ impl Engine {
     /// all (hard), and no other node does so *B* later.
     ///
     /// # Errors
-    /// An unserved domain, a selector that the domain cannot serve, a failure of the store. After the last one nothing is promised
-    /// but that this node asks the store again before it serves what the selector names; retry.
+    /// An unserved domain, a selector that the domain cannot serve, a failure of the store. After the last one this node serves
+    /// nothing of what the selector names until the store knows of it, which it is told as soon as it is back; other nodes do.
     pub async fn invalidate(&self, domain: &str, selector: &Selector, mode: Mode) -> Result<Outcome> {
         let live = self.live(domain)?;
         check(&live, selector, mode)?;
         let outcome = self.invalidate_in(&live, selector, mode).await;
+        let outcome = outcome.map_err(|error| self.owe(&live, selector.clone(), mode, error));
         self.note(&live, selector.kind(), mode, &outcome);
         outcome
     }
 
-    async fn invalidate_in(&self, live: &Arc<Live>, selector: &Selector, mode: Mode) -> Result<Outcome> {
+    pub(super) async fn invalidate_in(&self, live: &Arc<Live>, selector: &Selector, mode: Mode) -> Result<Outcome> {
         let domain = self.domains.of(live);
         let raw = live.description.encoding == Encoding::Raw;
         match selector {
@@ -107,6 +109,8 @@ impl Engine {
         let live = Arc::clone(place.live());
         check_mode(&live, mode)?;
         let outcome = self.invalidate_place(&place, mode).await;
+        let outcome =
+            outcome.map_err(|error| self.owe(&live, Selector::Key(place.key.rest.clone().into_owned()), mode, error));
         self.note(&live, SelectorKind::Key, mode, &outcome);
         outcome
     }
@@ -151,7 +155,10 @@ impl Engine {
             }
             Err(error) => {
                 live.metrics.invalidations_failed[kind as usize].increment();
-                tracing::warn!(domain, kind = kind.as_str(), mode = mode.as_str(), %error, "an invalidation failed");
+                if let Some(hushed) = self.quiet.speaks(self.monotonic_ns()) {
+                    let (kind, mode) = (kind.as_str(), mode.as_str());
+                    tracing::warn!(domain, kind, mode, %error, hushed, "an invalidation failed");
+                }
             }
         }
     }

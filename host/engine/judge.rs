@@ -8,6 +8,7 @@ use super::core::Engine;
 use super::entry::Terms;
 use super::key::{DomainKey, KeyRules};
 use super::known::Domain;
+pub(super) use super::step::Wanted;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{TAG_BYTES_MAX, TAGS_MAX, TTL_MS_MAX};
 use crate::ports::hooks::Ability;
@@ -67,24 +68,13 @@ impl Place<'_> {
     }
 }
 
-/// What kind of value a command is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
-    /// A string: a value or a counter.
-    String,
-    /// A number in a string.
-    Counter,
-    /// Whatever is there.
-    Any,
-}
-
 /// What becomes of a value.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Verdict {
     /// It is stored.
     Store(Terms),
-    /// It is not stored, and what was there is out of date.
-    Pass,
+    /// It is not stored, and what was there is out of date. For so many milliseconds nobody waits for another one's load.
+    Pass(u32),
 }
 
 impl Engine {
@@ -157,23 +147,34 @@ impl Engine {
     /// # Errors
     /// A refusal or a failure of the policy.
     pub(super) fn admit(&self, place: &Place<'_>, operation: Operation, candidate: &Candidate<'_>) -> Result<Verdict> {
+        Ok(self.admit_list(place, operation, candidate)?.0)
+    }
+
+    /// The same of what may be a list: also how many elements it may hold.
+    pub(super) fn admit_list(
+        &self,
+        place: &Place<'_>,
+        operation: Operation,
+        candidate: &Candidate<'_>,
+    ) -> Result<(Verdict, Option<u32>)> {
         let live = place.live();
         let request = Request { key: &place.key.rest, operation, shape: place.shape };
         let admission = live.policy.admit(&request, candidate).map_err(|error| policy_error(live, error))?;
         match admission {
             Admission::Store(lifetime) => {
                 check_lifetime(live, &lifetime)?;
-                Ok(Verdict::Store(self.terms(live, lifetime, candidate)))
+                let list_max = lifetime.list_max;
+                Ok((Verdict::Store(self.terms(live, lifetime, candidate)), list_max))
             }
             Admission::Absent(Absence { fresh_ms, tags }) => {
                 let lifetime = Lifetime { tags, ..Lifetime::fresh(Some(fresh_ms)) };
                 check_lifetime(live, &lifetime)?;
                 if !place.enveloped() {
-                    return Ok(Verdict::Pass);
+                    return Ok((Verdict::Pass(0), None));
                 }
-                Ok(Verdict::Store(Terms { absent: true, ..self.terms(live, lifetime, candidate) }))
+                Ok((Verdict::Store(Terms { absent: true, ..self.terms(live, lifetime, candidate) }), None))
             }
-            Admission::Pass(_) => Ok(Verdict::Pass),
+            Admission::Pass(marker_ms) => Ok((Verdict::Pass(marker_ms), None)),
             Admission::Refuse(refusal) => Err(policy_error(live, PolicyError::Refused(refusal))),
         }
     }
@@ -182,6 +183,7 @@ impl Engine {
         Terms {
             rules_id: live.rules_id,
             absent: false,
+            uncacheable: false,
             fresh_ms: lifetime.fresh_ms.map(|fresh_ms| self.jittered(fresh_ms, lifetime.jitter_percent)),
             stale_while_revalidate_ms: lifetime.stale_while_revalidate_ms,
             stale_if_error_ms: lifetime.stale_if_error_ms,
@@ -200,6 +202,12 @@ impl Engine {
         }
     }
 
+    /// The terms of a marker that says that a value is not to be stored.
+    pub(super) fn marker_terms(&self, live: &Live, marker_ms: u32) -> Terms {
+        let marker_ms = u64::from(marker_ms);
+        Terms { absent: true, uncacheable: true, ..Terms::raw(live.rules_id, Some(marker_ms)) }
+    }
+
     fn jittered(&self, fresh_ms: u64, percent: u8) -> u64 {
         let span_ms = fresh_ms / 100 * u64::from(percent);
         if span_ms == 0 { fresh_ms } else { fresh_ms - self.clock.random() % (span_ms + 1) }
@@ -211,6 +219,7 @@ fn shape_for(live: &Live, wanted: Wanted) -> Result<Shape> {
     let found = match wanted {
         Wanted::String => [Shape::Value, Shape::Counter].into_iter().find(|&shape| serves(shape)),
         Wanted::Counter => Some(Shape::Counter).filter(|&shape| serves(shape)),
+        Wanted::Shape(shape) => Some(shape).filter(|&shape| serves(shape)),
         Wanted::Any => Shape::ALL.into_iter().find(|&shape| serves(shape)),
     };
     found.ok_or_else(|| {

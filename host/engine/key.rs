@@ -152,6 +152,29 @@ impl KeyRules {
         self.own_domain(table, key).is_none() && self.refuse_foreign_storage(table, key).is_ok()
     }
 
+    /// The application's key for a key of the store. Where a policy chose a suffix of its own, the suffix stands for the rest of the
+    /// key. `None`: it is not for applications.
+    #[must_use]
+    pub fn shown(&self, table: &PolicyTable, key: &Bytes) -> Option<Bytes> {
+        let separator = [self.separator];
+        if let Some(rest) = key.strip_prefix(self.prefix.as_bytes()).and_then(|rest| rest.strip_prefix(&separator)) {
+            let mut parts = rest.splitn(3, |&byte| byte == self.separator);
+            let (version, domain, suffix) = (parts.next(), parts.next(), parts.next());
+            let domain = domain.and_then(|domain| std::str::from_utf8(domain).ok());
+            let live = domain.and_then(|domain| table.get(domain));
+            if let Some(live) = live.filter(|live| live.description.key_scope == KeyScope::Domain) {
+                let suffix = suffix.filter(|_| version == Some(live.description.key_version.as_bytes()))?;
+                if live.domain.as_ref() != DEFAULT_DOMAIN {
+                    return Some([live.domain.as_bytes(), &separator, suffix].concat().into());
+                }
+                return self.own_domain(table, suffix).is_none().then(|| key.slice_ref(suffix));
+            }
+        }
+        let is_verbatim = table.get(DEFAULT_DOMAIN)?.description.key_scope == KeyScope::Verbatim;
+        let is_free = is_verbatim && self.is_verbatim(table, key) && self.refuse_lock_storage(key).is_ok();
+        is_free.then(|| key.clone())
+    }
+
     /// Where the generation of a domain, or of a tag in it, is kept. A domain's name holds no separator, so no two are the same.
     #[must_use]
     pub fn generation_key(&self, domain: &str, tag: Option<&str>) -> StoreKey {
@@ -185,6 +208,42 @@ impl KeyRules {
             _ => return None,
         };
         Some(LeaseKeys { entry: entry.clone(), lease: StoreKey(lease.into()) })
+    }
+
+    /// What every storage key of a policy domain, and every key of the host's own, begins with.
+    #[must_use]
+    pub fn storage_prefixes(&self) -> [Bytes; 2] {
+        let own = format!("{}{}", self.prefix, char::from(self.separator));
+        [format!("{{{own}").into(), own.into()]
+    }
+
+    /// The domain, and the tag if it is one's, whose generation lies under a key of the store; the opposite of
+    /// [`Self::generation_key`].
+    #[must_use]
+    pub fn generation_of<'a>(&self, key: &'a [u8]) -> Option<(&'a str, Option<&'a str>)> {
+        let inside = key.strip_prefix(b"{")?.strip_suffix(b"}")?;
+        let inside = inside.strip_prefix(self.prefix.as_bytes())?.strip_prefix(&[self.separator])?;
+        let name = inside.strip_prefix(b"generation")?.strip_prefix(&[self.separator])?;
+        let name = std::str::from_utf8(name).ok()?;
+        Some(name.split_once(char::from(self.separator)).map_or((name, None), |(domain, tag)| (domain, Some(tag))))
+    }
+
+    /// The key as applications say it, of a storage key whose suffix no policy chose; the opposite of [`Self::storage_key`].
+    #[must_use]
+    pub fn name_of<'a>(&self, table: &PolicyTable, key: &'a [u8]) -> Cow<'a, [u8]> {
+        let own = || {
+            let rest = key.strip_prefix(self.prefix.as_bytes())?.strip_prefix(&[self.separator])?;
+            let mut parts = rest.splitn(3, |&byte| byte == self.separator);
+            let (version, domain, suffix) = (parts.next()?, parts.next()?, parts.next()?);
+            let live = table.get(std::str::from_utf8(domain).ok()?)?;
+            let Description { key_scope, key_version, .. } = &live.description;
+            if *key_scope != KeyScope::Domain || key_version.as_bytes() != version {
+                return None;
+            }
+            let name = &rest[version.len() + 1..];
+            Some(if &*live.domain == DEFAULT_DOMAIN { suffix } else { name })
+        };
+        own().unwrap_or(key).into()
     }
 
     /// The storage key for a policy's answer.

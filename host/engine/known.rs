@@ -1,11 +1,11 @@
 //! What this node knows of the generations of a domain, and how old that knowledge is.
 //!
-//! Where others share the store a record is believed for the bound *B* from before it was asked for, and no longer; where
-//! nobody does, until it is changed here. Every change counts up [`Domain::seq`], which entries in L1 are stamped with: an entry
+//! Where others share the store a record is believed while the stream of changes runs in which it was asked for, and without one for the
+//! bound *B* from before it was asked for, and no longer; where nobody does, until it is changed here. Every change counts up [`Domain::seq`], which entries in L1 are stamped with: an entry
 //! with another count is compared with the records once more before it is served.
 //!
 //! Invariants: from the moment an invalidation begins here until it has ended, nothing that was asked for before is believed;
-//! a record never gives way to one that was asked for earlier. Dropping an [`Invalidating`] at any point leaves this node without
+//! a record never gives way to one that was asked for earlier. Dropping an [`Invalidating`](super::told::Invalidating) at any point leaves this node without
 //! an opinion, which costs a question to the store and never a wrong answer.
 
 use std::hash::BuildHasher as _;
@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use quick_cache::UnitWeighter;
 use quick_cache::unsync::Cache;
 
+use super::coherence::Coherence;
 use super::generation::{Ids, Record};
 use crate::limits::{GENERATION_AGE_DIVISOR, TAGS_KNOWN_MAX};
 use crate::ports::metrics::DomainMetrics;
@@ -52,14 +53,17 @@ pub(super) struct Fetched {
     pub(super) as_of_ms: u64,
     /// Its place among all questions of this domain.
     pub(super) number: u64,
+    /// The stream of changes that ran before the store was asked.
+    pub(super) stream: u32,
 }
 
 /// The right to remember what the store is about to be asked for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ticket {
-    number: u64,
+    pub(super) number: u64,
     seq: u64,
-    as_of_ms: u64,
+    pub(super) as_of_ms: u64,
+    pub(super) stream: u32,
 }
 
 /// What is known, under one lock.
@@ -68,11 +72,15 @@ pub(super) struct Known {
     pub(super) tags: Cache<Box<str>, Fetched, UnitWeighter, foldhash::fast::RandomState>,
     /// The count of changes when an invalidation of this slot last began or ended here; the first is the domain's own.
     pub(super) changed: Box<[u64; SLOTS]>,
+    /// The same when the store last told that a record of this slot was changed, by whomever.
+    told: Box<[u64; SLOTS]>,
     questions: u64,
     /// The last ids of an entry without tags and prefixes: most entries of a domain share them.
     plain: Option<Arc<Ids>>,
     /// Whether somebody is asking for the domain's record ahead of time.
     refreshing: bool,
+    /// Invalidations that the store does not know of yet: until it does, nothing is believed of these.
+    pub(super) pending: Vec<Name>,
 }
 
 /// What every hit reads: in a cache line of its own, so that the lock beside it does not slow hits down.
@@ -93,6 +101,7 @@ pub(super) struct Domain {
     pub(super) metrics: Arc<DomainMetrics>,
     /// *B* in milliseconds; `None`: nobody else changes the store.
     pub(super) trust_ms: Option<u64>,
+    pub(super) coherence: Arc<Coherence>,
     changes: Changes,
     pub(super) known: Mutex<Known>,
     hasher: foldhash::fast::FixedState,
@@ -105,6 +114,7 @@ impl Domain {
         name: Arc<str>,
         metrics: Arc<DomainMetrics>,
         trust_ms: Option<u64>,
+        coherence: Arc<Coherence>,
         unchecked: Arc<AtomicBool>,
     ) -> Self {
         let tags = Cache::with(
@@ -114,12 +124,21 @@ impl Domain {
             foldhash::fast::RandomState::default(),
             Default::default(),
         );
-        let known =
-            Known { domain: None, tags, changed: Box::new([0; SLOTS]), questions: 0, plain: None, refreshing: false };
+        let known = Known {
+            domain: None,
+            tags,
+            changed: Box::new([0; SLOTS]),
+            told: Box::new([0; SLOTS]),
+            questions: 0,
+            plain: None,
+            refreshing: false,
+            pending: Vec::new(),
+        };
         Self {
             name,
             metrics,
             trust_ms,
+            coherence,
             changes: Changes::default(),
             known: Mutex::new(known),
             hasher: foldhash::fast::FixedState::default(),
@@ -174,9 +193,10 @@ impl Domain {
 
     /// Says that the store is about to be asked.
     pub(super) fn ticket(&self, now_ms: u64) -> Ticket {
+        let stream = self.coherence.running();
         let mut known = self.known.lock();
         known.questions += 1;
-        Ticket { number: known.questions, seq: self.seq(), as_of_ms: now_ms }
+        Ticket { number: known.questions, seq: self.seq(), as_of_ms: now_ms, stream }
     }
 
     /// Remembers what the store answered, unless an invalidation came in between or somebody knows better.
@@ -186,14 +206,17 @@ impl Domain {
         if *name == Name::Domain {
             known.refreshing = false;
         }
-        if known.changed[slot] > ticket.seq {
+        if known.changed[slot].max(known.told[slot]) > ticket.seq {
             return;
         }
-        let fetched = Fetched { record, ends_ms, as_of_ms: ticket.as_of_ms, number: ticket.number };
-        self.put(&mut known, name, fetched);
+        let Ticket { number, as_of_ms, stream, .. } = ticket;
+        self.put(&mut known, name, Fetched { record, ends_ms, as_of_ms, number, stream });
     }
 
     fn put(&self, known: &mut Known, name: &Name, fetched: Fetched) {
+        if known.pending.contains(name) {
+            return;
+        }
         let before = known.get(name);
         if before.is_some_and(|before| before.number > fetched.number) {
             return;
@@ -206,13 +229,24 @@ impl Domain {
         known.set(name, fetched);
     }
 
-    /// An invalidation begins here: what is known is forgotten, and copies in L1 are compared again before they are served.
-    pub(super) fn invalidating(&self, name: Name) -> Invalidating<'_> {
-        self.change(&name, None);
-        Invalidating { domain: self, name, settled: false }
+    /// The store tells that a record was changed, by this node perhaps: it is asked for anew.
+    pub(super) fn told(&self, name: &Name) {
+        let slot = self.slot(name);
+        let mut known = self.known.lock();
+        known.told[slot] = self.count_change();
+        known.remove(name);
     }
 
-    fn change(&self, name: &Name, outcome: Option<(Ticket, Fetched)>) {
+    /// The same of all records.
+    pub(super) fn forget_records(&self) {
+        let mut known = self.known.lock();
+        let seq = self.count_change();
+        known.told.fill(seq);
+        known.domain = None;
+        known.tags.clear();
+    }
+
+    pub(super) fn change(&self, name: &Name, outcome: Option<(Ticket, Fetched)>) {
         let slot = self.slot(name);
         let mut known = self.known.lock();
         let before = std::mem::replace(&mut known.changed[slot], self.count_change());
@@ -221,7 +255,7 @@ impl Domain {
         known.remove(name);
         // Another invalidation that ended here meanwhile may have changed the record after this one had read it.
         if let Some((ticket, fetched)) = outcome
-            && before <= ticket.seq
+            && before.max(known.told[slot]) <= ticket.seq
             && newest <= ticket.number
         {
             self.put(&mut known, name, fetched);
@@ -231,6 +265,7 @@ impl Domain {
     pub(super) fn is_trusted(&self, fetched: &Fetched, now_ms: u64) -> bool {
         // A clock that went back makes what was asked for later than now worthless: nobody knows how old it is.
         self.trust_ms.is_none_or(|trust_ms| fetched.as_of_ms <= now_ms && now_ms - fetched.as_of_ms < trust_ms)
+            || self.coherence.covers(fetched.stream, now_ms)
     }
 
     /// The number of the last question: answers to later ones know of everything that the store holds now.
@@ -289,7 +324,9 @@ impl Domain {
     pub(super) fn due(&self, tags: &[String], now_ms: u64) -> Vec<Name> {
         let Some(trust_ms) = self.trust_ms else { return Vec::new() };
         let due_ms = trust_ms / GENERATION_AGE_DIVISOR;
-        let is_due = |fetched: &Fetched| now_ms.saturating_sub(fetched.as_of_ms) >= due_ms;
+        let is_due = |fetched: &Fetched| {
+            now_ms.saturating_sub(fetched.as_of_ms) >= due_ms && !self.coherence.covers(fetched.stream, now_ms)
+        };
         let mut known = self.known.lock();
         let mut due = Vec::new();
         // One reader asks ahead of time for all; once it is too old, every reader needs it.
@@ -335,53 +372,5 @@ impl Fetched {
             (Some(_), None) => false,
             (Some(own_ms), Some(ends_ms)) => own_ms >= ends_ms,
         }
-    }
-}
-
-/// An invalidation that is under way here.
-pub(super) struct Invalidating<'a> {
-    domain: &'a Domain,
-    name: Name,
-    settled: bool,
-}
-
-impl Invalidating<'_> {
-    /// The store holds this record now.
-    pub(super) fn done(mut self, ticket: Ticket, record: Record, ends_ms: Option<u64>) {
-        self.settled = true;
-        let fetched =
-            Fetched { record: Some(Arc::new(record)), ends_ms, as_of_ms: ticket.as_of_ms, number: ticket.number };
-        self.domain.change(&self.name, Some((ticket, fetched)));
-    }
-}
-
-impl Drop for Invalidating<'_> {
-    fn drop(&mut self) {
-        if !self.settled {
-            self.domain.change(&self.name, None);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_invalidation_that_another_one_overtook_is_not_believed() {
-        let domain = Domain::new("d".into(), Arc::default(), Some(1000), Arc::default());
-        let [old, new] = [1, 2].map(Record::born);
-        let one = domain.invalidating(Name::Domain);
-        let other = domain.invalidating(Name::Domain);
-        let first = domain.ticket(0);
-        // It reads the record before the first one replaces it, and hears of that after the first one has ended.
-        let second = domain.ticket(0);
-        one.done(first, new.clone(), None);
-        assert_eq!(domain.look_up(&Name::Domain).unwrap().record.unwrap().current(), 2);
-        other.done(second, old, None);
-        assert!(domain.look_up(&Name::Domain).is_none(), "the store must be asked");
-        let alone = domain.invalidating(Name::Domain);
-        alone.done(domain.ticket(0), new, None);
-        assert!(domain.look_up(&Name::Domain).is_some());
     }
 }

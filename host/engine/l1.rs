@@ -1,8 +1,13 @@
 //! L1: the node's own memory, bounded by bytes.
 //!
 //! The placeholder rule of Redis' client-side caching, for every copy: who wants to store what it read takes a [`Ticket`]
-//! *before* it reads; a write to the key in between makes the ticket worthless, so an older value never comes back. A writer
-//! holds a [`Writing`] from before the store is asked until after it answered; dropped at any point, it leaves no copy.
+//! *before* it reads; a write to the key in between makes the ticket worthless, so an older value never comes back, and so does a
+//! change that the store tells of ([`L1::changed`]). A writer holds a [`Writing`] from before the store is asked until after it
+//! answered; dropped at any point, it leaves no copy.
+//!
+//! The store tells of this host's own writes, too, and cannot say whose they are. The first change that is told of a key within
+//! *B* of its own write is taken for the write's *echo*. If that was wrong, as somebody else wrote it in the same moment, the copy is wrong:
+//! so from then on it is good for *B* from its write, and no longer.
 //!
 //! Eviction is `quick_cache`'s (Clock-PRO, S3-FIFO's kin): lean, and bounded under write pressure.
 
@@ -12,6 +17,7 @@ use parking_lot::Mutex;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{OptionsBuilder, Weighter};
 
+use super::coherence::Coherence;
 use super::entry::Entry;
 use crate::ports::metrics::Metrics;
 
@@ -35,17 +41,29 @@ type Entries =
 /// The node's own memory.
 pub struct L1 {
     entries: Entries,
-    /// How often keys of a slot were written.
-    writes: Box<[Mutex<u64>]>,
+    /// What happened to the keys of a slot.
+    slots: Box<[Mutex<Slot>]>,
     hasher: foldhash::fast::FixedState,
+    coherence: Arc<Coherence>,
     metrics: Arc<Metrics>,
+}
+
+/// What happened to the keys of one slot.
+#[derive(Clone, Copy, Debug, Default)]
+struct Slot {
+    /// How often they were written here.
+    writes: u64,
+    /// How often the store told that they were changed.
+    changes: u64,
 }
 
 /// The right to store what is about to be read.
 #[derive(Clone, Copy, Debug)]
 pub struct Ticket {
     slot: usize,
-    writes: u64,
+    seen: Slot,
+    /// The stream of changes that ran.
+    stream: u32,
 }
 
 /// A write that is under way.
@@ -57,9 +75,15 @@ pub struct Writing<'a> {
 }
 
 impl L1 {
-    /// Holds at most `bytes_max` bytes, as [`Entry::weight`] counts; 0: nothing.
+    /// Holds at most `bytes_max` bytes, as [`Entry::weight`] counts; 0: nothing. Nobody else changes the store.
     #[must_use]
     pub fn new(bytes_max: u64, metrics: Arc<Metrics>) -> Self {
+        let coherence = Arc::new(Coherence::new(0, Arc::clone(&metrics)));
+        Self::following(bytes_max, coherence, metrics)
+    }
+
+    /// The same where others do, and this is known of what they change.
+    pub(super) fn following(bytes_max: u64, coherence: Arc<Coherence>, metrics: Arc<Metrics>) -> Self {
         let estimate = usize::try_from(bytes_max / ENTRY_BYTES_ESTIMATE).unwrap_or(usize::MAX).clamp(64, 1 << 22);
         let options = OptionsBuilder::new()
             .weight_capacity(bytes_max)
@@ -73,8 +97,9 @@ impl L1 {
                 foldhash::fast::RandomState::default(),
                 DefaultLifecycle::default(),
             ),
-            writes: (0..SLOTS).map(|_| Mutex::new(0)).collect(),
+            slots: (0..SLOTS).map(|_| Mutex::default()).collect(),
             hasher: foldhash::fast::FixedState::default(),
+            coherence,
             metrics,
         }
     }
@@ -89,23 +114,68 @@ impl L1 {
     #[must_use]
     pub fn ticket(&self, key: &[u8]) -> Ticket {
         let slot = self.slot(key);
-        Ticket { slot, writes: *self.writes[slot].lock() }
+        Ticket { slot, seen: *self.slots[slot].lock(), stream: self.coherence.running() }
     }
 
-    /// Stores what was read, unless the key was written since the ticket was taken. Whether it was stored.
+    /// Stores what was read, unless the key was written or changed since the ticket was taken. Whether it was stored.
     pub fn insert(&self, ticket: Ticket, key: &[u8], entry: Arc<Entry>) -> bool {
-        let writes = self.writes[ticket.slot].lock();
-        if *writes != ticket.writes {
+        let slot = self.slots[ticket.slot].lock();
+        if slot.writes != ticket.seen.writes || slot.changes != ticket.seen.changes {
             return false;
+        }
+        entry.belongs_to(ticket.stream);
+        self.entries.insert(key.into(), entry);
+        true
+    }
+
+    /// Stores what was read and renewed in the store, whose echo is expected. Whether it was stored.
+    pub fn insert_renewed(&self, ticket: Ticket, key: &[u8], entry: Arc<Entry>) -> bool {
+        let slot = self.slots[ticket.slot].lock();
+        slot.writes == ticket.seen.writes && self.insert_own(&slot, ticket, key, entry)
+    }
+
+    /// Stores what this host wrote, unless more was told since than the write's own echo.
+    fn insert_own(&self, slot: &Slot, ticket: Ticket, key: &[u8], entry: Arc<Entry>) -> bool {
+        match slot.changes - ticket.seen.changes {
+            0 => entry.belongs_to_own(ticket.stream),
+            1 => {
+                entry.belongs_to(ticket.stream);
+                entry.bound();
+            }
+            _ => return false,
         }
         self.entries.insert(key.into(), entry);
         true
     }
 
+    /// The store tells that a key was changed: its copy goes, unless this is the echo of the write that it is from. Whether one went.
+    pub fn changed(&self, key: &[u8], now_ms: u64) -> bool {
+        let mut slot = self.slots[self.slot(key)].lock();
+        slot.changes += 1;
+        let echo = self.entries.peek(key).is_some_and(|entry| entry.takes_echo(now_ms));
+        !echo && self.entries.remove(key).is_some()
+    }
+
+    /// The store was emptied: all copies go, and nothing that was read before it becomes one.
+    pub fn changed_all(&self) {
+        // Before the copies go, so that none comes in behind them.
+        self.slots.iter().for_each(|slot| slot.lock().changes += 2);
+        self.entries.clear();
+    }
+
+    /// Puts another copy in the place of this one, if it is still there.
+    pub fn replace(&self, key: &[u8], before: &Arc<Entry>, entry: Arc<Entry>) {
+        let _slot = self.slots[self.slot(key)].lock();
+        if self.entries.peek(key).is_some_and(|now| Arc::ptr_eq(&now, before)) {
+            self.entries.insert(key.into(), entry);
+        }
+    }
+
     /// Drops the copy of a key that is about to be written.
     pub fn writing<'a>(&'a self, key: &'a [u8]) -> Writing<'a> {
         let slot = self.slot(key);
-        Writing { l1: self, key, ticket: Ticket { slot, writes: self.forget(slot, key) }, settled: false }
+        let stream = self.coherence.running();
+        Writing { l1: self, key, ticket: Ticket { slot, seen: self.forget(slot, key), stream }, settled: false }
     }
 
     /// Copies the fill level into the metrics.
@@ -119,11 +189,11 @@ impl L1 {
         (self.hasher.hash_one(key) as usize) % SLOTS
     }
 
-    fn forget(&self, slot: usize, key: &[u8]) -> u64 {
-        let mut writes = self.writes[slot].lock();
-        *writes += 1;
+    fn forget(&self, slot: usize, key: &[u8]) -> Slot {
+        let mut slot = self.slots[slot].lock();
+        slot.writes += 1;
         self.entries.remove(key);
-        *writes
+        *slot
     }
 }
 
@@ -132,12 +202,12 @@ impl Writing<'_> {
     /// last and no copy is kept.
     pub fn done(mut self, entry: Option<Arc<Entry>>) {
         self.settled = true;
-        let mut writes = self.l1.writes[self.ticket.slot].lock();
-        let alone = *writes == self.ticket.writes;
-        *writes += 1;
-        match entry {
-            Some(entry) if alone => self.l1.entries.insert(self.key.into(), entry),
-            _ => drop(self.l1.entries.remove(self.key)),
+        let mut slot = self.l1.slots[self.ticket.slot].lock();
+        let alone = slot.writes == self.ticket.seen.writes;
+        slot.writes += 1;
+        let kept = entry.is_some_and(|entry| alone && self.l1.insert_own(&slot, self.ticket, self.key, entry));
+        if !kept {
+            self.l1.entries.remove(self.key);
         }
     }
 }

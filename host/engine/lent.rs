@@ -69,7 +69,9 @@ fn elsewhere(name: &str) -> Option<(&str, &str)> {
 fn failed(error: StoreError) -> HostError {
     match error {
         StoreError::Timeout(_) | StoreError::Broken(_) => HostError::TimedOut,
-        StoreError::Unavailable(text) | StoreError::Busy(text) => HostError::Unavailable(text),
+        StoreError::Unavailable(text) | StoreError::Connecting(text) | StoreError::Busy(text) => {
+            HostError::Unavailable(text)
+        }
         StoreError::Reply(line) if line.starts_with("WRONGTYPE") => HostError::WrongType,
         StoreError::Reply(line) => HostError::Other(line),
         StoreError::Protocol(text) => HostError::Other(text),

@@ -1,7 +1,7 @@
 //! What a cache does. All decisions; no I/O, no protocol and no clock of its own.
 //!
 //! [`Engine`] is the face; its methods stand in one file for each noun: [`key`] and `judge` (where a key is kept, what the policy
-//! says), `read`, `batch`, `write`, `remove`, `expiry`, `update`, `explain`, `invalidate` and `scan`. What they share: [`entry`] and [`envelope`] (a value with its
+//! says), `read`, `batch`, `write`, `remove`, `expiry`, `update`, `command`, `explain`, `invalidate` and `scan`. What they share: [`entry`] and [`envelope`] (a value with its
 //! stamps, in memory and in the store), [`freshness`] (pure), [`l1`], `modify` (read, judge, write, atomically), and what tells an entry that
 //! was invalidated: [`generation`] (pure), `known` and `compare` (what this node knows of generations), `standing` (asks the store for them). [`fill`] says who may load a
 //! key and who waits for it. [`locks`] stand
@@ -9,6 +9,8 @@
 
 pub mod api;
 mod batch;
+mod coherence;
+mod command;
 mod compare;
 mod core;
 pub mod entry;
@@ -16,6 +18,7 @@ pub mod envelope;
 mod event;
 mod expiry;
 mod explain;
+mod fetch;
 pub mod fill;
 pub mod forward;
 pub mod freshness;
@@ -26,18 +29,32 @@ pub mod key;
 mod known;
 pub mod l1;
 mod lent;
+mod load;
 pub mod locks;
 mod modify;
+mod outage;
 mod pool;
+mod quiet;
 mod read;
+pub mod recent;
+mod recovery;
+mod refresh;
 mod remove;
+mod replay;
 mod scan;
+mod sight;
+mod space;
 mod standing;
 pub mod status;
+pub mod step;
 mod tick;
+mod told;
+mod transaction;
+pub mod transition;
 mod update;
 mod workflow;
 mod write;
 
 pub use self::core::{Engine, Ports, Settings, store_error};
 pub use self::tick::{DueTick, TickSchedule};
+pub use self::transaction::Watched;

@@ -10,12 +10,15 @@ use super::api::Answer;
 use super::core::{Engine, sliding_step_ms};
 use super::entry::{Entry, Stamps, Terms};
 use super::envelope::{self, EnvelopeError};
-use super::freshness::Freshness;
+use super::freshness::{Freshness, is_early};
 use super::generation::Standing;
 use super::judge::{Place, Verdict, Wanted};
 use super::known::Domain;
 use super::l1::Ticket;
+use super::sight::Sight;
+use super::transition::Life;
 use crate::error::Result;
+use crate::ports::hooks::Ability;
 use crate::ports::metrics::State;
 use crate::ports::policy::{Candidate, Cause, Operation};
 use crate::ports::store::{Expect, Expire, Held, Ttl};
@@ -29,6 +32,8 @@ pub(super) struct Found {
     pub(super) value: Bytes,
     /// Whether it was stored anew, or should have been: judged by other rules, or ended by an invalidation.
     pub(super) changed: bool,
+    /// Whether it was invalidated softly since it was loaded.
+    pub(super) invalidated: bool,
 }
 
 impl Found {
@@ -52,7 +57,8 @@ impl Engine {
             return Ok(answer);
         }
         let place = self.locate(key, Operation::Read, Wanted::String)?;
-        let answer = self.read(&place, now_ms).await;
+        let answer = self.budgeted(self.read(&place, now_ms)).await;
+        let answer = answer.or_else(|error| self.without_store(&place, now_ms, error));
         self.tally_result(&place, Operation::Read, answer, |answer| answer.state, started_ns)
     }
 
@@ -62,83 +68,101 @@ impl Engine {
 
     /// The same, with what the store had: what whoever fills it instead expects to find. Of no meaning for an answer from L1.
     pub(super) async fn read_seen(&self, place: &Place<'_>, now_ms: u64) -> Result<(Answer, Expect)> {
-        if let Some(answer) = self.read_l1(place, now_ms).await {
-            return Ok((answer, Expect::Absent));
+        if let Some(sight) = self.read_l1(place, now_ms).await {
+            return Ok((self.serve(place, sight, now_ms).await?, Expect::Absent));
         }
+        let sight = self.look(place, now_ms).await?;
+        let seen = sight.seen();
+        Ok((self.serve(place, sight, now_ms).await?, seen))
+    }
+
+    /// What the store has, whatever L1 has; a copy is kept.
+    pub(super) async fn look(&self, place: &Place<'_>, now_ms: u64) -> Result<Sight> {
         let ticket = self.l1.ticket(place.name);
         let held = self.store.get(&place.store_key, self.wants_ttl(place));
         let (held, ()) = join(held, self.refresh(place, now_ms)).await;
-        Ok(match held.map_err(|e| self.store_error(e))? {
-            Some(held) => {
-                let seen = Expect::Prefix(held.bytes.slice(..held.bytes.len().min(envelope::PREFIX_LEN)));
-                (self.read_held(place, ticket, held, now_ms).await?, seen)
-            }
-            None => (Answer::absent(State::Miss), Expect::Absent),
-        })
+        match held.map_err(|e| self.store_error(e))? {
+            Some(held) => self.read_held(place, ticket, held, now_ms).await,
+            None => Ok(Sight::gone()),
+        }
     }
 
     /// Whether a read of this place needs the life left in the store: raw values say nothing of it themselves.
     pub(super) fn wants_ttl(&self, place: &Place<'_>) -> bool {
-        !place.enveloped() && (self.raw_in_l1() || place.live().description.wants_raw_reads)
+        !place.enveloped() && (self.raw_in_l1(place) || place.live().description.wants_raw_reads)
     }
 
-    /// Answers from what the store holds, and keeps a copy.
-    pub(super) async fn read_held(&self, place: &Place<'_>, ticket: Ticket, held: Held, now_ms: u64) -> Result<Answer> {
+    /// What the store holds, under the rules of now; keeps a copy.
+    pub(super) async fn read_held(&self, place: &Place<'_>, ticket: Ticket, held: Held, now_ms: u64) -> Result<Sight> {
+        if self.recovery.covers(place) {
+            return Ok(Sight { held: Some(held.bytes), ..Sight::gone() });
+        }
         if !place.enveloped() {
             return self.read_raw(place, ticket, held, now_ms).await;
         }
         let Some(found) = self.open(place, &held.bytes, now_ms).await? else {
-            return Ok(Answer::absent(State::Miss));
+            return Ok(Sight { held: Some(held.bytes), ..Sight::gone() });
         };
-        let state = match found.stamps.at(now_ms) {
-            _ if found.stamps.terms.absent && found.stamps.at(now_ms) == Freshness::Fresh => State::Negative,
-            _ if found.stamps.terms.absent => return Ok(Answer::absent(State::Miss)),
-            Freshness::Fresh => State::StoreHit,
-            Freshness::Stale => State::Stale,
-            Freshness::StaleIfError | Freshness::Kept | Freshness::Gone => return Ok(Answer::absent(State::Miss)),
-        };
-        let answer = Answer {
-            value: (state != State::Negative).then(|| found.value.clone()),
-            state,
-            age_ms: Some(found.stamps.age_ms(now_ms)),
-            fresh_left_ms: found.stamps.fresh_left_ms(now_ms),
-            waited: None,
-        };
-        let stamps = match state {
-            // Reading something does not make it fresh again.
-            State::Stale => found.stamps,
-            _ => self.slid(place, &held.bytes, found.stamps, &found.value, now_ms).await,
-        };
-        if let Some(entry) = self.l1_entry(place, found.value, stamps, now_ms) {
-            self.l1.insert(ticket, place.name, entry);
+        let life = self.life(place, &found.stamps, now_ms);
+        let changed = found.changed;
+        let mut sight = self.judged_by_hook(place, Sight::stored(life, found, held.bytes), now_ms).await;
+        let (Some(found), Some(held)) = (&mut sight.found, &sight.held) else { return Ok(sight) };
+        // Reading something does not make it fresh again.
+        if matches!(sight.life, Life::Fresh | Life::Early) {
+            found.stamps = self.slid(place, held, found.stamps.clone(), &found.value, now_ms).await;
         }
-        Ok(answer)
+        // What the policy judged is judged again by the next reader, unless it is fresh by that.
+        let kept = matches!(sight.life, Life::Fresh | Life::Early | Life::Negative)
+            || sight.life == Life::Stale && !sight.by_policy;
+        let renewed = changed || found.stamps.since_ms == now_ms;
+        if kept && let Some(entry) = self.l1_entry(place, found.value.clone(), found.stamps.clone(), now_ms) {
+            self.keep(ticket, place.name, entry, renewed);
+        }
+        Ok(sight)
     }
 
     /// The copy in L1 where [`Self::hit`] would not serve it by itself: its rules have to be compared, it is stale, absent, or
     /// due for a sliding renewal.
-    async fn read_l1(&self, place: &Place<'_>, now_ms: u64) -> Option<Answer> {
+    async fn read_l1(&self, place: &Place<'_>, now_ms: u64) -> Option<Sight> {
         let entry = self.l1.get(place.name)?;
         let terms = &entry.stamps.terms;
-        let trusted = terms.rules_id == place.live().rules_id && now_ms < entry.trust_until_ms;
+        let trusted = terms.rules_id == place.live().rules_id && entry.is_believed(now_ms, &self.coherence);
         let forgotten = place.domain.is_forgotten(entry.mark.load(Ordering::Acquire));
         if !trusted || forgotten || !self.stands(place, &entry.stamps, now_ms) {
             return None;
         }
         entry.mark.store(Domain::mark(place.epoch, place.seq), Ordering::Release);
         match entry.stamps.at(now_ms) {
-            Freshness::Fresh if terms.absent => Some(entry.answer(State::Negative, now_ms)),
+            Freshness::Fresh if terms.uncacheable => None,
+            Freshness::Fresh if terms.absent => Some(Sight::copy(Life::Negative, &entry)),
             Freshness::Fresh if terms.sliding && now_ms >= entry.serve_until_ms => {
                 self.slide_l1(place, &entry, now_ms).await
             }
-            Freshness::Fresh => Some(entry.answer(State::L1Hit, now_ms)),
-            Freshness::Stale if !terms.absent => Some(entry.answer(State::Stale, now_ms)),
+            Freshness::Fresh if entry.is_due.swap(false, Ordering::AcqRel) => Some(Sight::copy(Life::Early, &entry)),
+            Freshness::Fresh => Some(Sight::copy(Life::Fresh, &entry)),
+            // The policy is asked about what the store holds.
+            Freshness::Stale if terms.absent || place.live().policy.abilities().contains(Ability::Revalidation) => None,
+            Freshness::Stale => Some(Sight::copy(Life::Stale, &entry)),
             _ => None,
         }
     }
 
+    /// Whether a fresh copy in L1 that may be refreshed early is left as it is by this read.
+    pub(super) fn waits(&self, entry: &Entry, now_ms: u64) -> bool {
+        let (stamps, terms) = (&entry.stamps, &entry.stamps.terms);
+        let until_ms = stamps.fresh_until_ms().unwrap_or(u64::MAX).min(entry.trust_until_ms);
+        if terms.absent || terms.sliding || now_ms >= until_ms {
+            return false;
+        }
+        let left_ms = stamps.fresh_until_ms().map_or(u64::MAX, |fresh_until_ms| fresh_until_ms - now_ms);
+        if is_early(left_ms, terms.load_ms, terms.early_refresh_beta, self.clock.random()) {
+            entry.is_due.store(true, Ordering::Release);
+        }
+        !entry.is_due.load(Ordering::Acquire)
+    }
+
     /// Renews a raw sliding entry in the store and in L1. `None`: it has gone from the store, or must be read there.
-    async fn slide_l1(&self, place: &Place<'_>, entry: &Entry, now_ms: u64) -> Option<Answer> {
+    async fn slide_l1(&self, place: &Place<'_>, entry: &Entry, now_ms: u64) -> Option<Sight> {
         let fresh_ms = entry.stamps.terms.fresh_ms?;
         if place.enveloped() {
             return None;
@@ -148,29 +172,33 @@ impl Engine {
             Ok(true) => {
                 let stamps = Stamps { since_ms: now_ms, ..entry.stamps.clone() };
                 if let Some(entry) = self.l1_entry(place, entry.value.clone(), stamps, now_ms) {
-                    self.l1.insert(ticket, place.name, entry);
+                    self.keep(ticket, place.name, entry, true);
                 }
-                Some(entry.answer(State::L1Hit, now_ms))
+                Some(Sight::copy(Life::Fresh, entry))
             }
             Ok(false) => None,
             // The copy is still within its stamped life; only its renewal failed.
-            Err(_) => Some(entry.answer(State::L1Hit, now_ms)),
+            Err(_) => Some(Sight::copy(Life::Fresh, entry)),
         }
     }
 
-    async fn read_raw(&self, place: &Place<'_>, ticket: Ticket, held: Held, now_ms: u64) -> Result<Answer> {
+    async fn read_raw(&self, place: &Place<'_>, ticket: Ticket, held: Held, now_ms: u64) -> Result<Sight> {
         let mut left_ms = match held.ttl {
             Ttl::Ms(left_ms) => Some(left_ms),
             Ttl::Never | Ttl::Missing => None,
         };
+        let mut renewed = false;
         let mut terms = Terms::raw(place.live().rules_id, left_ms);
         if place.live().description.wants_raw_reads {
             let candidate = terms.candidate(&held.bytes);
             if let Verdict::Store(judged) = self.admit(place, Operation::Read, &candidate)? {
                 terms.l1_ms = judged.l1_ms;
+                terms.max_stale_ms = judged.max_stale_ms;
                 terms.weight_percent = judged.weight_percent;
                 if judged.sliding && judged.fresh_ms.is_some() {
+                    let before_ms = left_ms;
                     left_ms = self.slide_raw(place, judged.fresh_ms, left_ms).await?;
+                    renewed = left_ms != before_ms;
                     terms.fresh_ms = judged.fresh_ms;
                     terms.sliding = true;
                 }
@@ -181,17 +209,23 @@ impl Engine {
             _ => now_ms,
         };
         let stamps = Stamps { born_ms: since_ms, since_ms, terms: Arc::new(terms), under: None };
-        let answer = Answer {
-            value: Some(held.bytes.clone()),
-            state: State::StoreHit,
-            age_ms: None,
-            fresh_left_ms: left_ms.map(|left_ms| i64::try_from(left_ms).unwrap_or(i64::MAX)),
-            waited: None,
-        };
-        if let Some(entry) = self.l1_entry(place, held.bytes, stamps, now_ms) {
-            self.l1.insert(ticket, place.name, entry);
+        // Who did not ask for its expiry does not know how long a copy would be good.
+        if held.ttl != Ttl::Missing
+            && let Some(entry) = self.l1_entry(place, held.bytes.clone(), stamps.clone(), now_ms)
+        {
+            self.keep(ticket, place.name, entry, renewed);
         }
-        Ok(answer)
+        let found = Found { stamps, value: held.bytes.clone(), changed: false, invalidated: false };
+        Ok(Sight { age_known: false, ..Sight::stored(Life::Fresh, found, held.bytes) })
+    }
+
+    /// Keeps a copy of what was read, and perhaps renewed in the store by that.
+    fn keep(&self, ticket: Ticket, name: &[u8], entry: Arc<Entry>, renewed: bool) {
+        if renewed {
+            self.l1.insert_renewed(ticket, name, entry);
+        } else {
+            self.l1.insert(ticket, name, entry);
+        }
     }
 
     /// Begins the fresh time of a raw value anew if enough of it is gone; the life that is left.
@@ -253,7 +287,8 @@ impl Engine {
             // The store's expiry follows the rules of now; whoever changed the entry meanwhile has done better.
             let _ = self.put_back(place, held, &stamps, &value, now_ms).await;
         }
-        Ok(Some(Found { stamps, value, changed }))
+        let invalidated = standing == Standing::Soft;
+        Ok(Some(Found { stamps, value, changed, invalidated }))
     }
 
     /// What the rules of now make of an entry that others judged; `None`: they would not have it.
@@ -271,7 +306,7 @@ impl Engine {
         let candidate: Candidate<'_> = terms.candidate(value);
         match self.admit(place, operation, &candidate)? {
             Verdict::Store(terms) => Ok(Some(stamps.judged(terms))),
-            Verdict::Pass => Ok(None),
+            Verdict::Pass(_) => Ok(None),
         }
     }
 

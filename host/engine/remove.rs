@@ -20,7 +20,7 @@ impl Engine {
     pub async fn delete(&self, keys: &[Bytes]) -> Result<u64> {
         let started_ns = self.monotonic_ns();
         let places = self.locate_all(keys, Operation::Delete)?;
-        let removed = self.delete_places(&places).await;
+        let removed = self.budgeted(self.delete_places(&places)).await.map_err(|e| self.owe_keys(&places, e));
         let state = removed.as_ref().map_or_else(|e| Self::state_of(e.kind), |_| State::Done);
         places.iter().for_each(|place| self.tally(place, Operation::Delete, state, started_ns));
         removed
@@ -75,7 +75,8 @@ impl Engine {
     pub async fn take(&self, key: &[u8]) -> Result<Answer> {
         let started_ns = self.monotonic_ns();
         let place = self.locate(key, Operation::Delete, Wanted::String)?;
-        let answer = self.take_place(&place).await;
+        let answer = self.budgeted(self.take_place(&place)).await;
+        let answer = answer.map_err(|e| self.owe_keys(std::slice::from_ref(&place), e));
         self.tally_result(&place, Operation::Delete, answer, |_| State::Done, started_ns)
     }
 
@@ -110,7 +111,7 @@ impl Engine {
         let places = self.locate_all(keys, Operation::Read)?;
         let mut count = 0;
         for place in &places {
-            let there = self.is_there(place).await;
+            let there = self.budgeted(self.is_there(place)).await;
             let state = |there: &bool| if *there { State::StoreHit } else { State::Miss };
             count += u64::from(self.tally_result(place, Operation::Read, there, state, started_ns)?);
         }
@@ -118,7 +119,10 @@ impl Engine {
     }
 
     async fn is_there(&self, place: &Place<'_>) -> Result<bool> {
-        if place.enveloped() {
+        if self.recovery.covers(place) {
+            return Ok(false);
+        }
+        if place.enveloped() && !self.holds_collection(place).await? {
             return Ok(self.peek(place).await?.is_some());
         }
         let ttl = self.store.ttl(&place.store_key).await.map_err(|e| self.store_error(e))?;
@@ -129,7 +133,7 @@ impl Engine {
     pub(super) async fn peek(&self, place: &Place<'_>) -> Result<Option<super::read::Found>> {
         let now_ms = self.now_ms();
         let held = self.store.get(&place.store_key, false).await.map_err(|e| self.store_error(e))?;
-        let Some(Held { bytes, .. }) = held else { return Ok(None) };
+        let Some(Held { bytes, .. }) = held.filter(|_| !self.recovery.covers(place)) else { return Ok(None) };
         let found = self.open(place, &bytes, now_ms).await?;
         Ok(found.filter(|found| found.is_served(now_ms)))
     }

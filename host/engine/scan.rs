@@ -17,11 +17,12 @@ use super::core::Engine;
 use super::invalidate::Found;
 use super::known::Domain;
 use super::lent::literal;
+use super::space::{Forgetting, portion};
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::SCAN_STEP_KEYS;
 use crate::ports::invalidation::Mode;
 use crate::ports::policy::{Encoding, KeyScope};
-use crate::ports::store::{Command, Reply, StoreKey};
+use crate::ports::store::{Command, StoreKey};
 use crate::ports::table::Live;
 
 impl Engine {
@@ -64,11 +65,7 @@ impl Engine {
             .arg(pattern.clone())
             .arg(&b"COUNT"[..])
             .arg(SCAN_STEP_KEYS.to_string());
-        let odd = || Error::new(ErrorKind::StoreData, "the store gave an answer to SCAN that makes no sense");
-        let Reply::Array(parts) = self.call(command).await? else { return Err(odd()) };
-        let Ok([Reply::Bulk(next), Reply::Array(found)]) = <[Reply; 2]>::try_from(parts) else { return Err(odd()) };
-        let key = |reply| if let Reply::Bulk(key) = reply { Ok(key) } else { Err(odd()) };
-        Ok((next, found.into_iter().map(key).collect::<Result<_>>()?))
+        portion(self.call(command).await?)
     }
 
     async fn invalidate_found(&self, live: &Live, keys: &[StoreKey], mode: Mode) -> Result<u64> {
@@ -110,21 +107,5 @@ impl Engine {
     /// Whether a key is one of the domain's: the pattern of a verbatim domain finds those of others, too.
     fn is_own(&self, live: &Live, key: &[u8]) -> bool {
         live.description.key_scope == KeyScope::Domain || self.keys.is_verbatim(&self.policies.table(), key)
-    }
-}
-
-/// Forgets the copies of a domain in L1 now and when dropped.
-struct Forgetting<'a>(&'a Domain);
-
-impl<'a> Forgetting<'a> {
-    fn new(domain: &'a Domain) -> Self {
-        domain.forget_copies();
-        Self(domain)
-    }
-}
-
-impl Drop for Forgetting<'_> {
-    fn drop(&mut self) {
-        self.0.forget_copies();
     }
 }

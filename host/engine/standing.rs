@@ -14,6 +14,7 @@ use bytes::Bytes;
 use foldhash::fast::RandomState;
 use futures_util::future::join_all;
 
+use super::coherence::Coherence;
 use super::compare::Loaded;
 use super::core::Engine;
 use super::entry::{Entry, Stamps, Terms};
@@ -29,14 +30,15 @@ use crate::ports::table::{DEFAULT_DOMAIN, Live};
 
 /// All domains that were asked for since the start: as many as have had a policy.
 pub(super) struct Domains {
-    all: ArcSwap<HashMap<Arc<str>, Arc<Domain>, RandomState>>,
+    pub(super) all: ArcSwap<HashMap<Arc<str>, Arc<Domain>, RandomState>>,
     trust_ms: Option<u64>,
+    coherence: Arc<Coherence>,
     unchecked: Arc<AtomicBool>,
 }
 
 impl Domains {
-    pub(super) fn new(trust_ms: Option<u64>) -> Self {
-        Self { all: ArcSwap::default(), trust_ms, unchecked: Arc::default() }
+    pub(super) fn new(trust_ms: Option<u64>, coherence: Arc<Coherence>) -> Self {
+        Self { all: ArcSwap::default(), trust_ms, coherence, unchecked: Arc::default() }
     }
 
     /// The domain of a live policy.
@@ -45,7 +47,8 @@ impl Domains {
             return Arc::clone(found);
         }
         let (name, metrics) = (Arc::clone(&live.domain), Arc::clone(&live.metrics));
-        let new = Arc::new(Domain::new(name, metrics, self.trust_ms, Arc::clone(&self.unchecked)));
+        let coherence = Arc::clone(&self.coherence);
+        let new = Arc::new(Domain::new(name, metrics, self.trust_ms, coherence, Arc::clone(&self.unchecked)));
         self.all.rcu(|all| {
             let mut all = HashMap::clone(all);
             all.entry(Arc::clone(&live.domain)).or_insert_with(|| Arc::clone(&new));
@@ -95,16 +98,20 @@ impl Engine {
         self.domains.unchecked.store(true, Ordering::Relaxed);
     }
 
-    /// Whether a copy in L1 may be served although something was invalidated in its domain since it was last looked at. Asks nobody,
-    /// neither the store nor a policy.
+    /// Whether a copy in L1 may be served although something was invalidated in its domain since it was last looked at, or it may be
+    /// refreshed early and chance says not yet. Asks nobody, neither the store nor a policy.
     #[cold]
     #[inline(never)]
     pub(super) fn recheck(&self, entry: &Entry, key: &[u8], epoch: u64, now_ms: u64) -> bool {
         let mark = entry.mark.load(Ordering::Acquire);
         // Before the comparison: what changes after it is seen by the next one.
         let mark_now = entry.domain.mark_now(epoch);
-        if now_ms >= entry.serve_until_ms || !entry.domain.may_recheck(mark, epoch) {
+        let served = now_ms < entry.serve_until_ms || self.waits(entry, now_ms);
+        if !served || !entry.is_believed(now_ms, &self.coherence) || !entry.domain.may_recheck(mark, epoch) {
             return false;
+        }
+        if mark == mark_now {
+            return true;
         }
         let own_len = if &*entry.domain.name == DEFAULT_DOMAIN { 0 } else { entry.domain.name.len() + 1 };
         let rest = escaped(key.get(own_len..).unwrap_or_default());
@@ -120,14 +127,18 @@ impl Engine {
 
     /// Whether a copy with these stamps may be in L1: what is known says that it is current, or that it is stale as it says itself.
     pub(super) fn stands(&self, place: &Place<'_>, stamps: &Stamps, now_ms: u64) -> bool {
-        let Some(loaded) = Loaded::of(stamps, &place.key.rest) else { return true };
+        match self.known_standing(place, stamps) {
+            Some(Standing::Current) => true,
+            Some(Standing::Soft) => !stamps.is_fresh(now_ms),
+            Some(Standing::Hard) | None => false,
+        }
+    }
+
+    /// How a copy stands by what is known, however long ago; `None`: not all of it is known.
+    pub(super) fn known_standing(&self, place: &Place<'_>, stamps: &Stamps) -> Option<Standing> {
+        let Some(loaded) = Loaded::of(stamps, &place.key.rest) else { return Some(Standing::Current) };
         let judged = place.domain.judge(loaded, None, 0);
-        judged.open.is_empty()
-            && match judged.standing {
-                Standing::Current => true,
-                Standing::Soft => !stamps.is_fresh(now_ms),
-                Standing::Hard => false,
-            }
+        judged.open.is_empty().then_some(judged.standing)
     }
 
     /// Asks for records whose time is running out, along with a read. What L1 had says which tags to expect.

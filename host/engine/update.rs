@@ -13,10 +13,14 @@ use super::entry::Stamps;
 use super::judge::{Place, Verdict, Wanted};
 use super::modify::Change;
 use super::read::Found;
+use super::step::{DataCommand, Form};
 use crate::error::{Error, ErrorKind, Result};
+use crate::limits::VALUE_BYTES_MAX;
 use crate::ports::metrics::State;
-use crate::ports::policy::{Candidate, Cause, Operation};
+use crate::ports::policy::{Candidate, Cause, Encoding, Operation, Shape};
 use crate::ports::store::{Command, Reply};
+
+const TOO_LONG: &str = "ERR string exceeds maximum allowed size (proto-max-bulk-len)";
 
 impl Engine {
     /// Changes a string where it is; the new length or number.
@@ -25,12 +29,12 @@ impl Engine {
     /// As [`Self::set`]; [`ErrorKind::StoreReply`] in Redis' words for a value that is no number or would overflow.
     pub async fn update(&self, key: &[u8], update: Update) -> Result<i64> {
         let started_ns = self.monotonic_ns();
-        let wanted = if matches!(update, Update::Append(_)) { Wanted::String } else { Wanted::Counter };
+        let wanted = if matches!(update, Update::IncrementBy(_)) { Wanted::Counter } else { Wanted::String };
         let place = self.locate(key, Operation::Update, wanted)?;
         let answer = if place.enveloped() {
-            self.update_enveloped(&place, &update).await
+            self.budgeted(self.update_enveloped(&place, &update)).await
         } else {
-            self.update_raw(&place, &update).await
+            self.budgeted(self.update_raw(&place, &update)).await
         };
         self.tally_result(&place, Operation::Update, answer, |_| State::Done, started_ns)
     }
@@ -40,6 +44,10 @@ impl Engine {
         let (command, size) = match update {
             Update::Append(bytes) => (Command::new("APPEND").arg(key.clone()).arg(bytes.clone()), bytes.len()),
             Update::IncrementBy(n) => (Command::new("INCRBY").arg(key.clone()).arg(n.to_string()), size_of::<i64>()),
+            Update::SetRange(at, bytes) => {
+                let command = Command::new("SETRANGE").arg(key.clone()).arg(at.to_string()).arg(bytes.clone());
+                (command, bytes.len())
+            }
         };
         let verdict = self.admit(place, Operation::Update, &candidate(size, &[]))?;
         let mut commands = vec![command];
@@ -50,7 +58,11 @@ impl Engine {
             commands.push(if terms.sliding { renew } else { renew.arg("NX") });
         }
         let writing = self.l1.writing(place.name);
-        let replies = self.store.pipeline(commands).await.map_err(|e| self.store_error(e))?;
+        let replies = match commands.as_slice() {
+            [_] => self.store.pipeline(commands).await,
+            _ => self.store.atomic(commands).await,
+        };
+        let replies = replies.map_err(|e| self.store_error(e))?;
         writing.done(None);
         match replies.into_iter().next() {
             Some(Reply::Integer(n)) => Ok(n),
@@ -62,6 +74,9 @@ impl Engine {
     async fn update_enveloped(&self, place: &Place<'_>, update: &Update) -> Result<i64> {
         let now_ms = self.now_ms();
         self.modify(place, now_ms, |found| {
+            if let Some(length) = unchanged(found.map(|found| &found.value), update) {
+                return Ok(Change::None(length));
+            }
             let (value, answer) = changed(found.map(|found| &found.value), update)?;
             self.check_value(&value)?;
             let asked_ttl_ms = found.and_then(|found| found.stamps.terms.asked_ttl_ms);
@@ -78,7 +93,7 @@ impl Engine {
                     };
                     Change::Put(stamps, value, answer)
                 }
-                Verdict::Pass => Change::Remove(answer),
+                Verdict::Pass(_) => Change::Remove(answer),
             })
         })
         .await
@@ -99,12 +114,12 @@ impl Engine {
     pub async fn kind(&self, key: &[u8]) -> Result<String> {
         let started_ns = self.monotonic_ns();
         let place = self.locate(key, Operation::Touch, Wanted::Any)?;
-        let kind = self.kind_of(&place).await;
+        let kind = self.budgeted(self.kind_of(&place)).await;
         self.tally_result(&place, Operation::Touch, kind, |_| State::Done, started_ns)
     }
 
     async fn kind_of(&self, place: &Place<'_>) -> Result<String> {
-        if place.enveloped() {
+        if place.enveloped() && !self.holds_collection(place).await? {
             return Ok(if self.peek(place).await?.is_some() { "string" } else { "none" }.to_owned());
         }
         match self.call(Command::new("TYPE").arg(place.store_key.0.clone())).await? {
@@ -112,6 +127,52 @@ impl Engine {
             other => Err(Error::new(ErrorKind::StoreData, format!("the store answered {other:?} to TYPE"))),
         }
     }
+}
+
+impl Engine {
+    /// Whether an enveloped domain has something other than a string under a key, which then is raw: no envelope, no stamps. The
+    /// store is asked only where the policy serves such a shape.
+    ///
+    /// # Errors
+    /// A failure of the store.
+    pub(super) async fn holds_collection(&self, place: &Place<'_>) -> Result<bool> {
+        let shapes = place.live().description.shapes;
+        if ![Shape::Hash, Shape::List, Shape::Set].into_iter().any(|shape| shapes.contains(shape)) {
+            return Ok(false);
+        }
+        let kind = self.call(Command::new("TYPE").arg(place.store_key.0.clone())).await?;
+        Ok(!matches!(kind, Reply::Status(kind) if kind == "string" || kind == "none"))
+    }
+
+    /// Part of a string; positions from its end are negative, both ends are included.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn range(&self, key: &[u8], start: i64, end: i64) -> Result<Bytes> {
+        let (_, resolved) = self.resolve(key)?;
+        if resolved.live.description.encoding == Encoding::Raw {
+            let words = [Bytes::from_static(b"GETRANGE"), Bytes::copy_from_slice(key), start.to_string().into()];
+            let args = words.into_iter().chain([end.to_string().into()]).collect();
+            let command = DataCommand { args, keys: vec![1], form: Form::reads(Wanted::String) };
+            return match self.carry_out(&command).await? {
+                Reply::Bulk(part) => Ok(part),
+                other => Err(Error::new(ErrorKind::StoreData, format!("the store answered {other:?} to GETRANGE"))),
+            };
+        }
+        let value = self.get(key).await?.value.unwrap_or_default();
+        Ok(value.slice(part_of(value.len(), start, end)))
+    }
+}
+
+/// Redis' rule for `GETRANGE`.
+fn part_of(length: usize, start: i64, end: i64) -> std::ops::Range<usize> {
+    let from_end = |at: i64| usize::try_from(at.unsigned_abs()).map_or(0, |back| length.saturating_sub(back));
+    let place = |at: i64| if at < 0 { from_end(at) } else { usize::try_from(at).unwrap_or(usize::MAX) };
+    if length == 0 || (start < 0 && end < 0 && start > end) {
+        return 0..0;
+    }
+    let (start, end) = (place(start), place(end).min(length - 1));
+    if start > end { 0..0 } else { start..end + 1 }
 }
 
 fn candidate(size: usize, bytes: &[u8]) -> Candidate<'_> {
@@ -126,6 +187,16 @@ fn candidate(size: usize, bytes: &[u8]) -> Candidate<'_> {
     }
 }
 
+/// The length to answer where there is nothing to write: `SETRANGE` of nothing makes no key and no longer value.
+fn unchanged(value: Option<&Bytes>, update: &Update) -> Option<i64> {
+    match update {
+        Update::SetRange(_, bytes) if bytes.is_empty() => {
+            Some(value.map_or(0, |value| i64::try_from(value.len()).unwrap_or(i64::MAX)))
+        }
+        _ => None,
+    }
+}
+
 /// The value after a change, and the number to answer.
 fn changed(value: Option<&Bytes>, update: &Update) -> Result<(Bytes, i64)> {
     let old = value.map_or(&b""[..], |value| value);
@@ -134,6 +205,16 @@ fn changed(value: Option<&Bytes>, update: &Update) -> Result<(Bytes, i64)> {
             let mut value = BytesMut::with_capacity(old.len() + tail.len());
             value.extend_from_slice(old);
             value.extend_from_slice(tail);
+            let len = i64::try_from(value.len()).unwrap_or(i64::MAX);
+            Ok((value.freeze(), len))
+        }
+        Update::SetRange(at, bytes) => {
+            let too_long = || Error::new(ErrorKind::StoreReply, TOO_LONG);
+            let end = at.checked_add(bytes.len()).filter(|&end| end <= VALUE_BYTES_MAX).ok_or_else(too_long)?;
+            let mut value = BytesMut::with_capacity(old.len().max(end));
+            value.extend_from_slice(old);
+            value.resize(old.len().max(end), 0);
+            value[*at..end].copy_from_slice(bytes);
             let len = i64::try_from(value.len()).unwrap_or(i64::MAX);
             Ok((value.freeze(), len))
         }

@@ -29,7 +29,10 @@ impl Engine {
     pub async fn set(&self, key: &[u8], value: Bytes, options: SetOptions) -> Result<SetAnswer> {
         let started_ns = self.monotonic_ns();
         let place = self.locate(key, Operation::Write, Wanted::String)?;
-        let answer = self.write(&place, value, options).await;
+        let answer = self.budgeted(self.write(&place, value, options)).await;
+        if answer.is_ok() {
+            self.supersede(&place);
+        }
         self.tally_result(&place, Operation::Write, answer, |answer| answer.state, started_ns)
     }
 
@@ -51,9 +54,9 @@ impl Engine {
         }
         let stored = admitted.iter().filter_map(|(place, verdict, _)| match verdict {
             Verdict::Store(terms) => Some((place, terms)),
-            Verdict::Pass => None,
+            Verdict::Pass(_) => None,
         });
-        self.provide_all(stored).await?;
+        self.budgeted(self.provide_all(stored)).await?;
         let mut store = Vec::with_capacity(items.len());
         let mut passed = Vec::new();
         let mut writings = Vec::with_capacity(items.len());
@@ -77,6 +80,7 @@ impl Engine {
         admitted.iter().for_each(|(place, ..)| self.fills.overtake(place));
         if outcome.is_ok() {
             writings.into_iter().for_each(|(writing, entry)| writing.done(entry));
+            admitted.iter().for_each(|(place, ..)| self.supersede(place));
         }
         let state = outcome.as_ref().map_or_else(|e| Self::state_of(e.kind), |()| State::Done);
         admitted.iter().for_each(|(place, ..)| self.tally(place, Operation::Write, state, started_ns));
@@ -86,11 +90,7 @@ impl Engine {
     async fn write(&self, place: &Place<'_>, value: Bytes, options: SetOptions) -> Result<SetAnswer> {
         self.check_value(&value)?;
         let now_ms = self.now_ms();
-        let asked_ttl_ms = match options.ttl {
-            AskedTtl::None | AskedTtl::Keep => None,
-            AskedTtl::InMs(ms) => Some(ms),
-            AskedTtl::AtMs(at_ms) => Some(at_ms.saturating_sub(now_ms)),
-        };
+        let asked_ttl_ms = options.ttl.asked_ms(now_ms);
         Self::check_asked(asked_ttl_ms)?;
         let plain = options.condition == Condition::Always && !options.want_previous;
         let kept = options.ttl == AskedTtl::Keep;
@@ -104,9 +104,9 @@ impl Engine {
         let stamps = stamps_now(terms, now_ms, &under);
         let expire = if kept { Expire::Keep } else { expire_for(&stamps, now_ms) };
         if !plain {
-            let answer = self.write_raw_conditionally(place, value, options, expire).await?;
+            let reply = self.call(raw_set(place, value, options, expire)).await?;
             writing.done(None);
-            return Ok(answer);
+            return Ok(raw_answer(&reply, options));
         }
         let (bytes, value) = self.packed(place, &stamps, value)?;
         let store = self.set_and_end(place, bytes.clone(), expire);
@@ -127,9 +127,10 @@ impl Engine {
         now_ms: u64,
     ) -> Result<SetAnswer> {
         if !place.enveloped() {
-            let removed = self.remove_raw(place).await?;
-            let state = if options.condition == Condition::IfPresent && !removed { State::Unmet } else { State::Done };
-            return Ok(SetAnswer { state, previous: None });
+            let writing = self.l1.writing(place.name);
+            let reply = self.call(raw_set_past(place, value, options)).await?;
+            writing.done(None);
+            return Ok(raw_answer(&reply, options));
         }
         self.modify(place, now_ms, |found| {
             let previous = found.filter(|_| options.want_previous).map(|found| found.value.clone());
@@ -152,45 +153,10 @@ impl Engine {
                     let stamps = Stamps { born_ms: now_ms, since_ms, terms: Arc::new(terms), under: None };
                     Ok(Change::Put(stamps, value.clone(), SetAnswer { state: State::Done, previous }))
                 }
-                Verdict::Pass => Ok(Change::Remove(SetAnswer { state: State::Passed, previous })),
+                Verdict::Pass(_) => Ok(Change::Remove(SetAnswer { state: State::Passed, previous })),
             }
         })
         .await
-    }
-
-    async fn write_raw_conditionally(
-        &self,
-        place: &Place<'_>,
-        value: Bytes,
-        options: SetOptions,
-        expire: Expire,
-    ) -> Result<SetAnswer> {
-        let mut command = Command::new("SET").arg(place.store_key.0.clone()).arg(value);
-        command = match expire {
-            Expire::Keep => command.arg("KEEPTTL"),
-            Expire::Never => command,
-            Expire::InMs(ms) => command.arg("PX").arg(ms.to_string()),
-        };
-        command = match options.condition {
-            Condition::Always => command,
-            Condition::IfAbsent => command.arg("NX"),
-            Condition::IfPresent => command.arg("XX"),
-        };
-        if options.want_previous {
-            command = command.arg("GET");
-        }
-        let reply = self.call(command).await?;
-        let previous = match &reply {
-            Reply::Bulk(bytes) if options.want_previous => Some(bytes.clone()),
-            _ => None,
-        };
-        let written = match options.condition {
-            Condition::Always => true,
-            Condition::IfAbsent if options.want_previous => previous.is_none(),
-            Condition::IfPresent if options.want_previous => previous.is_some(),
-            Condition::IfAbsent | Condition::IfPresent => reply != Reply::Nil,
-        };
-        Ok(SetAnswer { state: if written { State::Done } else { State::Unmet }, previous })
     }
 
     /// What the policy says of a value that an application writes.
@@ -233,7 +199,7 @@ impl Engine {
     }
 
     /// What the store is to hold, and the value within it: one piece of memory for the store's and L1's copies.
-    fn packed(&self, place: &Place<'_>, stamps: &Stamps, value: Bytes) -> Result<(Bytes, Bytes)> {
+    pub(super) fn packed(&self, place: &Place<'_>, stamps: &Stamps, value: Bytes) -> Result<(Bytes, Bytes)> {
         if !place.enveloped() {
             return Ok((value.clone(), value));
         }
@@ -254,4 +220,40 @@ impl Engine {
 /// The stamps of a value that is written now.
 pub(super) fn stamps_now(terms: Terms, now_ms: u64, under: &Under) -> Stamps {
     Stamps { born_ms: now_ms, since_ms: now_ms, terms: Arc::new(terms), under: under.ids.clone() }
+}
+
+/// The store's command for a write; the bytes as they are to lie there.
+pub(super) fn raw_set(place: &Place<'_>, bytes: Bytes, options: SetOptions, expire: Expire) -> Command {
+    let mut command = Command::new("SET").arg(place.store_key.0.clone()).arg(bytes);
+    command = match expire {
+        Expire::Keep => command.arg("KEEPTTL"),
+        Expire::Never => command,
+        Expire::InMs(ms) => command.arg("PX").arg(ms.to_string()),
+    };
+    command = match options.condition {
+        Condition::Always => command,
+        Condition::IfAbsent => command.arg("NX"),
+        Condition::IfPresent => command.arg("XX"),
+    };
+    if options.want_previous { command.arg("GET") } else { command }
+}
+
+/// The same for a life whose end is past: what was there goes, on the conditions of the write.
+pub(super) fn raw_set_past(place: &Place<'_>, bytes: Bytes, options: SetOptions) -> Command {
+    raw_set(place, bytes, options, Expire::Never).arg("PXAT").arg("1")
+}
+
+/// What the store's reply to [`raw_set`] says of a raw write.
+pub(super) fn raw_answer(reply: &Reply, options: SetOptions) -> SetAnswer {
+    let previous = match reply {
+        Reply::Bulk(bytes) if options.want_previous => Some(bytes.clone()),
+        _ => None,
+    };
+    let written = match options.condition {
+        Condition::Always => true,
+        Condition::IfAbsent if options.want_previous => previous.is_none(),
+        Condition::IfPresent if options.want_previous => previous.is_some(),
+        Condition::IfAbsent | Condition::IfPresent => *reply != Reply::Nil,
+    };
+    SetAnswer { state: if written { State::Done } else { State::Unmet }, previous }
 }

@@ -14,6 +14,10 @@ pub const STORE_WRITE_QUEUE_MAX: usize = 1_024;
 pub const STORE_OWN_MAX: usize = 1_000;
 /// Such connections that are kept for the next client when nobody has them.
 pub const STORE_OWN_IDLE_MAX: usize = 32;
+/// Clients of one host that may watch keys at the same time (`WATCH`): each has a connection to the store of its own.
+pub const STORE_WATCHES_MAX: usize = 256;
+/// Of these connections, those that are kept for the next client, of one server.
+pub const STORE_WATCHES_IDLE_MAX: usize = 32;
 /// How often a command of a cluster is sent on from one node to another.
 pub const CLUSTER_REDIRECTS_MAX: u32 = 5;
 /// The first pause before a cluster that has to agree first is asked again, in milliseconds; it doubles.

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::metrics::{Counter, Gauge};
 use super::policy::Selector;
 
 /// What becomes of an entry that is invalidated. In order: a harder one wins.
@@ -77,4 +78,21 @@ impl Selector {
             Self::Domain => SelectorKind::Domain,
         }
     }
+}
+
+/// What is counted of the invalidations that could not reach the store.
+#[derive(Debug, Default)]
+pub struct RecoveryMetrics {
+    /// How many wait.
+    pub waiting: Gauge,
+    /// How long the oldest has waited, in milliseconds.
+    pub oldest_ms: Gauge,
+    /// How many began to wait.
+    pub queued: Counter,
+    /// How many the store knows of by now.
+    pub replayed: Counter,
+    /// How many were not replayed, because what they name was written anew.
+    pub superseded: Counter,
+    /// Times that a whole domain was invalidated instead, because too many waited.
+    pub overflowed: Counter,
 }

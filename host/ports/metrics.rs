@@ -9,9 +9,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::RwLock;
 
 use super::breaker::BreakerMetrics;
+use super::coherence::CoherenceMetrics;
+use super::guard::GuardMetrics;
 pub use super::hooks::Hook;
-use super::invalidation::{Mode, SelectorKind};
+use super::invalidation::{Mode, RecoveryMetrics, SelectorKind};
 use super::lease::{FillOutcome, Lost};
+use super::load::LoadMetrics;
 use super::lock::LockOutcome;
 use super::origin::OriginMetrics;
 use super::policy::{Fault, Operation};
@@ -30,6 +33,12 @@ pub enum State {
     Negative,
     /// Absent.
     Miss,
+    /// A copy that may be out of date, because the store is away.
+    StaleOutage,
+    /// Not known to be there, because the store is away.
+    MissOutage,
+    /// Loaded from the origin for this reader or for one before it: the value, or that there is none.
+    Loaded,
     /// Stored, changed, removed: not a read, and it went well.
     Done,
     /// Not stored or not done because a condition of the caller did not hold.
@@ -42,13 +51,15 @@ pub enum State {
     PolicyFailed,
     /// The store failed.
     StoreFailed,
+    /// The origin failed, and there was nothing stale to bridge it.
+    OriginFailed,
     /// The host failed.
     HostFailed,
 }
 
 impl State {
     /// How many there are.
-    pub const COUNT: usize = 12;
+    pub const COUNT: usize = 16;
     /// All of them.
     pub const ALL: [Self; Self::COUNT] = [
         Self::L1Hit,
@@ -56,12 +67,16 @@ impl State {
         Self::Stale,
         Self::Negative,
         Self::Miss,
+        Self::StaleOutage,
+        Self::MissOutage,
+        Self::Loaded,
         Self::Done,
         Self::Unmet,
         Self::Passed,
         Self::Refused,
         Self::PolicyFailed,
         Self::StoreFailed,
+        Self::OriginFailed,
         Self::HostFailed,
     ];
 
@@ -74,12 +89,16 @@ impl State {
             Self::Stale => "stale",
             Self::Negative => "negative",
             Self::Miss => "miss",
+            Self::StaleOutage => "stale-store-unavailable",
+            Self::MissOutage => "miss-store-unavailable",
+            Self::Loaded => "loaded",
             Self::Done => "done",
             Self::Unmet => "unmet",
             Self::Passed => "passed",
             Self::Refused => "refused",
             Self::PolicyFailed => "policy-failed",
             Self::StoreFailed => "store-failed",
+            Self::OriginFailed => "origin-failed",
             Self::HostFailed => "host-failed",
         }
     }
@@ -87,7 +106,13 @@ impl State {
     /// Whether a read found what it asked for.
     #[must_use]
     pub const fn is_hit(self) -> bool {
-        matches!(self, Self::L1Hit | Self::StoreHit | Self::Stale | Self::Negative)
+        matches!(self, Self::L1Hit | Self::StoreHit | Self::Stale | Self::Negative | Self::StaleOutage)
+    }
+
+    /// Whether a read found that the cache does not have it, whatever the origin then said.
+    #[must_use]
+    pub const fn is_miss(self) -> bool {
+        matches!(self, Self::Miss | Self::Loaded | Self::Passed | Self::OriginFailed)
     }
 }
 
@@ -230,6 +255,8 @@ pub struct DomainMetrics {
     pub invalidation_scanned: Counter,
     /// Times that a whole domain was invalidated because of too many prefixes.
     pub prefixes_overflowed: Counter,
+    /// Loads from the origin and stale answers.
+    pub loads: LoadMetrics,
     /// What its origin is asked.
     pub origin: OriginMetrics,
     /// Leases that callers of this node took.
@@ -275,6 +302,8 @@ impl DomainMetrics {
 pub struct Metrics {
     domains: RwLock<BTreeMap<Arc<str>, Arc<DomainMetrics>>>,
     breakers: RwLock<BTreeMap<Arc<str>, Arc<BreakerMetrics>>>,
+    /// Who is let in and who is turned away.
+    pub guard: GuardMetrics,
     /// Open RESP connections.
     pub resp_connections: Gauge,
     /// RESP connections since the start.
@@ -297,6 +326,10 @@ pub struct Metrics {
     pub store_errors: Counter,
     /// Time of store commands.
     pub store_latency: Histogram,
+    /// How well the stream of changes runs.
+    pub coherence: CoherenceMetrics,
+    /// Invalidations that wait for the store.
+    pub recovery: RecoveryMetrics,
     /// Requests for a domain that no policy serves.
     pub unknown_domain: Counter,
     /// Locks that were taken through this host and live.

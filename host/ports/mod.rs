@@ -4,13 +4,19 @@
 //! and one suite in `tests/` runs it against every adapter.
 
 pub mod breaker;
+pub mod budget;
 pub mod clock;
+pub mod coherence;
+pub mod guard;
 pub mod hooks;
 pub mod invalidation;
 pub mod lease;
+pub mod load;
 pub mod lock;
+pub mod log;
 pub mod metrics;
 pub mod origin;
+pub mod pattern;
 pub mod policy;
 pub mod registry;
 pub mod series;

@@ -281,7 +281,7 @@ pub enum KeyScope {
 }
 
 /// What is to be invalidated, within one domain.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Selector {
     Key(String),
     Tag(String),

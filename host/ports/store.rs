@@ -103,6 +103,8 @@ impl Command {
 pub enum Reply {
     /// Nothing.
     Nil,
+    /// Nothing where there would be a list, which RESP2 tells from other nothings.
+    NilArray,
     /// A status: `OK`.
     Status(Bytes),
     /// A number.
@@ -113,6 +115,8 @@ pub enum Reply {
     Array(Vec<Self>),
     /// Names and values.
     Map(Vec<(Self, Self)>),
+    /// Names and values in an order, where a name may come again: a list of pairs, which RESP2 has as one flat list.
+    Pairs(Vec<(Self, Self)>),
     /// A set.
     Set(Vec<Self>),
     /// A floating-point number.
@@ -143,6 +147,9 @@ pub enum StoreError {
     /// It cannot be reached. Nothing was done.
     #[error("the store cannot be reached: {0}")]
     Unavailable(String),
+    /// It is being connected to for the first time. Nothing was done, and it says nothing of the store yet.
+    #[error("the store is being connected to: {0}")]
+    Connecting(String),
     /// The connection ended before the answer. The work may or may not have been done.
     #[error("the connection to the store broke before the answer: {0}")]
     Broken(String),
@@ -215,6 +222,20 @@ pub trait Store: Send + Sync {
     /// Carries out commands in order in one round trip; not atomic as a whole. One answer for each.
     async fn pipeline(&self, commands: Vec<Command>) -> StoreResult<Vec<Reply>>;
 
+    /// Carries out commands at one moment: nobody sees or changes anything between two of them. One answer for each, an error
+    /// of one command included, which undoes none of the others.
+    ///
+    /// # Errors
+    /// [`StoreError::Reply`] if the store refused them as a whole (out of memory, keys in several slots of a cluster): nothing
+    /// was done.
+    async fn atomic(&self, commands: Vec<Command>) -> StoreResult<Vec<Reply>>;
+
+    /// Begins to watch keys.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] if too many callers watch already.
+    async fn watch(&self, keys: &[StoreKey]) -> StoreResult<Box<dyn Watch>>;
+
     /// Whether it answers.
     async fn ping(&self) -> StoreResult<()>;
 
@@ -222,4 +243,15 @@ pub trait Store: Send + Sync {
     fn upstream(&self) -> Option<&dyn Upstream> {
         None
     }
+}
+
+/// Keys that are watched for changes by anybody, the watcher and other programs included. Dropping it ends the watch.
+#[async_trait]
+pub trait Watch: Send {
+    /// Watches more keys.
+    async fn add(&mut self, keys: &[StoreKey]) -> StoreResult<()>;
+
+    /// Carries out commands as [`Store::atomic`] does, unless a watched key was changed, has expired or came to be since it is
+    /// watched: `None`, and nothing was done. A key that was written with what it held may count as changed.
+    async fn commit(self: Box<Self>, commands: Vec<Command>) -> StoreResult<Option<Vec<Reply>>>;
 }

@@ -16,6 +16,36 @@ use super::policy::{Description, Policy};
 /// The domain whose policy serves every key without a domain of its own.
 pub const DEFAULT_DOMAIN: &str = "default";
 
+/// What a reader gets while the store is away and there is no copy to serve.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnStoreFailure {
+    /// An error: the value may well be there, and nobody is told that it is not.
+    #[default]
+    Error,
+    /// A miss: the application goes to where the value comes from.
+    Miss,
+}
+
+impl OnStoreFailure {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Error, Self::Miss];
+
+    /// The word in settings.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Miss => "miss",
+        }
+    }
+
+    /// What a word means.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|mode| mode.as_str() == word)
+    }
+}
+
 /// A live policy of one domain.
 pub struct Live {
     /// The domain it serves.
@@ -39,6 +69,8 @@ pub struct Live {
     pub metrics: Arc<DomainMetrics>,
     /// Failures that are this component's own: what takes it out of service if they are too many.
     pub faults: Arc<Counter>,
+    /// What readers get while the store is away; `None`: as the host's setting says.
+    pub on_store_failure: Option<OnStoreFailure>,
 }
 
 /// Keys of another domain that a workflow may use: `unread`, or only those whose names begin so: `unread/7:`.

@@ -12,7 +12,8 @@ use super::{Bench, SETTINGS};
 
 /// Plays a story and compares where the breaker stands after each line. The words of a line:
 /// `ok`, `fail`, `slow`, `ignore`, `cancel`: a whole call; `late`: one that succeeds after 100 ms; `take`: a call begins; `give ok`
-/// (or another outcome): the oldest one ends; `refused`: a call is not let through; `wait N`: N ms pass; `force MODE`.
+/// (or another outcome): the oldest one ends; `refused`: a call is not let through; `wait N`: N ms pass; `force MODE`; `hint`: what it stands
+/// for seems to be well.
 #[track_caller]
 fn check(settings: BreakerSettings, story: &[(&str, &str)]) -> Bench {
     let bench = Bench::new(settings);
@@ -25,6 +26,7 @@ fn check(settings: BreakerSettings, story: &[(&str, &str)]) -> Bench {
                 "give" => end(held.remove(0), words.next().unwrap()),
                 "refused" => assert!(bench.breaker.acquire().is_err(), "line {at}: {line}"),
                 "wait" => bench.clock.advance_ms(words.next().unwrap().parse().unwrap()),
+                "hint" => bench.breaker.hint(),
                 "force" => bench.breaker.force(Mode::from_word(words.next().unwrap()).unwrap()),
                 "late" => {
                     let permit = bench.breaker.acquire().unwrap_or_else(|no| panic!("line {at} {line}: {no}"));
@@ -261,4 +263,33 @@ async fn a_call_that_is_dropped_at_any_await_leaks_nothing() {
     assert_eq!(bench.metrics.calls[Outcome::Ignored as usize].get(), 9);
     assert_eq!((call(&bench).await, call(&bench).await), (Ok(()), Ok(())));
     assert_eq!(bench.breaker.status().state, "closed");
+}
+
+#[test]
+fn calls_that_fail_together_are_one_strike() {
+    check(
+        SETTINGS,
+        &[
+            ("take take take take take", "closed"),
+            ("give fail give fail give fail give fail give fail", "closed"),
+            ("fail", "closed"),
+            ("fail", "open"),
+        ],
+    );
+}
+
+#[test]
+fn it_tries_soon_where_all_seems_well() {
+    let patient = BreakerSettings { recovery_ms: 60_000, ..SETTINGS };
+    check(
+        patient,
+        &[
+            ("fail fail fail", "open"),
+            ("wait 999 hint refused", "open"),
+            ("wait 1 hint", "half-open"),
+            ("fail wait 1999 hint refused", "open"),
+            ("wait 1 hint", "half-open"),
+            ("force open hint refused", "forced-open"),
+        ],
+    );
 }

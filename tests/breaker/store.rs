@@ -7,6 +7,7 @@ use larder::adapters::breaker::{BreakerStore, CircuitBreaker};
 use larder::adapters::redis::{RedisSettings, RedisStore};
 use larder::engine::key::KeyRules;
 use larder::ports::breaker::{BreakerMetrics, BreakerSettings, Mode, Outcome};
+use larder::ports::budget;
 use larder::ports::clock::{Clock, VirtualClock};
 use larder::ports::lock::{LockName, LockStore, Token};
 use larder::ports::metrics::Metrics;
@@ -154,4 +155,51 @@ async fn locks_stand_behind_the_same_breaker() {
     bench.store.take(&keys, &Token::new([1; 16]), "o", 1_000).await.expect("it serves");
     bench.store.find(&rules.lock_pattern(""), 10).await.expect("it serves");
     assert_eq!(bench.metrics.calls[Outcome::Success as usize].get(), 2);
+}
+
+#[tokio::test]
+async fn an_operation_has_one_budget_for_all_its_calls() {
+    let server = RedisServer::start();
+    let bench = behind(server.store_within(150));
+    bench.store.ping().await.expect("it is up");
+    server.pause();
+    budget::within(200, async {
+        bench.store.ping().await.expect_err("it answers nothing");
+        assert!(budget::left_ns() <= Some(50_000_000), "{:?}", budget::left_ns());
+        bench.store.ping().await.expect_err("it answers nothing");
+        assert!(budget::is_spent());
+        // Nothing is sent and nobody waits, and it says nothing of the store.
+        let third = futures_util::FutureExt::now_or_never(bench.store.ping());
+        assert!(matches!(third, Some(Err(StoreError::Timeout(150)))), "{third:?}");
+    })
+    .await;
+    assert_eq!(bench.metrics.calls[Outcome::Failure as usize].get(), 2);
+    server.resume();
+}
+
+#[tokio::test]
+async fn many_calls_of_one_stall_do_not_open_it() {
+    let server = RedisServer::start();
+    let bench = behind(server.store_within(200));
+    bench.store.ping().await.expect("it is up");
+    server.pause();
+    let all = futures_util::future::join_all((0..100).map(|_| bench.store.ping())).await;
+    server.resume();
+    assert!(all.iter().all(Result::is_err));
+    assert_eq!(bench.breaker.status().state, "closed");
+    assert_eq!(bench.metrics.calls[Outcome::Failure as usize].get(), 100);
+}
+
+#[tokio::test]
+async fn a_first_connection_that_takes_long_is_not_held_against_it() {
+    // It accepts, and greets nobody.
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("the loopback has free ports");
+    let port = listener.local_addr().expect("it is bound").port();
+    let bench = behind(store(RedisSettings { store_ms: 20, ..RedisSettings::new(address(port)) }));
+    for _ in 0..5 {
+        let answer = bench.store.ping().await;
+        assert!(matches!(answer, Err(StoreError::Connecting(_))), "{answer:?}");
+    }
+    assert_eq!(bench.breaker.status().state, "closed");
+    assert_eq!(bench.metrics.calls[Outcome::Ignored as usize].get(), 5);
 }

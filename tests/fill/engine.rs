@@ -9,7 +9,6 @@ use larder::engine::fill::{LeaseBook, Who};
 use larder::ports::invalidation::Mode;
 use larder::ports::lease::FillOutcome;
 use larder::ports::policy::Selector;
-use larder::ports::store::Store as _;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, timeout};
 

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use larder::config::secret::Secret;
+use larder::config::users::User;
+use larder::limits::RESP_STRANGER_IDLE_MS_MAX;
 use larder::wire::resp::{RespConfig, RespServer};
 
 use super::{host, world};
@@ -9,7 +12,9 @@ use crate::support::resp::Host;
 
 #[tokio::test]
 async fn one_too_many_is_told_so() {
-    let host = Host::start_with(world(), RespConfig { connections_max: 2, ..RespConfig::default() }).await;
+    let config = RespConfig::default();
+    config.front.resp.places.set(2, None);
+    let host = Host::start_with(world(), config).await;
     let (mut first, mut second) = (host.connect().await, host.connect().await);
     assert_eq!(first.line("PING").await, "+PONG");
     assert_eq!(second.line("PING").await, "+PONG");
@@ -27,6 +32,38 @@ async fn one_too_many_is_told_so() {
             break;
         }
     }
+    assert!(host.stop().await);
+}
+
+#[tokio::test]
+async fn who_says_nothing_for_too_long_is_ended() {
+    let config = RespConfig::default();
+    config.front.resp.set_idle_ms(Some(60_000));
+    let host = Host::start_with(world(), config).await;
+    let (mut busy, mut silent) = (host.connect().await, host.connect().await);
+    for client in [&mut busy, &mut silent] {
+        assert_eq!(client.line("PING").await, "+PONG");
+    }
+    host.clock.advance_ms(59_000);
+    assert_eq!(busy.line("PING").await, "+PONG");
+    host.clock.advance_ms(2_000);
+    assert!(silent.ended().await);
+    assert_eq!(busy.line("PING").await, "+PONG");
+    assert_eq!(host.metrics.guard.idle_ended.get(), 1);
+    assert!(host.stop().await);
+}
+
+#[tokio::test]
+async fn who_does_not_say_who_it_is_is_ended_soon() {
+    let config = RespConfig::default();
+    config.front.gate.replace(&[User::all_powerful(Secret::of(b"secret"))]);
+    let host = Host::start_with(world(), config).await;
+    let (mut known, mut stranger) = (host.connect().await, host.connect().await);
+    assert_eq!(known.line("AUTH secret").await, "+OK");
+    assert!(stranger.line("PING").await.starts_with("-NOAUTH"));
+    host.clock.advance_ms(RESP_STRANGER_IDLE_MS_MAX + 1);
+    assert!(stranger.ended().await);
+    assert_eq!(known.line("PING").await, "+PONG");
     assert!(host.stop().await);
 }
 
@@ -91,7 +128,7 @@ async fn idle_connections_end_with_the_host() {
 async fn an_address_in_use_says_what_to_do() {
     let (host, _client) = host().await;
     let config = RespConfig { addr: host.addr, ..RespConfig::default() };
-    let error = RespServer::bind(&config, Arc::new(world().engine)).await.err().unwrap().to_string();
+    let error = RespServer::bind(&config, world().engine).await.err().unwrap().to_string();
     assert!(error.starts_with(&format!("cannot listen for Redis clients on {}: ", host.addr)), "{error}");
     assert!(error.ends_with("choose another address with --resp"), "{error}");
     assert!(host.stop().await);

@@ -132,6 +132,19 @@ async fn what_was_written_by_a_script_is_read_through_the_table() {
 }
 
 #[tokio::test]
+async fn within_a_transaction_it_is_refused() {
+    let server = RedisServer::start();
+    let host = host(&server, ForwardRules::default()).await;
+    let mut client = host.connect().await;
+    let lines = ["MULTI", "SET k 1", "ZADD z 1 a", "EXEC", "EXISTS k z"];
+    let answers = client.pipeline(&lines).await;
+    let refused = "-ERR ZADD cannot be part of a transaction";
+    let aborted = "-EXECABORT Transaction discarded because of previous errors.";
+    assert_eq!(answers, ["+OK", "+QUEUED", refused, aborted, ":0"]);
+    assert!(host.stop().await);
+}
+
+#[tokio::test]
 async fn a_server_that_is_another_one_now_is_asked_anew() {
     let mut server = RedisServer::start();
     let host = host(&server, ForwardRules::default()).await;

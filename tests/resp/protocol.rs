@@ -1,5 +1,7 @@
 //! Bytes that are no good, bytes in pieces, lines that people type, and RESP3.
 
+use larder::config::secret::Secret;
+use larder::config::users::User;
 use larder::limits::RESP_READ_BYTES;
 use larder::wire::resp::RespConfig;
 
@@ -110,7 +112,8 @@ async fn hello_chooses_the_protocol() {
 async fn the_password_comes_first() {
     const NO_AUTH: &str = "-NOAUTH Authentication required.";
     const WRONG: &str = "-WRONGPASS invalid username-password pair or user is disabled.";
-    let config = RespConfig { password: Some("secret".into()), ..RespConfig::default() };
+    let config = RespConfig::default();
+    config.front.gate.replace(&[User::all_powerful(Secret::of(b"secret"))]);
     let host = Host::start_with(world(), config).await;
     let mut client = host.connect().await;
     let answers = client

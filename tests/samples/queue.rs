@@ -184,3 +184,22 @@ fn wrong_commands_say_how_they_should_be() {
         assert!(world.refused(&["SET", "queue:7", "x"]).contains("serves list only"));
     });
 }
+
+/// Redis' own commands keep to the same rules, and see the same queue.
+#[test]
+fn redis_own_commands_and_the_policys_see_the_same_queue() {
+    on_each_store("queue", "list_max = 3\nidle_ttl = \"1h\"", |world| {
+        assert_eq!(world.ask(&["RPUSH", "queue:42", "a", "b"]), "2");
+        world.check_left("queue:42", Duration::from_secs(3600));
+        assert_eq!(push(world, "42", &["c"]), "3");
+        assert_eq!(world.ask(&["RPUSH", "queue:42", "d", "e"]), "3");
+        assert_eq!(items(world, "42"), "c d e");
+        assert_eq!(world.ask(&["LPOP", "queue:42"]), "c");
+        assert_eq!(world.ask(&["LRANGE", "queue:42", "0", "-1"]), "d e");
+        assert_eq!(world.ask(&["LLEN", "queue:42"]), "2");
+        assert_eq!(world.ask(&["KEYS", "*"]), "queue:42");
+        world.check_keys(&["chat:v1:queue:42"]);
+        assert!(world.refused(&["HSET", "queue:42", "f", "v"]).contains("serves list only"));
+        assert!(world.refused(&["RPUSH", "queue:42:x", "v"]).contains("one part"));
+    });
+}

@@ -27,6 +27,24 @@ fn redis_own_commands_and_the_policys_see_the_same_count() {
 }
 
 #[test]
+fn a_transaction_counts_at_one_moment() {
+    on_each_store("unread", "", |world| {
+        let mut client = world.host.client();
+        let counts: Vec<i64> =
+            redis::pipe().atomic().incr(KEY, 1).incr("unread:42:other", 2).incr(KEY, 3).query(&mut client).unwrap();
+        assert_eq!(counts, [1, 2, 4]);
+        assert_eq!(world.ask(&["GET", KEY]), "4", "no copy is left of the count before");
+        assert_eq!(world.left_ms(KEY), -1, "it never expires");
+        assert_eq!(world.ask(&["MSETNX", KEY, "1", "unread:42:new", "1"]), "0");
+        assert!(world.refused(&["MSETNX", "unread:42:text", "text"]).contains("a count is a whole number"));
+        assert_eq!(world.ask(&["RENAME", "unread:42:other", "unread:42:new"]), "OK");
+        assert_eq!(world.ask(&["GET", "unread:42:new"]), "2");
+        assert!(world.refused(&["SADD", "unread:42:s", "x"]).contains("serves counter only"));
+        world.check_keys(&["chat:v1:unread:42:general", "chat:v1:unread:42:new"]);
+    });
+}
+
+#[test]
 fn counts_of_named_conversations_are_added_up() {
     on_each_store("unread", "", |world| {
         for (conversation, count) in [("a", "3"), ("b", "4"), ("c", "5")] {

@@ -4,9 +4,9 @@
 //! of a life is compared roughly. What Redis gives in no order is compared in none. What chance picks must be something that is
 //! there; a key from which chance has taken is removed on both sides, so that they stay alike.
 
-mod alike;
-mod collections;
-mod strings;
+pub(crate) mod alike;
+pub(crate) mod collections;
+pub(crate) mod strings;
 
 use std::sync::Arc;
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use larder::ports::store::{Command, Reply};
 
 /// A command from its words. `""` is an empty word, `\xHH` a byte.
-pub(super) fn command(words: &str) -> Command {
+pub(crate) fn command(words: &str) -> Command {
     Command { args: words.split_whitespace().map(word).collect() }
 }
 
@@ -23,10 +23,15 @@ fn word(word: &str) -> Bytes {
 }
 
 /// A reply: `nil`, `OK`, `7`, `"bytes"`, `[…]`, `~[…]`, `{…}`, `!ERR …`. What has no order is put in order.
-pub(super) fn reply(reply: &Reply) -> String {
+pub(crate) fn reply(reply: &Reply) -> String {
     let all = |replies: &[Reply]| replies.iter().map(self::reply).collect::<Vec<_>>().join(" ");
     match reply {
         Reply::Nil => "nil".to_owned(),
+        Reply::NilArray => "nil*".to_owned(),
+        Reply::Pairs(pairs) => {
+            let pair = |(name, value): &(Reply, Reply)| format!("[{} {}]", self::reply(name), self::reply(value));
+            format!("[{}]", pairs.iter().map(pair).collect::<Vec<_>>().join(" "))
+        }
         Reply::Status(text) => text.escape_ascii().to_string(),
         Reply::Integer(n) => n.to_string(),
         Reply::Bulk(bytes) => format!("\"{}\"", bytes.escape_ascii()),

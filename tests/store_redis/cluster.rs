@@ -132,3 +132,23 @@ async fn what_is_no_cluster_is_told() {
     });
     is_unavailable(&store, "ERR This instance has cluster support disabled").await;
 }
+
+#[tokio::test]
+async fn blocks_and_watches_go_to_the_node_of_their_keys() {
+    let cluster = RedisCluster::start(false, 5_000).await;
+    let store = cluster.store();
+    let set = |name: &str| vec![Command::new("SET").arg(name.to_owned()).arg("1"), Command::new("PING")];
+    let done = Ok(Some(vec![Reply::ok(), Reply::Status("PONG".into())]));
+    for name in ["a", "b", "c"] {
+        let keys = [key(name)];
+        assert_eq!(store.atomic(set(name)).await.map(Some), done, "{name}");
+        assert_eq!(store.watch(&keys).await.expect("watched").commit(set(name)).await, done, "{name}");
+        let watch = store.watch(&keys).await.expect("watched");
+        store.set(&keys[0], V, Expire::Never).await.expect("stored");
+        assert_eq!(watch.commit(set(name)).await, Ok(None), "{name}");
+    }
+    let apart = [set("a"), set("b")].concat();
+    for error in [store.atomic(apart).await.err(), store.watch(&[key("a"), key("b")]).await.err()] {
+        assert!(matches!(&error, Some(StoreError::Reply(line)) if line.starts_with("CROSSSLOT")), "{error:?}");
+    }
+}

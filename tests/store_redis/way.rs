@@ -4,7 +4,7 @@ use larder::adapters::redis::RedisSettings;
 use larder::ports::store::{Expire, Store, StoreError};
 
 use super::{K, V, fails_at_once, recovers};
-use crate::support::proxy::{Proxy, Weather};
+use crate::support::weather::{Proxy, Weather};
 use crate::support::redis::{RedisServer, address, store};
 use crate::support::wait::until;
 

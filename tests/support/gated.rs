@@ -2,12 +2,15 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use larder::ports::lease::{Filling, LeaseKeys, LeaseState, LeaseStore, LeaseToken, Taking};
-use larder::ports::store::{Command, Expect, Expire, Held, Reply, Sharing, Store, StoreKey, StoreResult, Ttl};
+use larder::ports::store::{
+    Command, Expect, Expire, Held, Reply, Sharing, Store, StoreError, StoreKey, StoreResult, Ttl, Watch,
+};
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
 
@@ -18,7 +21,12 @@ pub struct GatedStore {
     gates: Mutex<HashMap<Vec<u8>, Arc<Semaphore>>>,
     log: watch::Sender<Vec<String>>,
     random: Mutex<Option<fastrand::Rng>>,
+    away: AtomicBool,
+    watcher: Mutex<Option<Box<Watcher>>>,
 }
+
+/// Is told of each key that was changed, and of the string that it holds now.
+pub type Watcher = dyn Fn(&[u8], Option<&Bytes>) + Send + Sync;
 
 /// Holds up commands on a key until it is opened.
 pub struct Gate(Arc<Semaphore>);
@@ -38,6 +46,8 @@ impl GatedStore {
             gates: Mutex::default(),
             log: watch::channel(Vec::new()).0,
             random: Mutex::default(),
+            away: AtomicBool::new(false),
+            watcher: Mutex::default(),
         }
     }
 
@@ -61,6 +71,22 @@ impl GatedStore {
     /// The same with another sequence of chance.
     pub fn dawdle_as(&self, seed: u64) {
         *self.random.lock() = Some(fastrand::Rng::with_seed(seed));
+    }
+
+    /// From now on nothing reaches the store, or all does.
+    pub fn set_away(&self, away: bool) {
+        self.away.store(away, Ordering::Relaxed);
+    }
+
+    /// From now on somebody is told of changes, in the order in which they were made.
+    pub fn watch(&self, watcher: impl Fn(&[u8], Option<&Bytes>) + Send + Sync + 'static) {
+        *self.watcher.lock() = Some(Box::new(watcher));
+    }
+
+    fn tell(&self, key: &[u8], value: Option<&Bytes>) {
+        if let Some(watcher) = &*self.watcher.lock() {
+            watcher(key, value);
+        }
     }
 
     /// `begin NAME key` and `end NAME key`, for each command and each of its keys.
@@ -113,8 +139,16 @@ impl GatedStore {
     }
 
     /// One command of the store on these keys.
-    async fn gated<T>(&self, name: &str, keys: &[&[u8]], work: impl Future<Output = T> + Send) -> T {
+    async fn gated<T>(
+        &self,
+        name: &str,
+        keys: &[&[u8]],
+        work: impl Future<Output = StoreResult<T>> + Send,
+    ) -> StoreResult<T> {
         self.begin(name, keys).await;
+        if self.away.load(Ordering::Relaxed) {
+            return Err(StoreError::Unavailable("it is away".to_owned()));
+        }
         let done = work.await;
         self.pause().await;
         self.note("end", name, keys);
@@ -145,7 +179,10 @@ impl Store for GatedStore {
     }
 
     async fn set(&self, key: &StoreKey, value: Bytes, expire: Expire) -> StoreResult<()> {
-        self.gated("SET", &[key.as_bytes()], self.inner.set(key, value, expire)).await
+        let work = async {
+            self.inner.set(key, value.clone(), expire).await.inspect(|()| self.tell(key.as_bytes(), Some(&value)))
+        };
+        self.gated("SET", &[key.as_bytes()], work).await
     }
 
     async fn set_many(&self, items: Vec<(StoreKey, Bytes, Expire)>) -> StoreResult<()> {
@@ -154,11 +191,26 @@ impl Store for GatedStore {
     }
 
     async fn replace(&self, key: &StoreKey, expect: Expect, value: Bytes, expire: Expire) -> StoreResult<bool> {
-        self.gated("REPLACE", &[key.as_bytes()], self.inner.replace(key, expect, value, expire)).await
+        let work = async {
+            let done = self.inner.replace(key, expect, value.clone(), expire).await;
+            done.inspect(|&done| {
+                if done {
+                    self.tell(key.as_bytes(), Some(&value))
+                }
+            })
+        };
+        self.gated("REPLACE", &[key.as_bytes()], work).await
     }
 
     async fn remove(&self, key: &StoreKey, prefix: Bytes) -> StoreResult<bool> {
-        self.gated("REMOVE", &[key.as_bytes()], self.inner.remove(key, prefix)).await
+        let work = async {
+            self.inner.remove(key, prefix).await.inspect(|&done| {
+                if done {
+                    self.tell(key.as_bytes(), None)
+                }
+            })
+        };
+        self.gated("REMOVE", &[key.as_bytes()], work).await
     }
 
     async fn increment(&self, key: &StoreKey, delta: i64, ttl_ms: Option<u64>) -> StoreResult<i64> {
@@ -166,7 +218,10 @@ impl Store for GatedStore {
     }
 
     async fn delete(&self, keys: &[StoreKey]) -> StoreResult<Vec<bool>> {
-        self.gated("DEL", &bytes(keys), self.inner.delete(keys)).await
+        let work = async {
+            self.inner.delete(keys).await.inspect(|_| keys.iter().for_each(|key| self.tell(key.as_bytes(), None)))
+        };
+        self.gated("DEL", &bytes(keys), work).await
     }
 
     async fn ttl(&self, key: &StoreKey) -> StoreResult<Ttl> {
@@ -187,11 +242,27 @@ impl Store for GatedStore {
         let names: Vec<_> = commands.iter().map(|c| String::from_utf8_lossy(c.name()).into_owned()).collect();
         let keys: Vec<Bytes> = commands.iter().filter_map(|command| command.args.get(1).cloned()).collect();
         let keys: Vec<&[u8]> = keys.iter().map(AsRef::as_ref).collect();
-        self.gated(&names.join("+"), &keys, self.inner.pipeline(commands)).await
+        let work = async {
+            let done = self.inner.pipeline(commands).await;
+            // What tells of changes only ever pipelines removals.
+            done.inspect(|_| keys.iter().for_each(|key| self.tell(key, None)))
+        };
+        self.gated(&names.join("+"), &keys, work).await
+    }
+
+    async fn atomic(&self, commands: Vec<Command>) -> StoreResult<Vec<Reply>> {
+        let names: Vec<_> = commands.iter().map(|c| String::from_utf8_lossy(c.name()).into_owned()).collect();
+        let keys: Vec<Bytes> = commands.iter().filter_map(|command| command.args.get(1).cloned()).collect();
+        let keys: Vec<&[u8]> = keys.iter().map(AsRef::as_ref).collect();
+        self.gated(&format!("MULTI {}", names.join("+")), &keys, self.inner.atomic(commands)).await
+    }
+
+    async fn watch(&self, keys: &[StoreKey]) -> StoreResult<Box<dyn Watch>> {
+        self.gated("WATCH", &bytes(keys), self.inner.watch(keys)).await
     }
 
     async fn ping(&self) -> StoreResult<()> {
-        self.inner.ping().await
+        self.gated("PING", &[], self.inner.ping()).await
     }
 }
 

@@ -88,6 +88,17 @@ impl HostBuilder {
         self
     }
 
+    /// With a file beside the folders of the host: `larder.toml` is read from there.
+    pub fn file(self, name: &str, text: &str) -> Self {
+        std::fs::write(self.folder.path().join(name), text).unwrap();
+        self
+    }
+
+    /// With one more setting: `--set NAME=VALUE`.
+    pub fn set(self, name: &str, value: &str) -> Self {
+        self.arg("--set").arg(format!("{name}={value}"))
+    }
+
     /// With one more argument of `larder serve`.
     pub fn arg(mut self, arg: impl Into<String>) -> Self {
         self.args.push(arg.into());
@@ -147,7 +158,8 @@ impl HostBuilder {
             let word = line.split_whitespace().find_map(|word| word.strip_prefix(name)).unwrap();
             word.parse::<SocketAddr>().unwrap()
         };
-        Ok(Host { resp: address("resp="), http: address("http="), child, folder: self.folder, log })
+        let admin = line.split_whitespace().find_map(|word| word.strip_prefix("admin=")).map(|it| it.parse().unwrap());
+        Ok(Host { resp: address("resp="), http: address("http="), admin, child, folder: self.folder, log })
     }
 }
 
@@ -155,6 +167,7 @@ impl HostBuilder {
 pub struct Host {
     pub resp: SocketAddr,
     pub http: SocketAddr,
+    pub admin: Option<SocketAddr>,
     child: Child,
     folder: TempDir,
     log: PathBuf,
@@ -206,22 +219,36 @@ impl Host {
         std::fs::rename(temporary, self.policies().join(name)).unwrap();
     }
 
+    /// Writes a file beside the folders of the host.
+    pub fn file(&self, name: &str, text: &str) {
+        std::fs::write(self.folder.path().join(name), text).unwrap();
+    }
+
+    /// Asks it to read its settings again, and waits until it has tried.
+    pub fn reload(&self) {
+        let before = self.metric("larder_config_reloads_total");
+        signal(self.pid(), "HUP");
+        wait_until("the settings are read again", || self.metric("larder_config_reloads_total") > before);
+    }
+
+    /// The sum of all series of a metric; the tests' operator must be allowed to read them.
+    pub fn metric(&self, name: &str) -> f64 {
+        let headers = format!("authorization: Bearer {OPERATOR}\r\n");
+        let (status, _, page) = http(self.admin.unwrap_or(self.http), "GET", "/metrics", &headers, b"");
+        assert_eq!(status, 200, "metrics are shown");
+        let page = String::from_utf8(page).unwrap();
+        let series = page.lines().filter(|line| line.split(['{', ' ']).next() == Some(name));
+        series.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
+    }
+
     /// One HTTP request on a connection of its own: status, head in lower case, body.
     pub fn http(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> (u16, String, Vec<u8>) {
-        let mut stream = TcpStream::connect(self.http).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: larder\r\nconnection: close\r\ncontent-length: {}\r\n{headers}\r\n",
-            body.len()
-        );
-        stream.write_all(head.as_bytes()).unwrap();
-        stream.write_all(body).unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
-        let end = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("a whole head");
-        let head = String::from_utf8(answer[..end].to_vec()).unwrap();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        (status, head.to_lowercase(), answer[end + 4..].to_vec())
+        http(self.http, method, path, headers, body)
+    }
+
+    /// Waits until it has ended; its exit code.
+    pub fn code(mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
     }
 
     /// Asks it to end, as an operator does, and waits. Whether it ended well.
@@ -236,6 +263,38 @@ impl Drop for Host {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A token by which hosts of tests know the operator.
+pub const OPERATOR: &str = "operator-0123456789abcdef";
+
+/// One HTTP request on a connection of its own: status, head in lower case, body.
+pub fn http(addr: SocketAddr, method: &str, path: &str, headers: &str, body: &[u8]) -> (u16, String, Vec<u8>) {
+    let mut stream = TcpStream::connect(addr).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    exchange(&mut stream, method, path, headers, body)
+}
+
+/// The same over a stream that is there.
+pub fn exchange(
+    stream: &mut (impl Read + Write),
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &[u8],
+) -> (u16, String, Vec<u8>) {
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nhost: larder\r\nconnection: close\r\ncontent-length: {}\r\n{headers}\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(body).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("a whole head");
+    let head = String::from_utf8(answer[..end].to_vec()).unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, head.to_lowercase(), answer[end + 4..].to_vec())
 }
 
 /// A command in words.

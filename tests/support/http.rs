@@ -7,7 +7,8 @@ use std::time::Duration;
 use larder::adapters::prometheus::Exporter;
 use larder::ports::clock::VirtualClock;
 use larder::ports::metrics::Metrics;
-use larder::wire::http::{App, HttpServer};
+use larder::wire::front::Front;
+use larder::wire::http::{App, HttpServer, Surface};
 use larder::wire::workers::Workers;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -20,9 +21,14 @@ const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A front end over this world, with the metrics page that the host has.
 pub fn app(world: World) -> App {
+    app_behind(world, Arc::default())
+}
+
+/// The same behind what a front lets in.
+pub fn app_behind(world: World, front: Arc<Front>) -> App {
     let World { engine, clock, metrics, .. } = world;
     let exporter = Exporter::new(&metrics, clock, Vec::new()).unwrap();
-    App::new(Arc::new(engine), Arc::new(move || exporter.page()))
+    App::new(engine, Arc::new(move || exporter.page()), front, Surface::Whole)
 }
 
 /// A running front end.
@@ -43,7 +49,10 @@ impl Host {
     /// The same with another number of connections.
     pub async fn start_with(world: World, connections_max: usize) -> Self {
         let (clock, metrics) = (world.clock.clone(), world.metrics.clone());
-        let server = HttpServer::bind("127.0.0.1:0".parse().unwrap(), connections_max, app(world)).await.unwrap();
+        let front = Arc::new(Front::new(Arc::clone(&metrics)));
+        front.http.places.set(connections_max, None);
+        let app = app_behind(world, front);
+        let server = HttpServer::bind("127.0.0.1:0".parse().unwrap(), "--http", false, app).await.unwrap();
         let addr = server.local_addr();
         let workers = Workers::start(2, |_| {}).unwrap();
         let running = tokio::spawn(server.run(Arc::clone(&workers)));

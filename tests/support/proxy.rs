@@ -1,89 +1,93 @@
-//! What may happen to bytes on their way: a proxy before a server that holds them back, or cuts the connection in the middle.
+//! A network that fails on demand: a proxy between two programs on the loopback, which can hold everything up, or cut it.
 
-use std::net::Ipv4Addr;
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use parking_lot::{Condvar, Mutex};
 
-/// What becomes of the server's answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Weather {
-    /// They arrive.
-    Fair,
-    /// Neither they nor new questions go any further, and nobody is told.
-    Parted,
-    /// So many bytes of the next answers arrive, then the connection is gone. New ones are cut in the same way.
-    CutAfter(usize),
+/// A proxy before one port of the loopback.
+pub(crate) struct Proxy {
+    port: u16,
+    shared: Arc<Shared>,
 }
 
-/// A proxy, until it is dropped.
-pub struct Proxy {
-    pub port: u16,
-    weather: Arc<watch::Sender<Weather>>,
-    task: tokio::task::AbortHandle,
+#[derive(Default)]
+struct Shared {
+    held: Mutex<bool>,
+    released: Condvar,
+    ended: AtomicBool,
+    streams: Mutex<Vec<TcpStream>>,
 }
 
 impl Proxy {
-    /// Before this port of the loopback.
-    pub async fn before(port: u16) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let own = listener.local_addr().unwrap().port();
-        let weather = Arc::new(watch::channel(Weather::Fair).0);
-        let sky = Arc::clone(&weather);
-        let task = tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(serve(client, port, sky.subscribe()));
+    /// Before this port.
+    pub(crate) fn before(port: u16) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("the loopback has free ports");
+        let own = listener.local_addr().expect("it is bound").port();
+        let shared = Arc::new(Shared::default());
+        let accepting = shared.clone();
+        std::thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                if accepting.ended.load(Ordering::Relaxed) {
+                    return;
+                }
+                let there = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+                let Ok(server) = TcpStream::connect_timeout(&there, Duration::from_secs(5)) else { continue };
+                carry(&client, &server, &accepting);
+                carry(&server, &client, &accepting);
+                accepting.streams.lock().extend([client, server]);
             }
         });
-        Self { port: own, weather, task: task.abort_handle() }
+        Self { port: own, shared }
     }
 
-    /// Changes what happens from now on.
-    pub fn set(&self, weather: Weather) {
-        self.weather.send_replace(weather);
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Nothing arrives any more, in either direction, and nobody is told; what is sent meanwhile arrives later.
+    pub(crate) fn partition(&self) {
+        *self.shared.held.lock() = true;
+    }
+
+    /// Everything arrives again.
+    pub(crate) fn heal(&self) {
+        *self.shared.held.lock() = false;
+        self.shared.released.notify_all();
     }
 }
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        self.task.abort();
+        self.shared.ended.store(true, Ordering::Relaxed);
+        self.heal();
+        for stream in self.shared.streams.lock().drain(..) {
+            // It may have ended by itself.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+        // Wakes the thread that accepts.
+        let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
     }
 }
 
-async fn serve(client: TcpStream, port: u16, mut weather: watch::Receiver<Weather>) {
-    let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await else { return };
-    let (mut from_client, mut to_client) = client.into_split();
-    let (mut from_server, mut to_server) = server.into_split();
-    let mut parted = weather.clone();
-    let questions = async move {
-        let mut bytes = [0; 4096];
-        while let Ok(n @ 1..) = from_client.read(&mut bytes).await {
-            if parted.wait_for(|now| *now != Weather::Parted).await.is_err() {
-                return;
-            }
-            if to_server.write_all(&bytes[..n]).await.is_err() {
-                return;
-            }
-        }
-    };
-    let answers = async move {
-        let mut bytes = [0; 4096];
-        while let Ok(n @ 1..) = from_server.read(&mut bytes).await {
-            let Ok(now) = weather.wait_for(|now| *now != Weather::Parted).await.map(|now| *now) else { return };
-            match now {
-                Weather::CutAfter(some) if some < n => {
-                    let _ = to_client.write_all(&bytes[..some]).await;
-                    return;
-                }
-                _ if to_client.write_all(&bytes[..n]).await.is_err() => return,
-                _ => {}
+/// Carries what one side sends to the other, on a thread of its own.
+fn carry(from: &TcpStream, to: &TcpStream, shared: &Arc<Shared>) {
+    let (mut from, mut to) = (from.try_clone().expect("a handle"), to.try_clone().expect("a handle"));
+    let shared = shared.clone();
+    std::thread::spawn(move || {
+        let mut buffer = vec![0; 64 * 1024];
+        while let Ok(read @ 1..) = from.read(&mut buffer) {
+            let mut held = shared.held.lock();
+            shared.released.wait_while(&mut held, |held| *held);
+            drop(held);
+            if to.write_all(&buffer[..read]).is_err() {
+                break;
             }
         }
-    };
-    tokio::select! {
-        () = questions => {}
-        () = answers => {}
-    }
+        // The other side learns of the end, unless it has ended itself.
+        let _ = to.shutdown(Shutdown::Both);
+    });
 }

@@ -36,7 +36,7 @@ impl Host {
     pub async fn start_with(world: World, config: RespConfig) -> Self {
         let World { engine, clock, metrics, .. } = world;
         let config = RespConfig { addr: "127.0.0.1:0".parse().unwrap(), ..config };
-        let server = RespServer::bind(&config, Arc::new(engine)).await.unwrap();
+        let server = RespServer::bind(&config, engine).await.unwrap();
         let addr = server.local_addr();
         let workers = Workers::start(2, |_| {}).unwrap();
         let running = tokio::spawn(server.run(Arc::clone(&workers)));

@@ -7,13 +7,17 @@
 //!   +---------------------------(all calls on trial succeeded)----------------------------+
 //! ```
 //!
+//! A strike is a failure that no other one came before while its call was under way: a thousand calls that wait for one stall of 100 ms
+//! fail together, and are one strike, not a thousand in a row. So a store that answers nothing is left alone after as many deadlines
+//! as the threshold says, however many call it.
+//!
 //! Invariants: a permit counts only in the state in which it was given (its *epoch*); what ends later changes nothing. Calls on
 //! trial are bounded in number, and their state in time. A call that is given up gives its place back.
 
 use std::collections::VecDeque;
 
 use super::window::{Counts, Window};
-use crate::limits::{BREAKER_HALF_OPEN_MS_MAX, BREAKER_HISTORY_MAX, BREAKER_OPEN_MS_MAX};
+use crate::limits::{BREAKER_HALF_OPEN_MS_MAX, BREAKER_HINT_MS_MIN, BREAKER_HISTORY_MAX, BREAKER_OPEN_MS_MAX};
 use crate::ports::breaker::{BreakerSettings, Mode, Outcome, State, Transition, shown};
 
 const NS_PER_MS: u64 = 1_000_000;
@@ -29,7 +33,7 @@ pub(super) struct Now {
 #[derive(Clone, Copy, Debug)]
 enum Phase {
     Closed,
-    Open { until_ns: u64 },
+    Open { since_ns: u64, until_ns: u64 },
     HalfOpen { until_ns: u64, under_way: u32, succeeded: u32 },
 }
 
@@ -42,7 +46,16 @@ pub(super) struct Machine {
     epoch: u64,
     window: Window,
     reopened: u32,
+    /// Failures one after the other: those of calls that were under way together are one.
+    strikes: u64,
     history: VecDeque<Transition>,
+}
+
+/// What a call is let through with, and reports with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    epoch: u64,
+    strikes: u64,
 }
 
 impl Machine {
@@ -55,6 +68,7 @@ impl Machine {
             epoch: 0,
             window: Window::new(settings.monitoring_ms),
             reopened: 0,
+            strikes: 0,
             history: VecDeque::new(),
         }
     }
@@ -82,7 +96,7 @@ impl Machine {
     /// When it tries again, in milliseconds from now, if it is open by itself.
     pub(super) fn retry_in_ms(&self, now_ns: u64) -> Option<u64> {
         match (self.mode, self.phase) {
-            (Mode::Auto, Phase::Open { until_ns }) => Some(until_ns.saturating_sub(now_ns).div_ceil(NS_PER_MS)),
+            (Mode::Auto, Phase::Open { until_ns, .. }) => Some(until_ns.saturating_sub(now_ns).div_ceil(NS_PER_MS)),
             _ => None,
         }
     }
@@ -92,30 +106,45 @@ impl Machine {
         self.history.iter().rev().cloned().collect()
     }
 
-    /// Asks for one call: the epoch to report it with, if it may be made.
-    pub(super) fn ask(&mut self, now: Now) -> Option<u64> {
+    /// Asks for one call: what to report it with, if it may be made.
+    pub(super) fn ask(&mut self, now: Now) -> Option<Asked> {
         match self.mode {
             Mode::ForcedOpen => return None,
-            Mode::ForcedClosed | Mode::MetricsOnly => return Some(self.epoch),
+            Mode::ForcedClosed | Mode::MetricsOnly => return Some(self.asked()),
             Mode::Auto => {}
         }
         self.pass(now);
         match &mut self.phase {
-            Phase::Closed => Some(self.epoch),
+            Phase::Closed => Some(self.asked()),
             Phase::HalfOpen { under_way, succeeded, .. }
                 if *under_way + *succeeded < self.settings.half_open_calls_max =>
             {
                 *under_way += 1;
-                Some(self.epoch)
+                Some(self.asked())
             }
             Phase::Open { .. } | Phase::HalfOpen { .. } => None,
+        }
+    }
+
+    const fn asked(&self) -> Asked {
+        Asked { epoch: self.epoch, strikes: self.strikes }
+    }
+
+    /// Tries again before its time, if it is open by itself and has been for a moment, which doubles with every trial that fails: what it
+    /// stands for seems to be well.
+    pub(super) fn hint(&mut self, now: Now) {
+        if let (Mode::Auto, Phase::Open { since_ns, .. }) = (self.mode, self.phase) {
+            let moment_ms = BREAKER_HINT_MS_MIN << self.reopened.saturating_sub(1).min(32);
+            if now.ns.saturating_sub(since_ns) >= moment_ms * NS_PER_MS {
+                self.half_open(now, "what it stands for seems to be well");
+            }
         }
     }
 
     /// What the passing of time does.
     fn pass(&mut self, now: Now) {
         match self.phase {
-            Phase::Open { until_ns } if now.ns >= until_ns => self.try_again(now),
+            Phase::Open { until_ns, .. } if now.ns >= until_ns => self.half_open(now, "its time is over"),
             Phase::HalfOpen { until_ns, under_way, succeeded } if now.ns >= until_ns => {
                 if under_way > 0 {
                     self.open("calls on trial did not end in time", now);
@@ -128,16 +157,18 @@ impl Machine {
         }
     }
 
-    /// A call that was let through in `epoch` ended.
-    pub(super) fn report(&mut self, epoch: u64, outcome: Outcome, now: Now) {
-        if epoch != self.epoch {
+    /// A call that was let through ended.
+    pub(super) fn report(&mut self, asked: Asked, outcome: Outcome, now: Now) {
+        if asked.epoch != self.epoch {
             return;
         }
         match &mut self.phase {
             Phase::Closed if self.mode == Mode::ForcedClosed => {}
             Phase::Closed => {
-                self.window.add(outcome, now.ns);
                 let failed = matches!(outcome, Outcome::Failure | Outcome::Slow);
+                let one_more = asked.strikes == self.strikes;
+                self.window.add(outcome, one_more, now.ns);
+                self.strikes += u64::from(failed && one_more);
                 let watched = self.mode == Mode::Auto;
                 if watched && failed && self.window.is_bad(self.settings.failure_threshold, now.ns) {
                     let Counts { failures, slow, .. } = self.window.counts(now.ns);
@@ -182,15 +213,16 @@ impl Machine {
         let doubled_ms = self.settings.recovery_ms.saturating_mul(1 << self.reopened.min(32)).min(longest_ms);
         // Between nine tenths of it and all of it, so that many hosts do not try again in one moment.
         let open_ms = doubled_ms - now.chance % (doubled_ms / 10 + 1);
-        self.phase = Phase::Open { until_ns: now.ns.saturating_add(open_ms.saturating_mul(NS_PER_MS)) };
+        let until_ns = now.ns.saturating_add(open_ms.saturating_mul(NS_PER_MS));
+        self.phase = Phase::Open { since_ns: now.ns, until_ns };
         self.reopened = self.reopened.saturating_add(1);
         self.step(from, &format!("{why}; it tries again in {open_ms} ms"), now);
     }
 
-    fn try_again(&mut self, now: Now) {
+    fn half_open(&mut self, now: Now, why: &str) {
         let from = shown(self.mode, self.state());
         self.phase = half_open(now, 0);
-        self.step(from, "its time is over", now);
+        self.step(from, why, now);
     }
 
     fn close(&mut self, why: &str, now: Now) {

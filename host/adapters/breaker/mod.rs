@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 pub use self::board::BreakerBoard;
 pub use self::store::BreakerStore;
 
-use self::machine::{Machine, Now};
+use self::machine::{Asked, Machine, Now};
 use crate::ports::breaker::{
     self, BreakerMetrics, BreakerSettings, BreakerStatus, Mode, Outcome, State, Transition, shown,
 };
@@ -36,7 +36,7 @@ pub struct CircuitBreaker {
 /// The right to make one call. Dropping it without an outcome counts as ignored.
 pub struct Permit {
     breaker: Arc<CircuitBreaker>,
-    epoch: u64,
+    asked: Asked,
     began_ns: u64,
     /// How the call went, as far as is known.
     outcome: Outcome,
@@ -86,16 +86,14 @@ impl CircuitBreaker {
     /// None is let through.
     pub fn acquire(self: &Arc<Self>) -> Result<Permit, Rejection> {
         let now = self.now();
-        let (epoch, rejection) = self.change(|machine| match machine.ask(now) {
-            Some(epoch) => (Some(epoch), None),
-            None => (None, Some(self.rejection(machine, now))),
-        });
-        if let Some(rejection) = rejection {
-            self.metrics.not_permitted.increment();
-            return Err(rejection);
+        let asked = self.change(|machine| machine.ask(now).ok_or_else(|| self.rejection(machine, now)));
+        match asked {
+            Ok(asked) => Ok(Permit { breaker: Arc::clone(self), asked, began_ns: now.ns, outcome: Outcome::Ignored }),
+            Err(rejection) => {
+                self.metrics.not_permitted.increment();
+                Err(rejection)
+            }
         }
-        let (breaker, epoch) = (Arc::clone(self), epoch.unwrap_or_default());
-        Ok(Permit { breaker, epoch, began_ns: now.ns, outcome: Outcome::Ignored })
     }
 
     /// Where it stands.
@@ -133,6 +131,12 @@ impl CircuitBreaker {
     pub fn force(&self, mode: Mode) {
         let now = self.now();
         self.change(|machine| machine.force(mode, now));
+    }
+
+    /// What it stands for seems to be well: if it is open, it tries soon, with as few calls as ever. To be said again and again.
+    pub fn hint(&self) {
+        let now = self.now();
+        self.change(|machine| machine.hint(now));
     }
 
     fn now(&self) -> Now {
@@ -209,7 +213,7 @@ impl Drop for Permit {
     fn drop(&mut self) {
         let now = self.breaker.now();
         self.breaker.metrics.calls[self.outcome as usize].increment();
-        self.breaker.change(|machine| machine.report(self.epoch, self.outcome, now));
+        self.breaker.change(|machine| machine.report(self.asked, self.outcome, now));
     }
 }
 

@@ -11,9 +11,10 @@ use bytes::Bytes;
 
 use super::CircuitBreaker;
 use crate::ports::breaker::Outcome;
+use crate::ports::budget;
 use crate::ports::lease::LeaseStore;
 use crate::ports::store::{
-    Command, Expect, Expire, Held, Reply, Sharing, Store, StoreError, StoreKey, StoreResult, Ttl,
+    Command, Expect, Expire, Held, Reply, Sharing, Store, StoreError, StoreKey, StoreResult, Ttl, Watch,
 };
 use crate::ports::upstream::Upstream;
 
@@ -41,17 +42,25 @@ impl<S> BreakerStore<S> {
 
     /// Carries out one call, if it may be made.
     pub(super) async fn guard<T>(&self, call: impl Future<Output = StoreResult<T>>) -> StoreResult<T> {
-        let permit = self.breaker.acquire().map_err(|rejection| StoreError::Unavailable(rejection.to_string()))?;
-        let answer = call.await;
-        permit.report(outcome(&answer));
-        answer
+        guard(&self.breaker, call).await
     }
+}
+
+async fn guard<T>(breaker: &Arc<CircuitBreaker>, call: impl Future<Output = StoreResult<T>>) -> StoreResult<T> {
+    if budget::is_spent() {
+        // Nothing is sent, so it says nothing of the store.
+        return call.await;
+    }
+    let permit = breaker.acquire().map_err(|rejection| StoreError::Unavailable(rejection.to_string()))?;
+    let answer = call.await;
+    permit.report(outcome(&answer));
+    answer
 }
 
 fn outcome<T>(answer: &StoreResult<T>) -> Outcome {
     match answer {
         Ok(_) | Err(StoreError::Reply(_)) => Outcome::Success,
-        Err(StoreError::Busy(_)) => Outcome::Ignored,
+        Err(StoreError::Busy(_) | StoreError::Connecting(_)) => Outcome::Ignored,
         Err(StoreError::Unavailable(_) | StoreError::Broken(_) | StoreError::Timeout(_) | StoreError::Protocol(_)) => {
             Outcome::Failure
         }
@@ -116,11 +125,37 @@ impl<S: Store> Store for BreakerStore<S> {
         self.guard(self.inner.pipeline(commands)).await
     }
 
+    async fn atomic(&self, commands: Vec<Command>) -> StoreResult<Vec<Reply>> {
+        self.guard(self.inner.atomic(commands)).await
+    }
+
+    async fn watch(&self, keys: &[StoreKey]) -> StoreResult<Box<dyn Watch>> {
+        let inner = self.guard(self.inner.watch(keys)).await?;
+        Ok(Box::new(BreakerWatch { inner, breaker: Arc::clone(&self.breaker) }))
+    }
+
     async fn ping(&self) -> StoreResult<()> {
         self.guard(self.inner.ping()).await
     }
 
     fn upstream(&self) -> Option<&dyn Upstream> {
         self.inner.upstream().is_some().then_some(self)
+    }
+}
+
+/// A watch whose calls go through the breaker.
+struct BreakerWatch {
+    inner: Box<dyn Watch>,
+    breaker: Arc<CircuitBreaker>,
+}
+
+#[async_trait]
+impl Watch for BreakerWatch {
+    async fn add(&mut self, keys: &[StoreKey]) -> StoreResult<()> {
+        guard(&self.breaker, self.inner.add(keys)).await
+    }
+
+    async fn commit(self: Box<Self>, commands: Vec<Command>) -> StoreResult<Option<Vec<Reply>>> {
+        guard(&self.breaker, self.inner.commit(commands)).await
     }
 }

@@ -33,7 +33,7 @@ pub(super) struct Window {
     buckets: [Counts; BUCKETS],
     /// Number of the newest bucket, counted from the beginning of time.
     newest: u64,
-    /// The latest calls, a bit each, the newest lowest: 1 is a failure.
+    /// The latest calls, a bit each, the newest lowest: 1 is a strike.
     latest: u128,
     latest_len: u32,
 }
@@ -44,8 +44,8 @@ impl Window {
         Self { bucket_ns, buckets: [Counts::default(); BUCKETS], newest: 0, latest: 0, latest_len: 0 }
     }
 
-    /// Counts a call that ended now; an ignored one is none.
-    pub(super) fn add(&mut self, outcome: Outcome, now_ns: u64) {
+    /// Counts a call that ended now; an ignored one is none. `strike`: whether its failure is one more, and not the same as another's.
+    pub(super) fn add(&mut self, outcome: Outcome, strike: bool, now_ns: u64) {
         self.move_to(now_ns);
         let bucket = &mut self.buckets[(self.newest % BUCKETS as u64) as usize];
         match outcome {
@@ -54,7 +54,11 @@ impl Window {
             Outcome::Slow => bucket.slow += 1,
             Outcome::Ignored => return,
         }
-        self.latest = self.latest << 1 | u128::from(outcome != Outcome::Success);
+        let failed = outcome != Outcome::Success;
+        if failed && !strike {
+            return;
+        }
+        self.latest = self.latest << 1 | u128::from(failed);
         self.latest_len = (self.latest_len + 1).min(u128::BITS);
     }
 
@@ -68,12 +72,14 @@ impl Window {
         })
     }
 
-    /// Whether so many calls failed within the period, and they are not a few among very many: the latest ones in a row, or
-    /// half of the latest.
+    /// Whether so many calls failed within the period, and they are not a few among very many, nor many in one moment: so many
+    /// strikes in a row, or half of the latest.
     pub(super) fn is_bad(&mut self, threshold: u32, now_ns: u64) -> bool {
+        let strikes = threshold.min(u128::BITS);
         self.counts(now_ns).bad() >= threshold.into()
-            && (self.latest.trailing_ones() >= threshold.min(u128::BITS)
-                || self.latest.count_ones() * 2 >= self.latest_len)
+            && (self.latest.trailing_ones() >= strikes
+                || self.latest.count_ones() >= strikes.min(u128::BITS / 2)
+                    && self.latest.count_ones() * 2 >= self.latest_len)
     }
 
     fn move_to(&mut self, now_ns: u64) {
@@ -99,12 +105,12 @@ mod tests {
     fn failures_slide_out() {
         let mut window = Window::new(1_000);
         for at_ms in [0, 150, 950] {
-            window.add(Outcome::Failure, at_ms * MS);
+            window.add(Outcome::Failure, true, at_ms * MS);
         }
         for (at_ms, failures) in [(950, 3), (999, 3), (1_000, 2), (1_099, 2), (1_100, 1), (1_899, 1), (1_900, 0)] {
             assert_eq!(window.counts(at_ms * MS).failures, failures, "{at_ms}");
         }
-        window.add(Outcome::Slow, 100_000 * MS);
+        window.add(Outcome::Slow, true, 100_000 * MS);
         assert_eq!(window.counts(100_000 * MS), Counts { successes: 0, failures: 0, slow: 1 });
         assert_eq!(window.counts(50_000 * MS).slow, 1, "time that steps back changes nothing");
     }
@@ -119,9 +125,20 @@ mod tests {
                 's' => Outcome::Slow,
                 _ => Outcome::Ignored,
             };
-            window.add(outcome, 0);
+            window.add(outcome, true, 0);
         }
         assert_eq!(window.is_bad(3, 0), bad, "{calls}");
+    }
+
+    #[test]
+    fn failures_of_one_moment_are_not_bad() {
+        let mut window = Window::new(1_000);
+        window.add(Outcome::Failure, true, 0);
+        (0..100).for_each(|_| window.add(Outcome::Failure, false, 0));
+        assert!(!window.is_bad(5, 0));
+        assert_eq!(window.counts(0).failures, 101);
+        (0..4).for_each(|_| window.add(Outcome::Failure, true, 0));
+        assert!(window.is_bad(5, 0));
     }
 
     #[test]

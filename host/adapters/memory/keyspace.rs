@@ -89,17 +89,21 @@ impl Keyspace {
         self.clock.random()
     }
 
+    /// Every shard.
+    pub(super) const ALL: u64 = u64::MAX;
+
+    /// The shards of these keys, as bits.
+    pub(super) fn shards_of<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) -> u64 {
+        keys.fold(0, |mask, key| mask | 1 << shard_of(self.hash(key)))
+    }
+
     /// Locks the shards of these keys.
     pub(super) fn lock<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) -> View<'_> {
-        self.lock_shards(keys.fold(0_u64, |mask, key| mask | 1 << shard_of(self.hash(key))))
+        self.lock_shards(self.shards_of(keys))
     }
 
-    /// Locks every key.
-    pub(super) fn lock_all(&self) -> View<'_> {
-        self.lock_shards(u64::MAX)
-    }
-
-    fn lock_shards(&self, mask: u64) -> View<'_> {
+    /// Locks these shards.
+    pub(super) fn lock_shards(&self, mask: u64) -> View<'_> {
         let mut guards = Vec::with_capacity(mask.count_ones() as usize);
         guards.extend((0..SHARDS).filter(|shard| mask >> shard & 1 == 1).map(|shard| self.shards[shard].0.lock()));
         View::new(self, mask, guards)
@@ -144,16 +148,28 @@ impl Keyspace {
     /// A step of a scan over all keys: shows `look` so many entries at most, those past their expiry left out, and says where
     /// the next step goes on. Scans begin and end with 0; a number that no scan gave is as good as any. A key that is there
     /// from a scan's beginning to its end is shown at least once, whatever happens to others. Each lock is held for
-    /// [`SWEEP_SLOTS_PER_LOCK`] entries at most.
-    pub(super) fn scan(&self, cursor: u64, limit: usize, mut look: impl FnMut(&Entry)) -> u64 {
+    /// [`SWEEP_SLOTS_PER_LOCK`] entries at most; shards that the caller has `locked` already are read as they are.
+    pub(super) fn scan<'s>(
+        &self,
+        cursor: u64,
+        limit: usize,
+        locked: impl Fn(usize) -> Option<&'s Shard>,
+        mut look: impl FnMut(&Entry),
+    ) -> u64 {
         let mut cursor = Cursor::from(cursor);
         let now_ms = self.now_ms();
         let mut left = limit;
         while left > 0 && cursor.shard < SHARDS {
-            let shard = self.shards[cursor.shard].0.lock();
-            let (entries, next) = shard.entries().step(cursor.below, left.min(SWEEP_SLOTS_PER_LOCK));
-            entries.iter().filter(|entry| !entry.is_gone(now_ms)).for_each(&mut look);
-            left -= entries.len();
+            let mut step = |shard: &Shard| {
+                let (entries, next) = shard.entries().step(cursor.below, left.min(SWEEP_SLOTS_PER_LOCK));
+                entries.iter().filter(|entry| !entry.is_gone(now_ms)).for_each(&mut look);
+                (entries.len(), next)
+            };
+            let (seen, next) = match locked(cursor.shard) {
+                Some(shard) => step(shard),
+                None => step(&self.shards[cursor.shard].0.lock()),
+            };
+            left -= seen;
             cursor = if next > 0 {
                 Cursor { below: next, ..cursor }
             } else {

@@ -18,13 +18,13 @@ mod leases;
 mod list;
 mod locks;
 mod natural;
-mod pattern;
 mod refusal;
 mod set;
 mod shard;
 mod string;
 mod value;
 mod view;
+mod watch;
 
 use std::sync::Arc;
 
@@ -39,11 +39,12 @@ use self::refusal::Refusal;
 use self::shard::{Entry, NEVER};
 use self::value::Value;
 use self::view::View;
+use self::watch::Watching;
 use crate::limits::{MEMORY_BYTES_DEFAULT, MEMORY_BYTES_MAX, TTL_MS_MAX};
 use crate::ports::clock::Clock;
 use crate::ports::lease::LeaseStore;
 use crate::ports::store::{
-    Command, Expect, Expire, Held, Reply, Sharing, Store, StoreError, StoreKey, StoreResult, Ttl,
+    Command, Expect, Expire, Held, Reply, Sharing, Store, StoreError, StoreKey, StoreResult, Ttl, Watch,
 };
 
 /// What an operator may set.
@@ -62,7 +63,7 @@ impl Default for MemorySettings {
 
 /// A store in this process's memory.
 pub struct MemoryStore {
-    space: Keyspace,
+    space: Arc<Keyspace>,
 }
 
 impl MemoryStore {
@@ -70,7 +71,7 @@ impl MemoryStore {
     #[must_use]
     pub fn new(settings: MemorySettings, clock: Arc<dyn Clock>) -> Self {
         let bytes_max = usize::try_from(settings.memory_bytes_max.min(MEMORY_BYTES_MAX)).unwrap_or(usize::MAX);
-        Self { space: Keyspace::new(clock, bytes_max) }
+        Self { space: Arc::new(Keyspace::new(clock, bytes_max)) }
     }
 
     /// Removes entries past their expiry that nobody asks for any more. Looks at `limit` entries at most and goes on there the
@@ -248,6 +249,17 @@ impl Store for MemoryStore {
 
     async fn pipeline(&self, commands: Vec<Command>) -> StoreResult<Vec<Reply>> {
         Ok(commands.iter().map(|command| commands::call(&self.space, &command.args)).collect())
+    }
+
+    async fn atomic(&self, commands: Vec<Command>) -> StoreResult<Vec<Reply>> {
+        let block: Vec<&[Bytes]> = commands.iter().map(|command| &command.args[..]).collect();
+        Ok(commands::call_all(&self.space, &block, &[], |_| true).unwrap_or_default())
+    }
+
+    async fn watch(&self, keys: &[StoreKey]) -> StoreResult<Box<dyn Watch>> {
+        let mut watching = Watching::new(Arc::clone(&self.space));
+        watching.look(keys);
+        Ok(Box::new(watching))
     }
 
     async fn ping(&self) -> StoreResult<()> {

@@ -3,10 +3,12 @@
 //! Invariants: an entry past its expiry is never seen; after every method the shared counter holds what this shard takes.
 //! Deliberately absent: commands, the bound on memory (`keyspace.rs`).
 
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use foldhash::quality::RandomState;
+use hashbrown::HashMap;
 
 use super::dense::{Dense, Keyed};
 use super::value::{Value, block_bytes};
@@ -75,6 +77,8 @@ pub(super) struct Shard {
     /// What `used` has been told of this shard.
     charged: usize,
     used: Arc<AtomicUsize>,
+    /// Who is told when something is done to a key.
+    watched: HashMap<Box<[u8]>, Vec<Arc<AtomicBool>>, RandomState>,
 }
 
 /// The entries of a shard.
@@ -94,7 +98,8 @@ pub(super) struct Step {
 impl Shard {
     /// An empty one that counts what it takes in `used`.
     pub(super) fn new(hasher: RandomState, used: Arc<AtomicUsize>) -> Self {
-        Self { entries: Dense::new(hasher.clone()), hasher, heap_bytes: 0, charged: 0, used }
+        let watched = HashMap::with_hasher(hasher.clone());
+        Self { entries: Dense::new(hasher.clone()), hasher, heap_bytes: 0, charged: 0, used, watched }
     }
 
     /// All entries, those past their expiry included.
@@ -131,6 +136,7 @@ impl Shard {
         let result = change(entry);
         self.heap_bytes = self.heap_bytes - before + entry.value.heap_bytes();
         self.settle();
+        self.tell(key);
         Some(result)
     }
 
@@ -150,6 +156,7 @@ impl Shard {
             None
         };
         self.settle();
+        self.tell(key);
         before
     }
 
@@ -166,6 +173,11 @@ impl Shard {
         let entries = std::mem::replace(&mut self.entries, Dense::new(self.hasher.clone()));
         self.heap_bytes = 0;
         self.settle();
+        for (key, watches) in &self.watched {
+            if entries.find(self.hasher.hash_one(&key[..]), key).is_some() {
+                watches.iter().for_each(|watch| watch.store(true, Ordering::Relaxed));
+            }
+        }
         entries
     }
 
@@ -202,7 +214,29 @@ impl Shard {
     fn take(&mut self, at: usize) -> Entry {
         let entry = self.entries.remove(at);
         self.heap_bytes -= entry.heap_bytes();
+        self.tell(&entry.key);
         entry
+    }
+
+    /// Lets `watch` know of what is done to a key from now on. All under the shard's lock, so plain stores will do.
+    pub(super) fn watch(&mut self, key: &[u8], watch: &Arc<AtomicBool>) {
+        self.watched.entry(key.into()).or_default().push(Arc::clone(watch));
+    }
+
+    /// The same no more.
+    pub(super) fn unwatch(&mut self, key: &[u8], watch: &Arc<AtomicBool>) {
+        if let Some(watches) = self.watched.get_mut(key) {
+            watches.retain(|other| !Arc::ptr_eq(other, watch));
+            if watches.is_empty() {
+                self.watched.remove(key);
+            }
+        }
+    }
+
+    fn tell(&self, key: &[u8]) {
+        if !self.watched.is_empty() {
+            self.watched.get(key).into_iter().flatten().for_each(|watch| watch.store(true, Ordering::Relaxed));
+        }
     }
 
     /// Tells the shared counter what has changed since the last time.

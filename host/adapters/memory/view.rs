@@ -3,6 +3,9 @@
 //! Invariant: a type that holds elements is never left without one; its key goes with the last. What commands replace or remove
 //! is freed when the locks are given back, for a long list takes its time.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
 use fastrand::Rng;
 use parking_lot::MutexGuard;
 
@@ -138,6 +141,27 @@ impl<'a> View<'a> {
     /// Every entry of the locked shards, those past their expiry included, shard by shard.
     pub(super) fn shards(&self) -> impl Iterator<Item = &[Entry]> {
         self.guards.iter().map(|shard| shard.entries().as_slice())
+    }
+
+    /// As [`Keyspace::scan`]; what this view has locked is not locked again.
+    pub(super) fn scan(&self, cursor: u64, limit: usize, look: impl FnMut(&Entry)) -> u64 {
+        let locked = |shard: usize| {
+            let below = self.mask & ((1 << shard) - 1);
+            (self.mask >> shard & 1 == 1).then(|| &*self.guards[below.count_ones() as usize])
+        };
+        self.space.scan(cursor, limit, locked, look)
+    }
+
+    /// Lets `watch` know of what is done to a key from now on.
+    pub(super) fn watch(&mut self, key: &[u8], watch: &Arc<AtomicBool>) {
+        let (shard, _) = self.place(key);
+        self.guards[shard].watch(key, watch);
+    }
+
+    /// The same no more.
+    pub(super) fn unwatch(&mut self, key: &[u8], watch: &Arc<AtomicBool>) {
+        let (shard, _) = self.place(key);
+        self.guards[shard].unwatch(key, watch);
     }
 
     /// As [`Keyspace::room`].

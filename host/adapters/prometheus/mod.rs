@@ -5,9 +5,11 @@
 //! [`Source`]s.
 
 mod breakers;
+mod coherence;
 mod domains;
 mod family;
 mod fills;
+mod guard;
 mod host;
 mod origins;
 mod process;
@@ -44,14 +46,18 @@ impl Exporter {
         let windows = Arc::new(Windows::new(Arc::clone(metrics), clock));
         let registry = Registry::new();
         let guarded = Arc::clone(metrics);
+        let turned_away = Arc::clone(metrics);
         let (hosts, domains, loads, recent) =
             (Arc::clone(metrics), Arc::clone(metrics), Arc::clone(metrics), Arc::clone(&windows));
+        let shared = Arc::clone(metrics);
         registry.register(part("host", move || host::families(&hosts))?)?;
         registry.register(part("domains", move || domains::families(&domains))?)?;
         let loaded = Arc::clone(metrics);
         registry.register(part("origins", move || origins::families(&loaded))?)?;
         registry.register(part("fills", move || fills::families(&loads))?)?;
+        registry.register(part("coherence", move || coherence::families(&shared))?)?;
         registry.register(part("breakers", move || breakers::families(&guarded))?)?;
+        registry.register(part("guard", move || guard::families(&turned_away))?)?;
         registry.register(part("windows", move || windows::families(&recent))?)?;
         registry.register(part("process", process::families)?)?;
         registry.register(part("sources", move || sources::families(&sources))?)?;

@@ -65,6 +65,17 @@ pub(super) fn raw(command: &Command) -> Cmd {
     built
 }
 
+/// Commands as one block that nothing comes between.
+pub(super) fn block(commands: &[Command]) -> Pipeline {
+    let mut built = Pipeline::with_capacity(commands.len() + 2);
+    built.cmd("MULTI");
+    for command in commands {
+        built.add_command(raw(command));
+    }
+    built.cmd("EXEC");
+    built
+}
+
 /// A command on one key.
 pub(super) fn on(name: &str, key: &StoreKey) -> Cmd {
     let mut built = Cmd::with_capacity(4, name.len() + key.as_bytes().len() + 32);

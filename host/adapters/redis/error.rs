@@ -47,6 +47,10 @@ pub(super) fn unavailable(address: &impl Display, cause: &str) -> StoreError {
 /// A command that was sent got no answer for this reason.
 pub(super) fn in_flight(address: &impl Display, error: &RedisError) -> StoreError {
     match error.kind() {
+        // The connection ended within an answer.
+        ErrorKind::Parse if error.detail().is_some_and(|text| text.contains("Unexpected end of input")) => {
+            StoreError::Broken(format!("{address}: the answer is cut off"))
+        }
         ErrorKind::Parse => StoreError::Protocol(format!("{address}: {}", detail(error))),
         _ => StoreError::Broken(format!("{address}: {error}")),
     }

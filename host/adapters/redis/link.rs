@@ -48,12 +48,12 @@ impl Link {
 
     /// Whether commands of this runtime may go over it.
     pub(super) fn is_usable(&self, runtime: runtime::Id) -> bool {
-        self.runtime == runtime && !self.driver.is_finished() && self.given_up.get().is_none()
+        self.runtime == runtime && self.is_alive()
     }
 
-    /// Whether its connection still is there.
+    /// Whether commands of any runtime may go over it.
     pub(super) fn is_alive(&self) -> bool {
-        !self.driver.is_finished()
+        !self.driver.is_finished() && self.given_up.get().is_none()
     }
 
     /// Why it was given up, if it was.

@@ -22,12 +22,13 @@ mod store;
 mod table;
 mod target;
 mod tls;
+mod tracking;
 mod upstream;
 mod value;
+mod watch;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use redis::{Cmd, Pipeline, Value};
@@ -35,6 +36,7 @@ use tokio::time::Instant;
 
 pub use self::address::{AddressError, RedisAddress};
 pub use self::tls::{TlsError, TlsSettings};
+pub use self::tracking::{Tracking, TrackingSettings};
 
 use self::cluster::Cluster;
 use self::leases::LeaseScripts;
@@ -114,6 +116,7 @@ impl RedisStore {
             epoch: Arc::new(AtomicU64::new(0)),
             own: AtomicUsize::new(0),
             own_max,
+            watches: Arc::default(),
         });
         let form = match Where::of(&address) {
             Where::One(target) => Form::One(Node::new(target, Arc::clone(&common))),
@@ -143,18 +146,14 @@ impl RedisStore {
         Err(StoreError::Busy(format!("{} at the same time are allowed", self.inflight_max)))
     }
 
-    fn deadline(&self) -> Instant {
-        Instant::now() + Duration::from_millis(self.common.store_ms)
-    }
-
-    /// Carries out a call within its bounds and reads its answer.
-    async fn run<V, T>(
+    /// Carries out a call within its bounds, the operation's budget among them, and reads its answer.
+    async fn run<V, T, F: Future<Output = StoreResult<V>> + Send>(
         &self,
-        call: impl Future<Output = StoreResult<V>> + Send,
+        call: impl FnOnce(Instant) -> F + Send,
         read: impl FnOnce(&RedisAddress, V) -> StoreResult<T> + Send,
     ) -> StoreResult<T> {
         let answer = match self.permit() {
-            Ok(_permit) => call.await.and_then(|answer| read(&self.address, answer)),
+            Ok(_permit) => self.common.within(call).await.and_then(|answer| read(&self.address, answer)),
             Err(error) => Err(error),
         };
         if answer.as_ref().is_err_and(|error| !matches!(error, StoreError::Reply(_))) {
@@ -190,7 +189,7 @@ impl RedisStore {
     }
 
     async fn one<T>(&self, command: Cmd, read: fn(&RedisAddress, Value) -> StoreResult<T>) -> StoreResult<T> {
-        self.run(self.send_one(&command, Types::Rich, self.deadline()), read).await
+        self.run(|deadline| self.send_one(&command, Types::Rich, deadline), read).await
     }
 
     async fn many<T>(
@@ -198,7 +197,7 @@ impl RedisStore {
         commands: Pipeline,
         read: impl FnOnce(&RedisAddress, Vec<Value>) -> StoreResult<T> + Send,
     ) -> StoreResult<T> {
-        self.run(self.send_many(&commands, self.deadline()), read).await
+        self.run(|deadline| self.send_many(&commands, deadline), read).await
     }
 
     /// Runs a script by its digest, and as a whole on a server that has not seen it.
@@ -209,8 +208,7 @@ impl RedisStore {
         arguments: &[&[u8]],
         read: fn(&RedisAddress, Value) -> StoreResult<T>,
     ) -> StoreResult<T> {
-        let call = async {
-            let deadline = self.deadline();
+        let call = |deadline| async move {
             let known = command::script(script, false, keys, arguments);
             let answer = self.send_one(&known, Types::Rich, deadline).await?;
             match &answer {

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -19,8 +20,10 @@ use super::endpoint::Manner;
 use super::link::Link;
 use super::slot::Slot;
 use super::target::Target;
+use super::watch::Spares;
 use super::{command, error, value};
 use crate::limits::STORE_OWN_IDLE_MAX;
+use crate::ports::budget;
 use crate::ports::clock::Clock;
 use crate::ports::metrics::Metrics;
 use crate::ports::store::{Command, Reply, StoreError, StoreResult};
@@ -36,21 +39,49 @@ pub(super) struct Common {
     /// Connections that callers have for themselves.
     pub(super) own: AtomicUsize,
     pub(super) own_max: usize,
+    /// Connections that watch keys.
+    pub(super) watches: Arc<AtomicUsize>,
+}
+
+impl Common {
+    /// When a call that begins now has to be over: it has its own deadline, and what is left of the operation's budget.
+    pub(super) fn deadline(&self) -> Instant {
+        let own = Duration::from_millis(self.store_ms);
+        Instant::now() + budget::left_ns().map_or(own, |left_ns| own.min(Duration::from_nanos(left_ns)))
+    }
+
+    /// Lets a call have what is left of the operation's budget, and takes from that what it took.
+    pub(super) async fn within<T, F: Future<Output = StoreResult<T>> + Send>(
+        &self,
+        call: impl FnOnce(Instant) -> F + Send,
+    ) -> StoreResult<T> {
+        if budget::is_spent() {
+            return Err(StoreError::Timeout(self.store_ms));
+        }
+        let began = Instant::now();
+        let answer = call(self.deadline()).await;
+        budget::spend_ns(u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX));
+        answer
+    }
 }
 
 /// A server.
 pub(super) struct Node {
     pub(super) target: Arc<Target>,
-    common: Arc<Common>,
+    pub(super) common: Arc<Common>,
     rich: ThreadLocal<Arc<Slot>>,
     flat: ThreadLocal<Arc<Slot>>,
     /// Connections that nobody has now.
     idle: Mutex<Vec<(Types, Link)>>,
+    /// Connections with which nobody watches now.
+    pub(super) spares: Arc<Spares>,
 }
 
 impl Node {
     pub(super) fn new(target: Arc<Target>, common: Arc<Common>) -> Arc<Self> {
-        Arc::new(Self { target, common, rich: ThreadLocal::new(), flat: ThreadLocal::new(), idle: Mutex::default() })
+        let spares = Spares::new(&common.watches);
+        let (rich, flat) = (ThreadLocal::new(), ThreadLocal::new());
+        Arc::new(Self { target, common, rich, flat, idle: Mutex::default(), spares })
     }
 
     /// Sends something over the shared connection and waits for the answer until the deadline.

@@ -21,7 +21,7 @@ use super::link::Link;
 use super::target::Target;
 use crate::limits::{STORE_BACKOFF_MS_MAX, STORE_BACKOFF_MS_MIN};
 use crate::ports::clock::Clock;
-use crate::ports::store::StoreResult;
+use crate::ports::store::{StoreError, StoreResult};
 use crate::ports::upstream::Types;
 
 /// Where a slot stands.
@@ -80,7 +80,8 @@ impl Slot {
             };
             // The channel closes with the attempt, or with the runtime on which it ran: either way there is something new.
             if timeout_at(deadline, attempt.changed()).await.is_err() {
-                return Err(error::unavailable(&*self.target, "no connection in time"));
+                // The attempt itself will tell whether it can be reached.
+                return Err(StoreError::Connecting(format!("{}: no connection in time", self.target)));
             }
         }
     }

@@ -1,14 +1,17 @@
 //! The store's own methods as commands of Redis.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use redis::{Cmd, Pipeline, Value};
 
 use super::address::RedisAddress;
-use super::{RedisStore, command, missing_answer, value};
+use super::watch::Watching;
+use super::{Form, RedisStore, command, missing_answer, value};
 use crate::ports::lease::LeaseStore;
 use crate::ports::store::{
-    Command, Expect, Expire, Held, Reply, Sharing, Store, StoreError, StoreKey, StoreResult, Ttl,
+    Command, Expect, Expire, Held, Reply, Sharing, Store, StoreError, StoreKey, StoreResult, Ttl, Watch,
 };
 use crate::ports::upstream::Upstream;
 
@@ -159,6 +162,32 @@ impl Store for RedisStore {
             refusals.into_iter().map(reply).collect()
         };
         self.many(sent, read).await
+    }
+
+    async fn atomic(&self, commands: Vec<Command>) -> StoreResult<Vec<Reply>> {
+        if let Some(Reply::Error(refusal)) = commands.iter().find_map(command::refusal) {
+            return Err(StoreError::Reply(refusal));
+        }
+        if commands.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sent = command::block(&commands);
+        drop(commands);
+        self.many(sent, |address, answers| value::block(address, answers)?.ok_or_else(missing_answer)).await
+    }
+
+    async fn watch(&self, keys: &[StoreKey]) -> StoreResult<Box<dyn Watch>> {
+        let begin = |deadline| async move {
+            match &self.form {
+                Form::One(node) => Watching::begin(Arc::clone(node), keys, deadline).await,
+                Form::Cluster(cluster) => cluster.watch(keys, deadline).await,
+            }
+        };
+        let watching = self.common.within(begin).await;
+        if watching.as_ref().is_err_and(|error| !matches!(error, StoreError::Reply(_))) {
+            self.common.metrics.store_errors.increment();
+        }
+        Ok(Box::new(watching?))
     }
 
     async fn ping(&self) -> StoreResult<()> {

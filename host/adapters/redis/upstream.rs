@@ -55,13 +55,13 @@ impl Upstream for RedisStore {
 
     async fn forward(&self, command: Command, types: Types) -> StoreResult<Reply> {
         let command = command::raw(&command);
-        self.run(self.send_one(&command, types, self.deadline()), value::reply).await
+        self.run(|deadline| self.send_one(&command, types, deadline), value::reply).await
     }
 
     async fn open(&self, command: &Command, types: Types) -> StoreResult<Box<dyn Dedicated>> {
         match &self.form {
             Form::One(node) => node.own(types, None).await,
-            Form::Cluster(cluster) => cluster.own(&command::raw(command), types, None, self.deadline()).await,
+            Form::Cluster(cluster) => cluster.own(&command::raw(command), types, None, self.common.deadline()).await,
         }
     }
 
@@ -69,7 +69,7 @@ impl Upstream for RedisStore {
         match &self.form {
             Form::One(node) => node.own(Types::Rich, Some(heard)).await,
             Form::Cluster(cluster) => {
-                cluster.own(&command::raw(command), Types::Rich, Some(heard), self.deadline()).await
+                cluster.own(&command::raw(command), Types::Rich, Some(heard), self.common.deadline()).await
             }
         }
     }

@@ -25,6 +25,24 @@ pub(super) fn replies(address: &impl Display, values: Vec<Value>) -> StoreResult
     first.into_iter().chain(values.map(nested)).collect()
 }
 
+/// The answers of a block, `None` if a key that was watched has changed. What refuses a command before the block begins refuses
+/// the whole block, in the words of the first refusal.
+pub(super) fn block(address: &impl Display, values: Vec<Value>) -> StoreResult<Option<Vec<Reply>>> {
+    let mut values = values;
+    let last = values.pop();
+    let refusal = values.iter().find_map(|value| match value {
+        Value::ServerError(error) => Some(error),
+        _ => None,
+    });
+    match (refusal, last) {
+        (Some(error), _) => Err(error::refused(address, error)),
+        (None, Some(Value::Array(answers))) => answers.into_iter().map(nested).collect::<StoreResult<_>>().map(Some),
+        (None, Some(Value::Nil)) => Ok(None),
+        (None, Some(other)) => Err(odd(address, "the answers of a block", &other)),
+        (None, None) => Err(StoreError::Protocol("no answer to a block of commands".to_owned())),
+    }
+}
+
 /// An answer within another one.
 fn nested(value: Value) -> StoreResult<Reply> {
     let all = |values: Vec<Value>| values.into_iter().map(nested).collect::<StoreResult<Vec<_>>>();

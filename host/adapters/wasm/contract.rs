@@ -25,7 +25,7 @@ const FREE: [&str; 6] = ["types", "host-errors", "log", "settings", "clock", "me
 /// Interfaces that must be granted.
 pub(super) const GRANTABLE: [&str; 3] = ["redis", "lock", "breaker"];
 /// What a policy may export by contract, and this host does not serve yet.
-const NOT_SERVED: [Ability; 3] = [Ability::Revalidation, Ability::Warming, Ability::Migration];
+const NOT_SERVED: [Ability; 2] = [Ability::Warming, Ability::Migration];
 
 /// The names that a component imports and exports at its outermost level.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -318,6 +318,7 @@ impl Domain {
             reach: Arc::clone(&loaded.reach),
             metrics: Arc::clone(&self.metrics),
             faults: Arc::clone(&self.faults),
+            on_store_failure: loaded.on_store_failure,
         };
         self.serving = Some(loaded);
         live

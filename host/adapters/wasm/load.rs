@@ -25,7 +25,7 @@ use crate::ports::hooks::{Abilities, Ability};
 use crate::ports::metrics::{Counter, Metrics};
 use crate::ports::origin::{Origin, Origins};
 use crate::ports::policy::Description;
-use crate::ports::table::Reach;
+use crate::ports::table::{OnStoreFailure, Reach};
 
 /// Settings by domain that outrank those of `NAME.toml`: the environment's.
 pub type Overrides = BTreeMap<String, BTreeMap<String, String>>;
@@ -53,6 +53,8 @@ pub(super) struct Loaded {
     pub(super) reach: Arc<[Reach]>,
     /// Share of its calls that may fail, in percent.
     pub(super) fault_percent: u64,
+    /// What readers get while the store is away, if it says so.
+    pub(super) on_store_failure: Option<OnStoreFailure>,
     /// Size of the component.
     pub(super) size_bytes: u64,
     /// How long it took to compile it, or to load what was compiled before.
@@ -172,6 +174,7 @@ impl Loader {
             source_digest: source.digest(),
             rules_id,
             fault_percent: manifest.limits.fault_percent,
+            on_store_failure: manifest.limits.on_store_failure,
             size_bytes: source.wasm.len() as u64,
             load_ms: load_us / 1_000,
         })

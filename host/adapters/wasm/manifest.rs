@@ -34,7 +34,7 @@ use super::refused::{Reason, Refused};
 use crate::config::value::size_bytes;
 use crate::limits;
 use crate::ports::origin::{OriginSettings, Patience};
-use crate::ports::table::Reach;
+use crate::ports::table::{OnStoreFailure, Reach};
 
 /// Bounds of one policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +53,8 @@ pub(super) struct PolicyLimits {
     pub(super) loads: LoadLimits,
     /// Share of its calls that may fail before it is taken out of service, in percent; 100: never.
     pub(super) fault_percent: u64,
+    /// What readers get while the store is away; `None`: as the host's setting says.
+    pub(super) on_store_failure: Option<OnStoreFailure>,
 }
 
 impl Default for PolicyLimits {
@@ -65,6 +67,7 @@ impl Default for PolicyLimits {
             workflow_processor_ms: limits::WORKFLOW_PROCESSOR_MS_DEFAULT,
             loads: LoadLimits::default(),
             fault_percent: limits::FAULT_PERCENT_DEFAULT,
+            on_store_failure: None,
         }
     }
 }
@@ -216,6 +219,7 @@ fn bounds(reader: Reader<'_>, table: &DeTable<'_>) -> Result<PolicyLimits, Refus
                 bounds.loads.at_once = usize::try_from(most).unwrap_or(usize::MAX);
             }
             "fault_percent" => bounds.fault_percent = reader.number("fault_percent", value, 1..101)?,
+            "on_store_failure" => bounds.on_store_failure = Some(on_store_failure(reader, value)?),
             unknown => return Err(reader.unknown(key.span(), unknown, &LIMITS)),
         }
     }
@@ -234,6 +238,11 @@ fn load_size(reader: Reader<'_>, value: At<'_>) -> Result<usize, Refused> {
     })
 }
 
+fn on_store_failure(reader: Reader<'_>, value: At<'_>) -> Result<OnStoreFailure, Refused> {
+    let mode = value.get_ref().as_str().and_then(OnStoreFailure::from_word);
+    mode.ok_or_else(|| reader.error(value.span(), "`on_store_failure` is \"error\" or \"miss\""))
+}
+
 fn memory(reader: Reader<'_>, value: At<'_>) -> Result<u64, Refused> {
     match plain(value.get_ref()).and_then(|text| size_bytes(&text).ok()) {
         Some(bytes) if (MEMORY_BYTES_MIN..=limits::INSTANCE_MEMORY_BYTES_MAX).contains(&bytes) => Ok(bytes),
@@ -248,7 +257,7 @@ fn memory(reader: Reader<'_>, value: At<'_>) -> Result<u64, Refused> {
 }
 
 /// What `[limits]` may say.
-const LIMITS: [&str; 10] = [
+const LIMITS: [&str; 11] = [
     "hook_ms",
     "memory",
     "workflow_ms",
@@ -259,6 +268,7 @@ const LIMITS: [&str; 10] = [
     "load_size",
     "loads_max",
     "fault_percent",
+    "on_store_failure",
 ];
 
 /// One page of WebAssembly.

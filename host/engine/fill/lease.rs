@@ -107,7 +107,9 @@ impl Desk {
         let answer = self.store.leases().take(keys, token, LEASE_MS, seen).await;
         held.settled = match &answer {
             Ok(Taking::HeldFor { .. } | Taking::Changed)
-            | Err(StoreError::Unavailable(_) | StoreError::Busy(_) | StoreError::Reply(_)) => true,
+            | Err(
+                StoreError::Unavailable(_) | StoreError::Connecting(_) | StoreError::Busy(_) | StoreError::Reply(_),
+            ) => true,
             Ok(Taking::Taken) | Err(StoreError::Timeout(_) | StoreError::Broken(_) | StoreError::Protocol(_)) => false,
         };
         Ok(match answer? {
@@ -239,7 +241,6 @@ impl Lease {
     }
 
     /// Ends when [`Self::is_lost`] becomes true.
-    #[expect(dead_code, reason = "for loads of the host; those of clients cannot be ended")]
     pub(in crate::engine) async fn lost(&self) {
         while let (false, Some(left)) = (self.life.watch.has_landed(), self.life.left()) {
             tokio::select! {
@@ -291,7 +292,6 @@ impl Lease {
     }
 
     /// Ends the load with nothing: whoever waits goes its own way ([`FillOutcome::GiveUp`]).
-    #[expect(dead_code, reason = "for loads of the host; a client says nothing of the kind")]
     pub(in crate::engine) fn give_up(mut self) {
         self.land_after_return(Landing::Alone);
     }

@@ -38,6 +38,13 @@ impl Engine {
         self.store.upstream().is_some()
     }
 
+    /// Whether the Redis behind this host is known to have such a command.
+    #[must_use]
+    pub fn forwards_this(&self, name: &[u8]) -> bool {
+        let table = self.store.upstream().and_then(Upstream::known);
+        table.is_some_and(|table| table.find(name, None).is_some())
+    }
+
     /// Whether a command may change its keys, and which of its words are keys, where this is known at once.
     #[must_use]
     pub fn forward_places(&self, words: &[&[u8]]) -> Option<(bool, Vec<usize>)> {
@@ -47,12 +54,30 @@ impl Engine {
         Some((!facts.reads_only, places))
     }
 
-    /// Forwards a command. `None` if Redis does not know it.
+    /// Forwards a command. `None` if Redis does not know it. `may` says whether its caller is allowed a command of this kind on
+    /// these keys, or what to answer instead.
     ///
     /// # Errors
     /// It is refused, for itself or for one of its keys; a failure of the store. An error that Redis answers is a reply.
-    pub async fn forward(&self, words: Vec<Bytes>, types: Types) -> Result<Option<Reply>> {
+    pub async fn forward(
+        &self,
+        words: Vec<Bytes>,
+        types: Types,
+        may: impl FnOnce(&Facts, &[Bytes]) -> std::result::Result<(), Reply> + Send,
+    ) -> Result<Option<Reply>> {
+        self.budgeted(self.forward_in_budget(words, types, may)).await
+    }
+
+    async fn forward_in_budget(
+        &self,
+        words: Vec<Bytes>,
+        types: Types,
+        may: impl FnOnce(&Facts, &[Bytes]) -> std::result::Result<(), Reply> + Send,
+    ) -> Result<Option<Reply>> {
         let Some(asked) = self.asked(words).await? else { return Ok(None) };
+        if let Err(instead) = may(&asked.facts, &asked.keys) {
+            return Ok(Some(instead));
+        }
         let started_ns = self.monotonic_ns();
         let operation = if asked.facts.reads_only { Operation::Read } else { Operation::Update };
         let places = asked.keys.iter().map(|key| self.locate(key, operation, Wanted::Any));
@@ -66,16 +91,16 @@ impl Engine {
             Operation::Read => Vec::new(),
             _ => places.iter().map(|place| self.l1.writing(place.name)).collect(),
         };
-        let answer = self.send(&asked, types).await;
+        let answer = self.send_on(&asked, types).await;
         writings.into_iter().for_each(|writing| writing.done(None));
         if let Some(place) = places.first() {
             let state = answer.as_ref().map_or_else(|error| Self::state_of(error.kind), |_| State::Done);
             self.tally(place, operation, state, started_ns);
         }
-        answer.map(Some)
+        answer.map(|answer| Some(rules::with_its_nothing(asked.command.name(), answer)))
     }
 
-    async fn send(&self, asked: &Asked<'_>, types: Types) -> Result<Reply> {
+    async fn send_on(&self, asked: &Asked<'_>, types: Types) -> Result<Reply> {
         let Asked { upstream, command, .. } = asked;
         let name = command.name();
         let answer = if rules::way(&command.args) == Way::Own {

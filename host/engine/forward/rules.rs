@@ -5,7 +5,7 @@
 
 use crate::engine::key::escaped;
 use crate::error::{Error, ErrorKind, Result};
-use crate::ports::store::Command;
+use crate::ports::store::{Command, Reply};
 use crate::ports::upstream::Facts;
 
 /// What an operator says of forwarding: names in small letters, a subcommand as `script|flush`.
@@ -74,6 +74,21 @@ const STATEFUL: [&str; 16] = [
 ];
 /// They answer by what they hear.
 const LISTENING: [&str; 6] = ["psubscribe", "punsubscribe", "ssubscribe", "subscribe", "sunsubscribe", "unsubscribe"];
+/// They answer a list, or nothing.
+const LISTS: [&str; 12] = [
+    "blmove",
+    "blmpop",
+    "blpop",
+    "brpop",
+    "brpoplpush",
+    "bzmpop",
+    "bzpopmax",
+    "bzpopmin",
+    "lmpop",
+    "xread",
+    "xreadgroup",
+    "zmpop",
+];
 /// They may wait.
 const WAITING: [&str; 10] =
     ["blmove", "blmpop", "blpop", "brpop", "brpoplpush", "bzmpop", "bzpopmax", "bzpopmin", "wait", "waitaof"];
@@ -94,6 +109,14 @@ pub(super) fn way(words: &[impl AsRef<[u8]>]) -> Way {
         Way::Listening
     } else {
         Way::Shared
+    }
+}
+
+/// What a command answers: its nothing is that of a list where there would be a list, which a client's library does not tell apart.
+pub(super) fn with_its_nothing(name: &[u8], answer: Reply) -> Reply {
+    match answer {
+        Reply::Nil if is_one_of(&LISTS, name) => Reply::NilArray,
+        answer => answer,
     }
 }
 

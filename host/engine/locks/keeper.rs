@@ -205,7 +205,10 @@ impl Inner {
         let mut unsettled = Unsettled { inner: self, name, token, settled: false };
         let answer = self.store.take(keys, token, &ask.owner, ask.ttl_ms).await;
         unsettled.settled = match &answer {
-            Ok(_) | Err(StoreError::Unavailable(_) | StoreError::Busy(_) | StoreError::Reply(_)) => true,
+            Ok(_)
+            | Err(
+                StoreError::Unavailable(_) | StoreError::Connecting(_) | StoreError::Busy(_) | StoreError::Reply(_),
+            ) => true,
             Err(StoreError::Timeout(_) | StoreError::Broken(_) | StoreError::Protocol(_)) => false,
         };
         Ok(match self.settle(answer)? {

@@ -5,6 +5,7 @@
 //! that nobody sees). nginx calls it lingering close.
 
 use std::future::{Future, poll_fn};
+use std::net::Ipv4Addr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,13 +15,23 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::app::App;
+use super::caller::Peer;
 use super::patience::{Patient, Phase};
 use super::service::HttpService;
 use crate::limits::{HTTP_BUFFER_BYTES_MAX, HTTP_HEADER_BYTES_MAX, HTTP_LINGER_MS_MAX};
 
 /// Serves a connection until the client ends it, breaks the protocol or a bound, or until `shutdown` is ready: then the request
-/// in progress is answered and the connection ends.
+/// in progress is answered and the connection ends. The client counts as one on this machine.
 pub async fn serve_connection<S>(stream: S, app: App, shutdown: impl Future<Output = ()>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let peer = Peer::new(Ipv4Addr::LOCALHOST.into(), None, app.shared.front.http.rate_max());
+    serve(stream, app, peer, shutdown).await;
+}
+
+/// The same for a client that is known to come from somewhere.
+pub(super) async fn serve<S>(stream: S, app: App, peer: Peer, shutdown: impl Future<Output = ()>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -30,7 +41,7 @@ where
         .header_read_timeout(None)
         .max_header_size(HTTP_HEADER_BYTES_MAX)
         .max_buf_size(HTTP_BUFFER_BYTES_MAX)
-        .serve_connection(io, HttpService::new(app, phase));
+        .serve_connection(io, HttpService::new(app, peer, phase));
     let mut shutdown = pin!(shutdown);
     let mut ending = false;
     let ended = poll_fn(|cx| {

@@ -15,22 +15,33 @@ use super::errors::{Problem, ProblemKind};
 use super::etag::{ETag, if_none_match};
 use super::fields::{self, CACHE_STATUS, LEASE};
 use super::{asked, body, target};
+use crate::config::users::Role;
 use crate::engine::api::{Answer, Condition, SetOptions};
 use crate::engine::fill::{Leased, Who};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Blame, Error, ErrorKind};
 use crate::ports::metrics::State;
+use crate::wire::access::Access;
 
 const CACHE: &str = "/v1/cache/";
 const EXPLAIN: &str = "/v1/explain/";
 
 /// The answer if L1 has it: no router, no future, no copy of the value. `None`: let [`read`] do it, and say what is wrong.
-pub(super) fn hit(shared: &Shared, method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<Response<Full<Bytes>>> {
+pub(super) fn hit(
+    shared: &Shared,
+    access: &Access,
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+) -> Option<Response<Full<Bytes>>> {
     if !matches!(*method, Method::GET | Method::HEAD) || uri.query().is_some() {
         return None;
     }
     let engine = &shared.engine;
     let began_ns = engine.monotonic_ns();
     let key = target::key(uri.path().strip_prefix(CACHE)?, shared.separator).ok()?;
+    if access.on_key(engine, &key) < Role::Read {
+        return None;
+    }
     let now_ms = engine.now_ms();
     let hit = engine.hit(&key, now_ms)?;
     let mut answer = hit.answer(State::L1Hit, now_ms);
@@ -44,10 +55,18 @@ pub(super) fn hit(shared: &Shared, method: &Method, uri: &Uri, headers: &HeaderM
 pub(super) async fn read(Of(shared): Of<Arc<Shared>>, request: Request) -> Result<Response, Problem> {
     let key = key(request.uri(), CACHE, shared.separator)?;
     // Whoever asks only whether it is there will not load it.
-    let Leased { mut answer, lease } = match *request.method() {
-        Method::HEAD => Leased { answer: shared.engine.get(&key).await?, lease: None },
-        _ => shared.engine.get_or_lease(&key, Who::Bearer).await?,
+    let leased = match *request.method() {
+        Method::HEAD => shared.engine.get(&key).await.map(|answer| Leased { answer, lease: None }),
+        _ => shared.engine.get_or_lease(&key, Who::Bearer).await,
     };
+    let Leased { mut answer, lease } = leased.map_err(|error| {
+        let (kind, problem) = (error.kind, Problem::from(error));
+        if kind.blame() == Blame::Origin {
+            problem.with_header(CACHE_STATUS, fields::failed(kind, &key))
+        } else {
+            problem
+        }
+    })?;
     let lease = lease.and_then(|lease| HeaderValue::try_from(lease).ok());
     match answer.value.take() {
         Some(value) => {

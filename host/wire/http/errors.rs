@@ -4,7 +4,7 @@
 //! `blame`, and in `retry` whether the same request may succeed later by itself.
 
 use axum::body::Body;
-use axum::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -56,6 +56,12 @@ pub(super) enum ProblemKind {
     NotReady,
     /// The host is going down.
     ShuttingDown,
+    /// Nobody knows who the caller is.
+    Unauthenticated,
+    /// The caller may not.
+    Forbidden,
+    /// The caller asks too often, or guesses.
+    TooManyRequests,
 }
 
 /// One row of the table.
@@ -75,7 +81,7 @@ pub(super) struct Row {
 
 impl ProblemKind {
     /// All of them.
-    pub(super) const ALL: [Self; 32] = [
+    pub(super) const ALL: [Self; 38] = [
         Self::Error(ErrorKind::InvalidKey),
         Self::Error(ErrorKind::InvalidValue),
         Self::Error(ErrorKind::InvalidArgument),
@@ -86,6 +92,9 @@ impl ProblemKind {
         Self::Error(ErrorKind::StoreUnavailable),
         Self::Error(ErrorKind::StoreTimeout),
         Self::Error(ErrorKind::StoreData),
+        Self::Error(ErrorKind::OriginUnavailable),
+        Self::Error(ErrorKind::OriginFailed),
+        Self::Error(ErrorKind::OriginTimeout),
         Self::Error(ErrorKind::PolicyFailed),
         Self::Error(ErrorKind::PolicyUnavailable),
         Self::Error(ErrorKind::Overloaded),
@@ -108,6 +117,9 @@ impl ProblemKind {
         Self::UnknownBreaker,
         Self::NotReady,
         Self::ShuttingDown,
+        Self::Unauthenticated,
+        Self::Forbidden,
+        Self::TooManyRequests,
     ];
 
     /// What HTTP makes of it: the table.
@@ -124,7 +136,13 @@ impl ProblemKind {
                 let (status, title) = (S::CONFLICT, "Somebody else holds the lock");
                 return Row { slug: "locked", status, title, blame: Blame::Caller, retry: true };
             }
+            Self::TooManyRequests => {
+                let (status, title) = (S::TOO_MANY_REQUESTS, "Too many requests");
+                return Row { slug: "too-many-requests", status, title, blame: Blame::Caller, retry: true };
+            }
             Self::ShuttingDown => return unavailable("shutting-down", "The host is going down"),
+            Self::Unauthenticated => ("unauthenticated", S::UNAUTHORIZED, "It is not known who you are"),
+            Self::Forbidden => ("forbidden", S::FORBIDDEN, "You may not do this"),
             Self::Absent => ("absent", S::NOT_FOUND, "There is no such key"),
             Self::UnknownPath => ("unknown-path", S::NOT_FOUND, "There is no such path"),
             Self::MethodNotAllowed => {
@@ -166,6 +184,9 @@ const fn engine_row(kind: ErrorKind) -> (StatusCode, &'static str) {
         ErrorKind::StoreUnavailable => (S::SERVICE_UNAVAILABLE, "The store cannot be reached"),
         ErrorKind::StoreTimeout => (S::GATEWAY_TIMEOUT, "The store did not answer in time"),
         ErrorKind::StoreData => (S::BAD_GATEWAY, "The stored bytes are not of this host"),
+        ErrorKind::OriginUnavailable => (S::SERVICE_UNAVAILABLE, "The origin cannot be asked now"),
+        ErrorKind::OriginFailed => (S::BAD_GATEWAY, "The origin failed"),
+        ErrorKind::OriginTimeout => (S::GATEWAY_TIMEOUT, "The origin did not answer in time"),
         ErrorKind::PolicyFailed => (S::INTERNAL_SERVER_ERROR, "The policy failed"),
         ErrorKind::PolicyUnavailable => (S::SERVICE_UNAVAILABLE, "The policy cannot do it now"),
         ErrorKind::Overloaded => (S::SERVICE_UNAVAILABLE, "A bound of the host is reached"),
@@ -218,6 +239,11 @@ impl Problem {
         // The rest of the body is not read, so the connection ends: say so, or the client's next request is lost.
         if matches!(self.kind, ProblemKind::BodyTooLarge | ProblemKind::BodyTimeout | ProblemKind::BodyBroken) {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        if self.kind == ProblemKind::Unauthenticated {
+            // RFC 9110 §15.5.2: a 401 says how to do better.
+            headers
+                .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"larder\", Basic realm=\"larder\""));
         }
         for (name, value) in &self.more {
             headers.insert(name.clone(), value.clone());
@@ -294,6 +320,9 @@ mod tests {
             store-unavailable 503 store retry
             store-timeout 504 store retry
             store-data 502 store
+            origin-unavailable 503 origin retry
+            origin-failed 502 origin retry
+            origin-timeout 504 origin retry
             policy-failed 500 policy
             policy-unavailable 503 policy retry
             overloaded 503 host retry
@@ -316,6 +345,9 @@ mod tests {
             unknown-breaker 404 caller
             not-ready 503 host retry
             shutting-down 503 host retry
+            unauthenticated 401 caller
+            forbidden 403 caller
+            too-many-requests 429 caller retry
         "#]]
         .assert_eq(&text);
     }

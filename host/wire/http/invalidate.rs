@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::app::Shared;
 use super::body;
+use super::caller::Caller;
 use super::entry::json;
 use super::errors::{Problem, ProblemKind};
+use crate::config::users::Role;
 use crate::error::ErrorKind;
 use crate::limits::{SELECTORS_BYTES_MAX, SELECTORS_MAX};
 use crate::ports::invalidation::Mode;
@@ -49,8 +51,13 @@ pub(super) struct Done {
 
 /// `POST /v1/invalidate`.
 pub(super) async fn invalidate(Of(shared): Of<Arc<Shared>>, request: Request) -> Result<Response, Problem> {
+    let caller = Caller::of(&request);
     let bytes = body::read(request.into_body(), &shared.bodies).await?;
     let (selectors, mode) = parse(&bytes)?;
+    for (domain, selector) in &selectors {
+        let role = if *selector == Selector::Domain { Role::Admin } else { Role::Write };
+        caller.may_in(&shared, role, Some(domain))?;
+    }
     let mut invalidated = Vec::with_capacity(selectors.len());
     let count = selectors.len();
     for (n, (domain, selector)) in selectors.into_iter().enumerate() {

@@ -9,9 +9,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::app::Shared;
+use super::caller::Caller;
 use super::entry::json;
 use super::errors::{Problem, ProblemKind};
 use super::{body, target};
+use crate::config::users::Role;
 use crate::error::ErrorKind;
 use crate::limits::HTTP_JSON_BYTES_MAX;
 use crate::ports::lock::{Ask, LockName, Token, Which, lock_owner, lock_prefix};
@@ -95,6 +97,7 @@ pub(super) async fn extend(Of(shared): Of<Arc<Shared>>, request: Request) -> Res
 /// `DELETE /v1/locks/{name}`.
 pub(super) async fn release(Of(shared): Of<Arc<Shared>>, request: Request) -> Result<StatusCode, Problem> {
     let name = LockName::any(&name(request.uri())?)?;
+    let caller = Caller::of(&request);
     let locks = shared.engine.locks();
     match said(&shared, request).await? {
         Release { token: Some(token), force: false } => {
@@ -102,11 +105,8 @@ pub(super) async fn release(Of(shared): Of<Arc<Shared>>, request: Request) -> Re
             if locks.release(&name, &token).await? { Ok(StatusCode::NO_CONTENT) } else { Err(not_held()) }
         }
         Release { token: None, force: true } => {
-            if locks.force_release(&name).await? {
-                Ok(StatusCode::NO_CONTENT)
-            } else {
-                Err(not_locked())
-            }
+            caller.may_on_host(&shared, Role::Admin)?;
+            if locks.force_release(&name).await? { Ok(StatusCode::NO_CONTENT) } else { Err(not_locked()) }
         }
         Release { .. } => Err(invalid("the body says either {\"token\": …} or {\"force\": true}")),
     }
@@ -163,6 +163,10 @@ pub(super) async fn said<T: DeserializeOwned>(shared: &Shared, request: Request)
         return Err(Problem::new(ProblemKind::BodyTooLarge, detail));
     }
     let bytes: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
+    // A list would be taken for the members in their order.
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        return Err(invalid("the body: it is no JSON object"));
+    }
     serde_json::from_slice(bytes).map_err(|error| invalid(format!("the body: {error}")))
 }
 

@@ -4,13 +4,14 @@
 //! a hit in L1) → `router` (everything else, from the one table in `routes`) → a handler → an engine call. Whatever goes wrong
 //! leaves as a problem document of `errors`.
 //!
-//! Deliberately absent: TLS and authentication (a proxy's), the content of `/metrics` (an exporter's, handed in).
+//! Deliberately absent: HTTP/2, the content of `/metrics` (an exporter's, handed in).
 
 mod app;
 mod asked;
 mod body;
 mod breakers;
 mod cache_status;
+mod caller;
 mod connection;
 mod dashboard;
 mod entry;
@@ -19,6 +20,7 @@ mod etag;
 mod fields;
 mod invalidate;
 mod locks;
+mod log;
 mod openapi;
 mod operator;
 mod patience;
@@ -31,7 +33,7 @@ mod service;
 mod target;
 mod workflow;
 
-pub use self::app::{App, MetricsPage};
+pub use self::app::{App, MetricsPage, Surface};
 pub use self::connection::serve_connection;
 pub use self::server::HttpServer;
 

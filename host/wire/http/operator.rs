@@ -57,6 +57,9 @@ pub(super) async fn remove_policy(Of(shared): Of<Arc<Shared>>, uri: Uri) -> Resu
 
 /// `GET /metrics`. The page may be long: it is made where it holds up no other connection.
 pub(super) async fn metrics(Of(shared): Of<Arc<Shared>>) -> Result<Response, Problem> {
+    if !shared.front.shows_metrics() {
+        return Err(Problem::new(ProblemKind::UnknownPath, "metrics are turned off (metrics.enabled)"));
+    }
     let page = tokio::task::spawn_blocking(move || {
         shared.engine.report();
         (shared.metrics_page)()
@@ -73,6 +76,9 @@ pub(super) async fn health() -> Response {
 
 /// `GET /readyz`: the store answers and the policies are loaded.
 pub(super) async fn ready(Of(shared): Of<Arc<Shared>>) -> Result<Response, Problem> {
+    if shared.front.is_leaving() {
+        return Err(Problem::new(ProblemKind::ShuttingDown, "the host is about to end; others are to be asked"));
+    }
     match shared.engine.ready().await {
         Ok(()) => Ok(text("ready\n")),
         // Whatever it is that is missing, a load balancer is to come again later.

@@ -1,5 +1,8 @@
 //! What is known of a route: everything that the router, the OpenAPI document and the page at `/` need, as data.
 
+use crate::config::users::Role;
+use crate::wire::access::{Need, Of};
+
 /// A method that a route may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Verb {
@@ -50,6 +53,8 @@ pub(super) enum Action {
     ShowBreaker,
     ForceBreaker,
     UnquarantinePolicy,
+    ShowLog,
+    SetLog,
     Metrics,
     Health,
     Ready,
@@ -60,6 +65,31 @@ pub(super) enum Action {
 }
 
 impl Action {
+    /// What its caller must be allowed.
+    pub(super) const fn need(self) -> Option<Need> {
+        Some(match self {
+            Self::ReadEntry | Self::ExplainEntry => Need::new(Role::Read, Of::Keys),
+            Self::WriteEntry | Self::RemoveEntry => Need::new(Role::Write, Of::Keys),
+            Self::Invalidate | Self::TellEvent => Need::new(Role::Write, Of::Body),
+            Self::CallCommand => Need::new(Role::Write, Of::Domain(3)),
+            Self::ShowPolicy => Need::new(Role::Read, Of::Domain(3)),
+            Self::RollBackPolicy | Self::RemovePolicy | Self::UnquarantinePolicy => {
+                Need::new(Role::Admin, Of::Domain(3))
+            }
+            Self::AcquireLock | Self::ExtendLock | Self::ReleaseLock => Need::new(Role::Write, Of::Lock(3)),
+            Self::ShowLock => Need::new(Role::Read, Of::Lock(3)),
+            Self::ListPolicies
+            | Self::ListLocks
+            | Self::ListBreakers
+            | Self::ShowBreaker
+            | Self::ShowLog
+            | Self::Status
+            | Self::Metrics => Need::new(Role::Read, Of::Host),
+            Self::ForceReleaseLocks | Self::ForceBreaker | Self::SetLog => Need::new(Role::Admin, Of::Host),
+            Self::Health | Self::Ready | Self::OpenApi | Self::Index | Self::DashboardFile => return None,
+        })
+    }
+
     /// What the request's body carries.
     pub(super) const fn body(self) -> Content {
         match self {
@@ -68,6 +98,7 @@ impl Action {
             Self::ExtendLock => Content::Schema("LockExtension"),
             Self::ReleaseLock => Content::Schema("LockRelease"),
             Self::ForceReleaseLocks => Content::Schema("LockForceRelease"),
+            Self::SetLog => Content::Json,
             Self::ForceBreaker => Content::Schema("BreakerForce"),
             Self::CallCommand => Content::Schema("Call"),
             Self::TellEvent => Content::Schema("Event"),

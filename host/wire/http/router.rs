@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::Request;
 use axum::http::{HeaderMap, Method, Uri, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::IntoResponse;
 use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::app::Shared;
 use super::errors::{Problem, ProblemKind};
 use super::route::{Action, Route, Verb};
 use super::routes::ROUTES;
-use super::{breakers, dashboard, entry, invalidate, locks, operator, workflow};
+use super::{breakers, caller, dashboard, entry, invalidate, locks, log, operator, workflow};
 
 /// A router of these routes, each with what `handler` gives for it. `HEAD` comes with `GET`.
 pub(super) fn build<S: Clone + Send + Sync + 'static>(
@@ -32,8 +35,23 @@ pub(super) fn build<S: Clone + Send + Sync + 'static>(
     router.fallback(unknown_path).method_not_allowed_fallback(method_not_allowed)
 }
 
+/// The handler of a route, for those who may.
+pub(super) fn guarded(shared: &Arc<Shared>, action: Action, method: MethodFilter) -> MethodRouter<Arc<Shared>> {
+    let shared = Arc::clone(shared);
+    let guard = from_fn(move |request: Request, next: Next| {
+        let shared = Arc::clone(&shared);
+        async move {
+            match caller::admit(&shared, action, &request) {
+                Ok(()) => next.run(request).await,
+                Err(problem) => problem.into_response(),
+            }
+        }
+    });
+    handler(action, method).route_layer(guard)
+}
+
 /// The handler of a route.
-pub(super) fn handler(action: Action, method: MethodFilter) -> MethodRouter<Arc<Shared>> {
+fn handler(action: Action, method: MethodFilter) -> MethodRouter<Arc<Shared>> {
     match action {
         Action::ReadEntry => on(method, entry::read),
         Action::WriteEntry => on(method, entry::write),
@@ -56,6 +74,8 @@ pub(super) fn handler(action: Action, method: MethodFilter) -> MethodRouter<Arc<
         Action::ListBreakers => on(method, breakers::list),
         Action::ShowBreaker => on(method, breakers::show),
         Action::ForceBreaker => on(method, breakers::force),
+        Action::ShowLog => on(method, log::show),
+        Action::SetLog => on(method, log::set),
         Action::Metrics => on(method, operator::metrics),
         Action::Health => on(method, operator::health),
         Action::Ready => on(method, operator::ready),

@@ -269,6 +269,15 @@ pub(super) const ROUTES: &[Route] = &[
             reply(409, PROBLEM, "there is nothing in quarantine"),
         ],
     },
+    LOG,
+    Route {
+        verb: Verb::Put,
+        action: Action::SetLog,
+        summary: "say what is logged from now on",
+        description: "`{\"level\": \"info,larder::wire=debug\"}`: a level, or levels of modules, until it is changed again or the host ends.",
+        replies: &[reply(200, Content::Json, "what is logged now"), reply(400, PROBLEM, "the level makes no sense")],
+        ..LOG
+    },
     page("/metrics", Action::Metrics, "metrics for Prometheus", TEXT),
     page("/healthz", Action::Health, "whether the process is up", TEXT),
     page(
@@ -295,6 +304,8 @@ pub(super) const ROUTES: &[Route] = &[
     ),
     page("/", Action::Index, "the dashboard for a browser; for others, what there is", TEXT),
 ];
+
+const LOG: Route = page("/v1/log", Action::ShowLog, "show what is logged", &[reply(200, Content::Json, "the levels")]);
 
 const TEXT: &[Reply] = &[reply(200, Content::Text, "the page")];
 

@@ -9,12 +9,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{App, serve_connection};
+use super::App;
+use super::caller::Peer;
+use super::connection::serve;
 use crate::limits::ACCEPT_PAUSE_MS;
 use crate::ports::metrics::Metrics;
 use crate::wire::listen::BindError;
+use crate::wire::places::Place;
+use crate::wire::socket::Socket;
 use crate::wire::workers::Workers;
 
 const TOO_MANY: &[u8] =
@@ -25,19 +28,19 @@ pub struct HttpServer {
     listener: TcpListener,
     local: SocketAddr,
     app: App,
-    places: Arc<Semaphore>,
+    tls: bool,
 }
 
 impl HttpServer {
-    /// Begins to listen; nobody is accepted yet.
+    /// Begins to listen; nobody is accepted yet. `flag` is where the address was said, `tls` whether clients speak it.
     ///
     /// # Errors
     /// The address cannot be had; the text says what to do.
-    pub async fn bind(addr: SocketAddr, connections_max: usize, app: App) -> Result<Self, BindError> {
-        let failed = |source| BindError { clients: "HTTP clients", flag: "--http", addr, source };
+    pub async fn bind(addr: SocketAddr, flag: &'static str, tls: bool, app: App) -> Result<Self, BindError> {
+        let failed = |source| BindError { clients: "HTTP clients", flag, addr, source };
         let listener = TcpListener::bind(addr).await.map_err(failed)?;
         let local = listener.local_addr().map_err(failed)?;
-        Ok(Self { listener, local, app, places: Arc::new(Semaphore::new(connections_max)) })
+        Ok(Self { listener, local, app, tls })
     }
 
     /// Where it listens, with the port that was found if any was asked for.
@@ -69,38 +72,49 @@ impl HttpServer {
         // From here the socket belongs to no runtime until a worker takes it.
         let Ok(mut stream) = stream.into_std() else { return };
         let metrics = Arc::clone(self.app.shared.engine.metrics());
-        let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() else {
-            metrics.http_connections_refused.increment();
-            let told = stream.write(TOO_MANY).is_ok();
-            tracing::warn!(%peer, told, "an HTTP client was turned away: too many are connected");
-            return;
+        let place = match self.app.shared.front.http.places.take(peer.ip()) {
+            Ok(place) => Open::new(place, metrics),
+            Err(full) => {
+                metrics.http_connections_refused.increment();
+                // Within TLS it would be no sense.
+                let told = !self.tls && stream.write(TOO_MANY).is_ok();
+                tracing::warn!(%peer, told, why = full.as_str(), "an HTTP client was turned away");
+                return;
+            }
         };
-        let place = Place::new(permit, metrics);
-        let (app, mut closing) = (self.app.clone(), workers.closing());
+        let (app, tls, mut closing) = (self.app.clone(), self.tls, workers.closing());
         workers.spawn_on_next(move || async move {
             let _place = place;
-            match TcpStream::from_std(stream).and_then(|stream| stream.set_nodelay(true).map(|()| stream)) {
-                Ok(stream) => serve_connection(stream, app, closing.wait()).await,
+            let front = Arc::clone(&app.shared.front);
+            let opened = async {
+                let agreed = Socket::open(TcpStream::from_std(stream)?, front.tls.as_ref().filter(|_| tls)).await;
+                agreed.inspect_err(|_| app.shared.engine.metrics().guard.tls_failures.increment())
+            };
+            match opened.await {
+                Ok(socket) => {
+                    let client = Peer::new(peer.ip(), socket.certificate(), front.http.rate_max());
+                    serve(socket, app, client, closing.wait()).await;
+                }
                 Err(error) => tracing::debug!(%peer, %error, "an HTTP client was gone before it was served"),
             }
         });
     }
 }
 
-/// The place of one open connection; given back on drop.
-struct Place {
-    _permit: OwnedSemaphorePermit,
+/// One open connection; its place is given back on drop.
+struct Open {
+    _place: Place,
     metrics: Arc<Metrics>,
 }
 
-impl Place {
-    fn new(permit: OwnedSemaphorePermit, metrics: Arc<Metrics>) -> Self {
+impl Open {
+    fn new(place: Place, metrics: Arc<Metrics>) -> Self {
         metrics.http_connections.increment();
-        Self { _permit: permit, metrics }
+        Self { _place: place, metrics }
     }
 }
 
-impl Drop for Place {
+impl Drop for Open {
     fn drop(&mut self) {
         self.metrics.http_connections.decrement();
     }

@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use hyper::{Request, Response};
 
 use super::app::App;
+use super::caller::{Caller, Peer};
 use super::patience::Phase;
 use super::{entry, router};
 
@@ -23,13 +24,14 @@ type Answer = Response<Either<Full<Bytes>, Body>>;
 /// Answers the requests of one connection.
 pub(super) struct HttpService {
     app: App,
+    peer: Peer,
     phase: Arc<Phase>,
 }
 
 impl HttpService {
     /// The service of a connection in this phase.
-    pub(super) const fn new(app: App, phase: Arc<Phase>) -> Self {
-        Self { app, phase }
+    pub(super) const fn new(app: App, peer: Peer, phase: Arc<Phase>) -> Self {
+        Self { app, peer, phase }
     }
 }
 
@@ -38,13 +40,22 @@ impl hyper::service::Service<Request<Incoming>> for HttpService {
     type Error = Infallible;
     type Future = Answering;
 
-    fn call(&self, request: Request<Incoming>) -> Answering {
+    fn call(&self, mut request: Request<Incoming>) -> Answering {
         let shared = &self.app.shared;
         shared.engine.metrics().http_requests.increment();
         self.phase.request();
-        if let Some(response) = entry::hit(shared, request.method(), request.uri(), request.headers()) {
+        let engine = &shared.engine;
+        let access = self.peer.identify(&shared.front.gate, request.headers(), engine.now_ms());
+        if let Err(problem) = self.peer.pace(access.as_ref().ok(), || engine.monotonic_ns()) {
+            engine.metrics().guard.rate_limited.increment();
+            return Answering::Now(Some(problem.into_response().map(Either::Right)));
+        }
+        if let Ok(access) = &access
+            && let Some(response) = entry::hit(shared, access, request.method(), request.uri(), request.headers())
+        {
             return Answering::Now(Some(response.map(Either::Left)));
         }
+        request.extensions_mut().insert(Caller(access));
         let serving = self.phase.serve();
         let routed = route(self.app.clone(), request);
         Answering::Later(Box::pin(async move {

@@ -13,9 +13,11 @@ use serde::Deserialize;
 use serde_json::{Value, json as object};
 
 use super::app::Shared;
+use super::caller::Caller;
 use super::entry::json;
 use super::errors::{Problem, ProblemKind};
 use super::{body, target};
+use crate::config::users::Role;
 use crate::error::ErrorKind;
 use crate::ports::hooks::Event;
 use crate::ports::workflow::CommandReply;
@@ -56,8 +58,10 @@ pub(super) async fn call(Of(shared): Of<Arc<Shared>>, request: Request) -> Resul
 
 /// `POST /v1/events`
 pub(super) async fn event(Of(shared): Of<Arc<Shared>>, request: Request) -> Result<Response, Problem> {
+    let caller = Caller::of(&request);
     let bytes = body::read(request.into_body(), &shared.bodies).await?;
     let told: Told = serde_json::from_slice(&bytes).map_err(wrong_body)?;
+    caller.may_in(&shared, Role::Write, told.domain.as_deref())?;
     let payload = told.data.to_string();
     let event = Event { kind: &told.r#type, payload: &payload };
     let invalidated = shared.engine.event(told.domain.as_deref(), &event).await?;

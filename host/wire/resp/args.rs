@@ -112,6 +112,18 @@ impl Args {
         Words::new(&text, &spans).to_args()
     }
 
+    /// All words, which share the frame's memory: for the life of the command.
+    #[must_use]
+    pub fn all_shared(&self) -> Vec<Bytes> {
+        (0..self.len()).map(|index| self.shared(index)).collect()
+    }
+
+    /// What the words keep alive, in bytes.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.bytes.len() + size_of_val(&*self.spans)
+    }
+
     /// A word as text; foreign bytes are replaced.
     #[must_use]
     pub fn text(&self, index: usize) -> String {

@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 
 use super::reply::Protocol;
 use crate::ports::metrics::Metrics;
+use crate::wire::places::{Full, Place, Places};
 
 /// How a connection is told to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +40,8 @@ pub struct Client {
     pub since_ms: u64,
     /// When it last sent something.
     active_ms: AtomicU64,
+    /// Whether the host owes it an answer: then it has nothing to say.
+    awaits: AtomicBool,
     label: Mutex<Label>,
     ending: AtomicU8,
     waker: AtomicWaker,
@@ -53,6 +56,8 @@ pub struct Label {
     pub lib_name: String,
     /// `CLIENT SETINFO lib-ver`.
     pub lib_version: String,
+    /// Who it is; empty: it has not said so.
+    pub user: Arc<str>,
     /// The protocol it speaks.
     pub protocol: Protocol,
     /// Its last command other than a hit.
@@ -68,6 +73,20 @@ impl Client {
     /// It sent something.
     pub fn active(&self, now_ms: u64) {
         self.active_ms.store(now_ms, Ordering::Relaxed);
+    }
+
+    /// Whether the host owes it an answer from now on.
+    pub fn awaits(&self, awaits: bool) {
+        self.awaits.store(awaits, Ordering::Relaxed);
+    }
+
+    /// How long it has said nothing though it might have, in milliseconds.
+    #[must_use]
+    pub fn idle_ms(&self, now_ms: u64) -> u64 {
+        if self.awaits.load(Ordering::Relaxed) {
+            return 0;
+        }
+        now_ms.saturating_sub(self.active_ms.load(Ordering::Relaxed))
     }
 
     /// Tells it to end, and wakes it up.
@@ -89,16 +108,16 @@ impl Client {
     /// A line of `CLIENT LIST`, with the fields that Redis 7.0 and clients know.
     #[must_use]
     pub fn line(&self, now_ms: u64) -> String {
-        let Label { name, lib_name, lib_version, protocol, command } = self.label(|label| label.clone());
+        let Label { name, lib_name, lib_version, user, protocol, command } = self.label(|label| label.clone());
         let (id, peer, local, resp) = (self.id, self.peer, self.local, protocol.number());
         let age = now_ms.saturating_sub(self.since_ms) / 1000;
         let idle = now_ms.saturating_sub(self.active_ms.load(Ordering::Relaxed)) / 1000;
         let mut line = format!("id={id} addr={peer} laddr={local} name={name} age={age} idle={idle} flags=N db=0 ");
-        // Writing to a string does not fail.
+        // Clients look for the sizes of buffers; a connection at rest has none. Writing to a string does not fail.
         let _written = write!(
             line,
-            "sub=0 psub=0 ssub=0 multi=-1 cmd={command} user=default redir=-1 resp={resp} lib-name={lib_name} \
-             lib-ver={lib_version}"
+            "sub=0 psub=0 ssub=0 multi=-1 qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=0 \
+             events=r cmd={command} user={user} redir=-1 resp={resp} lib-name={lib_name} lib-ver={lib_version}"
         );
         line
     }
@@ -108,7 +127,7 @@ impl Client {
 #[derive(Debug)]
 pub struct Clients {
     open: Mutex<Open>,
-    max: usize,
+    places: Arc<Places>,
     metrics: Arc<Metrics>,
 }
 
@@ -125,6 +144,7 @@ struct Open {
 pub struct Registered {
     clients: Arc<Clients>,
     client: Arc<Client>,
+    _place: Place,
 }
 
 impl Registered {
@@ -143,20 +163,20 @@ impl Drop for Registered {
 }
 
 impl Clients {
-    /// An empty list that takes at most `max`.
+    /// An empty list that takes as many as there are places.
     #[must_use]
-    pub fn new(max: usize, metrics: Arc<Metrics>) -> Arc<Self> {
-        Arc::new(Self { open: Mutex::default(), max, metrics })
+    pub fn new(places: Arc<Places>, metrics: Arc<Metrics>) -> Arc<Self> {
+        Arc::new(Self { open: Mutex::default(), places, metrics })
     }
 
-    /// Takes a connection in, or `None` if there are too many or the host is closing.
-    #[must_use]
-    pub fn register(self: &Arc<Self>, peer: SocketAddr, local: SocketAddr, now_ms: u64) -> Option<Registered> {
+    /// Takes a connection in.
+    ///
+    /// # Errors
+    /// There are too many, or the host is closing.
+    pub fn register(self: &Arc<Self>, peer: SocketAddr, local: SocketAddr, now_ms: u64) -> Result<Registered, Full> {
         let mut open = self.open.lock();
-        if open.by_id.len() >= self.max || open.ending {
-            self.metrics.resp_connections_refused.increment();
-            return None;
-        }
+        let place = if open.ending { Err(Full::All) } else { self.places.take(peer.ip()) };
+        let place = place.inspect_err(|_| self.metrics.resp_connections_refused.increment())?;
         open.last_id += 1;
         let client = Arc::new(Client {
             id: open.last_id,
@@ -164,10 +184,12 @@ impl Clients {
             local,
             since_ms: now_ms,
             active_ms: AtomicU64::new(now_ms),
+            awaits: AtomicBool::new(false),
             label: Mutex::new(Label {
                 name: String::new(),
                 lib_name: String::new(),
                 lib_version: String::new(),
+                user: "".into(),
                 protocol: Protocol::default(),
                 command: "NULL",
             }),
@@ -177,7 +199,7 @@ impl Clients {
         open.by_id.insert(client.id, Arc::clone(&client));
         self.metrics.resp_connections.increment();
         self.metrics.resp_connections_total.increment();
-        Some(Registered { clients: Arc::clone(self), client })
+        Ok(Registered { clients: Arc::clone(self), client, _place: place })
     }
 
     /// All of them, the oldest first.
@@ -194,8 +216,8 @@ impl Clients {
 
     /// How many there may be.
     #[must_use]
-    pub const fn max(&self) -> usize {
-        self.max
+    pub fn max(&self) -> usize {
+        self.places.max()
     }
 
     /// Lets every connection finish, and takes no more.
@@ -218,15 +240,16 @@ mod tests {
 
     use super::{Clients, Ending};
     use crate::ports::metrics::Metrics;
+    use crate::wire::places::Places;
 
     #[test]
     fn connections_are_counted_and_told_to_end() {
         let metrics = Arc::new(Metrics::default());
-        let clients = Clients::new(2, Arc::clone(&metrics));
+        let clients = Clients::new(Places::new(2), Arc::clone(&metrics));
         let address = "127.0.0.1:1".parse().unwrap();
         let open = || clients.register(address, address, 5_000);
         let (first, second) = (open().unwrap(), open().unwrap());
-        assert!(open().is_none());
+        assert!(open().is_err());
         drop(first);
         let third = open().unwrap();
         assert_eq!(clients.list().iter().map(|client| client.id).collect::<Vec<_>>(), [2, 3]);
@@ -239,20 +262,23 @@ mod tests {
         clients.finish_all();
         assert_eq!((ending(&second), ending(&third)), (Ending::Kill, Ending::Finish));
         drop((second, third));
-        assert!(open().is_none(), "the host is closing");
+        assert!(open().is_err(), "the host is closing");
         assert_eq!(metrics.resp_connections.get(), 0);
     }
 
     #[test]
     fn a_line_as_clients_read_it() {
-        let clients = Clients::new(1, Arc::default());
+        let clients = Clients::new(Places::new(1), Arc::default());
         let open = clients.register("127.0.0.1:5".parse().unwrap(), "127.0.0.1:6".parse().unwrap(), 1_000).unwrap();
-        open.client().label(|label| label.name.push_str("worker"));
+        open.client().label(|label| {
+            label.name.push_str("worker");
+            label.user = "ada".into();
+        });
         open.client().active(3_000);
         assert_eq!(
             open.client().line(9_500),
             "id=1 addr=127.0.0.1:5 laddr=127.0.0.1:6 name=worker age=8 idle=6 flags=N db=0 sub=0 psub=0 ssub=0 multi=-1 \
-             cmd=NULL user=default redir=-1 resp=2 lib-name= lib-ver="
+             qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=0 events=r cmd=NULL user=ada redir=-1 resp=2 lib-name= lib-ver="
         );
     }
 }

@@ -15,7 +15,6 @@ use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 use super::buffers;
 use super::clients::Ending;
@@ -28,6 +27,7 @@ use super::reply;
 use super::session::Session;
 use super::tally::Tally;
 use crate::limits::{RESP_LINGER_MS_MAX, RESP_OUTPUT_BYTES_MAX, RESP_READ_BYTES};
+use crate::wire::socket::Socket;
 
 /// How far a connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,7 +42,7 @@ pub(super) enum Phase {
 
 /// One connection.
 pub(super) struct Connection {
-    pub(super) stream: TcpStream,
+    pub(super) stream: Socket,
     pub(super) session: Session,
     pub(super) parser: Parser,
     pub(super) pipeline: Pipeline,
@@ -70,9 +70,9 @@ enum Event {
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream, session: Session) -> Self {
+    pub(super) fn new(stream: Socket, session: Session) -> Self {
         let mut parser = Parser::default();
-        parser.set_guarded(!session.authenticated());
+        parser.set_guarded(!session.access().is_some());
         Self {
             stream,
             session,
@@ -122,17 +122,18 @@ impl Connection {
             Ending::None => {}
             Ending::Finish => self.phase = self.phase.max(Phase::Draining),
             Ending::Kill => {
-                return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, "killed by CLIENT KILL")));
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, "killed")));
             }
         }
         let (ended, settled) = (self.settle(cx), self.poll_heard(cx)?);
-        if (ended || settled) && self.waiting.is_some() {
+        if (ended || settled) && (self.waiting.is_some() || !self.input.is_empty()) {
             return Poll::Ready(Ok(Event::Progress));
         }
         if self.is_deserted(cx) || (self.blocked && self.phase > Phase::Open) {
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, "left while a command waited")));
         }
         let sent = self.outbox.poll_send(&mut self.stream, cx)?;
+        self.session.client().awaits(!self.pipeline.is_empty());
         if sent && self.waiting.is_some() && !self.is_pressed() {
             return Poll::Ready(Ok(Event::Progress));
         }
@@ -161,6 +162,16 @@ impl Connection {
         self.outbox.len() + self.pipeline.held_bytes() > RESP_OUTPUT_BYTES_MAX
     }
 
+    /// Reads what has come behind what was read.
+    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.input.capacity() == 0 {
+            self.input = buffers::take_input();
+        }
+        self.input.reserve(RESP_READ_BYTES);
+        let mut input = (&mut self.input).limit(RESP_READ_BYTES);
+        pin!(self.stream.read_buf(&mut input)).poll(cx)
+    }
+
     fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Event>> {
         if self.turn_bytes >= RESP_READ_BYTES {
             // A client that always has more to say must not hold the thread.
@@ -168,13 +179,7 @@ impl Connection {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        if self.input.capacity() == 0 {
-            self.input = buffers::take_input();
-        }
-        self.input.reserve(RESP_READ_BYTES);
-        let mut input = (&mut self.input).limit(RESP_READ_BYTES);
-        let read = pin!(self.stream.read_buf(&mut input)).poll(cx);
-        match read {
+        match self.poll_read(cx) {
             Poll::Pending => {
                 self.turn_bytes = 0;
                 if self.input.is_empty() {

@@ -6,13 +6,14 @@
 use bytes::{Buf, BytesMut};
 
 use super::args::{Args, Words};
-use super::commands::{Run, SessionFn, Spec, find, resolve};
+use super::commands::{self, Run, SessionFn, Spec, TurnFn, find, resolve};
 use super::connection::{Connection, Phase};
 use super::errors;
 use super::frame::{Frame, ProtocolError};
 use super::pipeline::Work;
 use super::reply;
 use super::session::{Output, Session};
+use super::transaction::Queued;
 use crate::limits::RESP_READ_BYTES;
 use crate::ports::store::Reply;
 
@@ -35,6 +36,7 @@ impl Connection {
         }
         let now_ms = self.session.engine().now_ms();
         self.session.client().active(now_ms);
+        self.session.look_again();
         while self.phase != Phase::Ending {
             let frame = match self.waiting.take().map_or_else(|| self.parser.next(&self.input), |frame| Ok(Some(frame)))
             {
@@ -77,10 +79,14 @@ impl Connection {
     }
 
     fn admit(&mut self, frame: Frame, now_ms: u64) -> Admission {
-        if self.parser.words(&self.input, frame).is_empty() || self.hit(frame, now_ms) {
+        if self.parser.words(&self.input, frame).is_empty() {
             return Admission::Done;
         }
-        self.begin(frame)
+        if let Err((per_second, wait_ms)) = self.session.pace() {
+            self.session.engine().metrics().guard.rate_limited.increment();
+            return self.refuse(errors::too_fast(per_second, wait_ms));
+        }
+        if self.hit(frame, now_ms) { Admission::Done } else { self.begin(frame) }
     }
 
     /// Answers `GET` from L1, if it is one and L1 may.
@@ -88,7 +94,7 @@ impl Connection {
         let Self { parser, input, session, pipeline, outbox, tally, listener, .. } = self;
         let words = parser.words(input, frame);
         let (2, Some(name), Some(key)) = (words.len(), words.get(0), words.get(1)) else { return false };
-        if !name.eq_ignore_ascii_case(b"get") || !session.is_plain() || listener.is_some() {
+        if !name.eq_ignore_ascii_case(b"get") || !session.may_hit(key) || listener.is_some() {
             return false;
         }
         let alone = pipeline.is_empty();
@@ -115,7 +121,7 @@ impl Connection {
             return self.refuse(refusal);
         }
         let found = match resolve(&words) {
-            Ok(spec) if !spec.no_auth && !self.session.authenticated() => Err(errors::reply(errors::NO_AUTH)),
+            Ok(spec) => self.allowed(spec, words).map(|()| spec),
             Err(_) if is_http(&words) => {
                 tracing::warn!(
                     client = self.session.client().id,
@@ -129,7 +135,14 @@ impl Connection {
             }
             found => found,
         };
+        if self.session.transaction.is_some() {
+            return self.begin_queued(frame, found);
+        }
         match found.map(|spec| (spec, spec.run)) {
+            Ok((spec, Run::Store(form))) => {
+                self.begin_data(frame, spec, |session, args| commands::begin(spec, form, session.engine(), &args))
+            }
+            Ok((spec, Run::Turn(run))) => self.run_turn(frame, spec, run),
             Ok((spec, Run::Data(run))) => self.begin_data(frame, spec, |session, args| run(session.engine(), args)),
             Ok((spec, Run::Leasing(run))) => {
                 self.begin_data(frame, spec, |session, args| run(session.engine(), session.leases(), args))
@@ -139,6 +152,17 @@ impl Connection {
             Ok((spec, Run::Container)) => self.refuse(errors::unknown_subcommand(spec.name, b"")),
             Err(reply) => self.refuse(reply),
         }
+    }
+
+    /// Whether the client may have this carried out.
+    fn allowed(&self, spec: &'static Spec, words: Words<'_>) -> Result<(), Reply> {
+        let Some(access) = self.session.access() else {
+            return if spec.no_auth { Ok(()) } else { Err(errors::reply(errors::NO_AUTH)) };
+        };
+        spec.allows(access, self.session.engine(), words).inspect_err(|_| {
+            self.session.engine().metrics().guard.denials.increment();
+            tracing::debug!(client = self.session.client().id, user = %access.name(), command = spec.name, "not allowed");
+        })
     }
 
     /// Answers without doing anything, in turn.
@@ -175,11 +199,72 @@ impl Connection {
             Output::Text(text) => reply::text(self.outbox.buffer(), protocol, &text),
             Output::Nothing => {}
         }
-        self.parser.set_guarded(!self.session.authenticated());
+        self.parser.set_guarded(self.session.access().is_none());
         if self.session.closing {
             self.phase = Phase::Ending;
         }
         Admission::Done
+    }
+
+    /// A command on the connection and in the engine runs alone, and nothing begins before it has ended.
+    fn run_turn(&mut self, frame: Frame, spec: &'static Spec, run: TurnFn) -> Admission {
+        if !self.pipeline.is_empty() {
+            return Admission::Wait;
+        }
+        self.session.client().label(|label| label.command = spec.name);
+        let args = self.parser.words(&self.input, frame).to_args();
+        let muted = self.session.next_is_muted();
+        let answer = match run(&mut self.session, &args) {
+            Ok(work) => self.pipeline.begin(work, None, muted),
+            Err(reply) => self.pipeline.answer(reply, muted),
+        };
+        if let Some(reply) = answer {
+            reply::write(self.outbox.buffer(), self.session.protocol(), &reply);
+        }
+        if self.session.closing {
+            self.phase = Phase::Ending;
+        }
+        Admission::Done
+    }
+
+    /// After `MULTI`: queues a command, unless it is one that is for the transaction itself or ends it.
+    pub(super) fn begin_queued(&mut self, frame: Frame, found: Result<&'static Spec, Reply>) -> Admission {
+        let at_once = ["discard", "exec", "multi", "quit", "reset", "watch"];
+        let queued = match found {
+            Ok(spec) if at_once.contains(&spec.name) => {
+                return match spec.run {
+                    Run::Session(run) => self.run_session(frame, spec, run),
+                    Run::Turn(run) => self.run_turn(frame, spec, run),
+                    _ => self.refuse(errors::unknown_subcommand(spec.name, b"")),
+                };
+            }
+            Ok(spec) => self.queue(frame, spec),
+            Err(reply) => Err(reply),
+        };
+        if let (Err(_), Some(transaction)) = (&queued, &mut self.session.transaction) {
+            transaction.refuse();
+        }
+        self.refuse(queued.err().unwrap_or_else(|| Reply::Status("QUEUED".into())))
+    }
+
+    fn queue(&mut self, frame: Frame, spec: &'static Spec) -> Result<(), Reply> {
+        if !commands::may_be_queued(spec) {
+            return Err(commands::cannot_be_queued(spec.name));
+        }
+        let args = self.parser.words(&self.input, frame).to_args();
+        let queued = match spec.run {
+            Run::Session(run) => Queued::Session(run, args),
+            _ => {
+                let engine = self.session.engine();
+                // What is wrong with its arguments is its own answer later, as in Redis.
+                if let Ok(step) = commands::step(spec, engine, &args) {
+                    engine.may_queue(spec.name, &step).map_err(|error| errors::of(&error))?;
+                }
+                Queued::Data(spec, args)
+            }
+        };
+        let bytes = frame.len;
+        self.session.transaction.as_mut().map_or(Ok(()), |transaction| transaction.queue(queued, bytes))
     }
 
     /// A command on data begins as soon as no other that it must not overlap with is at work.

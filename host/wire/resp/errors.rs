@@ -21,11 +21,14 @@ pub(super) const NO_AUTH: &str = "NOAUTH Authentication required.";
 pub(super) const NO_AUTH_HELLO: &str = "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO \
      <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same \
      time";
+pub(super) const NO_PERMISSION_KEY: &str =
+    "NOPERM this user has no permissions to access one of the keys used as arguments";
 pub(super) const NO_PROTOCOL: &str = "NOPROTO unsupported protocol version";
 pub(super) const PROTOCOL_NOT_AN_INTEGER: &str = "ERR Protocol version is not an integer or out of range";
 pub(super) const CLIENT_NAME: &str = "ERR Client names cannot contain spaces, newlines or special characters.";
 pub(super) const NX_AND_OTHERS: &str = "ERR NX and XX, GT or LT options at the same time are not compatible";
 pub(super) const GT_AND_LT: &str = "ERR GT and LT options at the same time are not compatible";
+pub(super) const EXEC_ABORT: &str = "EXECABORT Transaction discarded because of previous errors.";
 pub(super) const TOO_MANY_CLIENTS: &str = "ERR max number of clients reached";
 
 /// What Redis shows of a name or of all arguments of an unknown command, in bytes.
@@ -52,6 +55,28 @@ pub(super) fn of(error: &Error) -> Reply {
 #[must_use]
 pub(super) fn arity(name: &str) -> Reply {
     Reply::Error(format!("ERR wrong number of arguments for '{name}' command"))
+}
+
+/// A command that the user may not have carried out, in the words of Redis.
+#[must_use]
+pub(super) fn no_permission(name: &str) -> Reply {
+    Reply::Error(format!("NOPERM this user has no permissions to run the '{name}' command"))
+}
+
+/// More commands than are allowed.
+#[must_use]
+pub(super) fn too_fast(per_second: u32, wait_ms: u64) -> Reply {
+    of(&Error::new(
+        ErrorKind::Overloaded,
+        format!("{per_second} commands per second are allowed here; try again in {wait_ms} ms"),
+    ))
+}
+
+/// A password that was not looked at.
+#[must_use]
+pub(super) fn paused(wait_ms: u64) -> Reply {
+    let message = format!("too many wrong passwords came from your address; try again in {wait_ms} ms");
+    of(&Error::new(ErrorKind::Overloaded, message))
 }
 
 /// A lifetime that cannot be.

@@ -6,7 +6,8 @@
 //!
 //! Rules: the words of errors are those of Redis 7.0 wherever a client may depend on them ([`errors`]); a connection's commands
 //! never overtake each other on a key ([`claims`]); memory is bounded by what came and by `limits`, never by what a
-//! client claims. What is not in the table goes to the Redis behind this host ([`forward`]). Deliberately absent: databases, transactions.
+//! client claims. A transaction is queued here and carried out by the engine as one ([`transaction`]). What is not in the table
+//! goes to the Redis behind this host ([`forward`]). Deliberately absent: databases.
 
 pub mod args;
 mod buffers;
@@ -28,12 +29,14 @@ pub mod reply;
 mod server;
 pub mod session;
 mod tally;
+pub mod transaction;
 
 pub use server::RespServer;
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
-use crate::limits::RESP_CONNECTIONS_DEFAULT;
+use crate::wire::front::Front;
 
 /// The release of Redis whose behaviour is followed, as `INFO` and `HELLO` name it.
 pub const REDIS_VERSION: &str = "7.0.15";
@@ -43,24 +46,14 @@ pub const REDIS_VERSION: &str = "7.0.15";
 pub struct RespConfig {
     /// Where to listen. Port 0: any free one.
     pub addr: SocketAddr,
-    /// What clients have to say before anything else (`AUTH`); `None`: nothing.
-    pub password: Option<String>,
-    /// Connections at the same time.
-    pub connections_max: usize,
+    /// Whether clients speak TLS, with what the front has for it.
+    pub tls: bool,
+    /// Who is let in, and how many.
+    pub front: Arc<Front>,
 }
 
 impl Default for RespConfig {
     fn default() -> Self {
-        Self { addr: (Ipv4Addr::LOCALHOST, 6380).into(), password: None, connections_max: RESP_CONNECTIONS_DEFAULT }
-    }
-}
-
-impl std::fmt::Debug for RespConfig {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RespConfig")
-            .field("addr", &self.addr)
-            .field("password", &self.password.as_ref().map(|_| "***"))
-            .field("connections_max", &self.connections_max)
-            .finish()
+        Self { addr: (Ipv4Addr::LOCALHOST, 6380).into(), tls: false, front: Arc::default() }
     }
 }

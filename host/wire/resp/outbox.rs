@@ -21,6 +21,8 @@ pub(super) struct Outbox {
     bytes: Vec<u8>,
     /// How many of them are sent.
     sent: usize,
+    /// Whether the stream itself may still hold some of what was sent, as TLS does.
+    held: bool,
     /// Runs while the client takes nothing.
     stalled: Option<Pin<Box<Sleep>>>,
 }
@@ -41,7 +43,7 @@ impl Outbox {
 
     /// Whether everything is sent.
     pub(super) const fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.len() == 0 && !self.held
     }
 
     /// Sends what the client takes; whether it took any.
@@ -54,12 +56,13 @@ impl Outbox {
         cx: &mut Context<'_>,
     ) -> io::Result<bool> {
         let mut progress = false;
-        while !self.is_empty() {
+        while self.len() > 0 {
             match Pin::new(&mut *stream).poll_write(cx, &self.bytes[self.sent..]) {
                 Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(Ok(n)) => {
                     self.sent += n;
                     self.stalled = None;
+                    self.held = true;
                     progress = true;
                 }
                 Poll::Ready(Err(error)) => return Err(error),
@@ -73,6 +76,16 @@ impl Outbox {
             self.sent = 0;
             self.bytes.clear();
             buffers::give_output(std::mem::take(&mut self.bytes));
+        }
+        if self.held {
+            match Pin::new(stream).poll_flush(cx) {
+                Poll::Ready(flushed) => {
+                    flushed?;
+                    self.held = false;
+                    self.stalled = None;
+                }
+                Poll::Pending => self.check_stall(cx)?,
+            }
         }
         Ok(progress)
     }

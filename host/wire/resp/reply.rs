@@ -30,13 +30,28 @@ impl Protocol {
 pub fn write(out: &mut Vec<u8>, protocol: Protocol, reply: &Reply) {
     match reply {
         Reply::Nil => out.extend_from_slice(if protocol == Protocol::Resp3 { b"_\r\n" } else { b"$-1\r\n" }),
+        Reply::NilArray => out.extend_from_slice(if protocol == Protocol::Resp3 { b"_\r\n" } else { b"*-1\r\n" }),
         Reply::Status(text) => line(out, b'+', text),
         Reply::Error(text) => line(out, b'-', text.as_bytes()),
         Reply::Integer(number) => header(out, b':', *number),
         Reply::Bulk(bytes) => bulk(out, bytes),
         Reply::Array(items) => list(out, protocol, b'*', items),
         Reply::Set(items) => list(out, protocol, if protocol == Protocol::Resp3 { b'~' } else { b'*' }, items),
-        Reply::Map(pairs) => map(out, protocol, pairs),
+        Reply::Map(all) => {
+            map_header(out, protocol, all.len());
+            pairs(out, protocol, all);
+        }
+        Reply::Pairs(all) if protocol == Protocol::Resp2 => {
+            header(out, b'*', size(all.len() * 2));
+            pairs(out, protocol, all);
+        }
+        Reply::Pairs(all) => {
+            header(out, b'*', size(all.len()));
+            for pair in all {
+                header(out, b'*', 2);
+                pairs(out, protocol, std::slice::from_ref(pair));
+            }
+        }
         Reply::Double(number) => double(out, protocol, *number),
         Reply::Boolean(yes) => match (protocol, yes) {
             (Protocol::Resp3, true) => out.extend_from_slice(b"#t\r\n"),
@@ -89,8 +104,10 @@ pub fn weight(reply: &Reply) -> usize {
             }
             Reply::Error(text) => text.len(),
             Reply::Array(items) | Reply::Set(items) | Reply::Push(items) => items.iter().map(weight).sum(),
-            Reply::Map(pairs) => pairs.iter().map(|(name, value)| weight(name) + weight(value)).sum(),
-            Reply::Nil | Reply::Integer(_) | Reply::Double(_) | Reply::Boolean(_) => 0,
+            Reply::Map(pairs) | Reply::Pairs(pairs) => {
+                pairs.iter().map(|(name, value)| weight(name) + weight(value)).sum()
+            }
+            Reply::Nil | Reply::NilArray | Reply::Integer(_) | Reply::Double(_) | Reply::Boolean(_) => 0,
         }
 }
 
@@ -118,11 +135,14 @@ fn list(out: &mut Vec<u8>, protocol: Protocol, kind: u8, items: &[Reply]) {
     }
 }
 
-fn map(out: &mut Vec<u8>, protocol: Protocol, pairs: &[(Reply, Reply)]) {
+fn map_header(out: &mut Vec<u8>, protocol: Protocol, len: usize) {
     match protocol {
-        Protocol::Resp2 => header(out, b'*', size(pairs.len() * 2)),
-        Protocol::Resp3 => header(out, b'%', size(pairs.len())),
+        Protocol::Resp2 => header(out, b'*', size(len * 2)),
+        Protocol::Resp3 => header(out, b'%', size(len)),
     }
+}
+
+fn pairs(out: &mut Vec<u8>, protocol: Protocol, pairs: &[(Reply, Reply)]) {
     for (name, value) in pairs {
         write(out, protocol, name);
         write(out, protocol, value);

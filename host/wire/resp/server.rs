@@ -10,15 +10,17 @@ use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{MissedTickBehavior, interval};
 
 use super::RespConfig;
-use super::clients::Registered;
+use super::clients::{Ending, Registered};
 use super::connection::Connection;
 use super::errors;
 use super::session::{Session, Shared};
 use crate::engine::Engine;
-use crate::limits::{ACCEPT_PAUSE_MS, RESP_KEEPALIVE_MS};
+use crate::limits::{ACCEPT_PAUSE_MS, IDLE_LOOK_MS, RESP_KEEPALIVE_MS, RESP_STRANGER_IDLE_MS_MAX};
 use crate::wire::listen::BindError;
+use crate::wire::socket::Socket;
 use crate::wire::workers::Workers;
 
 /// The listening front end.
@@ -48,9 +50,15 @@ impl RespServer {
     /// Accepts clients until the workers close, and then tells every connection to finish. The workers wait for them.
     pub async fn run(self, workers: Arc<Workers>) {
         let mut closing = workers.closing();
+        let mut look = interval(Duration::from_millis(IDLE_LOOK_MS));
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let accepted = tokio::select! {
                 () = closing.wait() => break,
+                _ = look.tick() => {
+                    self.end_idle();
+                    continue;
+                }
                 accepted = self.listener.accept() => accepted,
             };
             match accepted {
@@ -67,6 +75,26 @@ impl RespServer {
         shared.clients.finish_all();
     }
 
+    /// Ends connections that say nothing for longer than they may.
+    fn end_idle(&self) {
+        let Shared { front, engine, clients, .. } = &*self.shared;
+        let idle_ms = front.resp.idle_ms();
+        if idle_ms.is_none() && front.gate.is_open() {
+            return;
+        }
+        let now_ms = engine.now_ms();
+        for client in clients.list() {
+            let is_stranger = client.label(|label| label.user.is_empty());
+            let of_stranger = is_stranger.then_some(RESP_STRANGER_IDLE_MS_MAX);
+            let max_ms = [idle_ms, of_stranger].into_iter().flatten().min();
+            if max_ms.is_some_and(|max_ms| client.idle_ms(now_ms) > max_ms) {
+                tracing::debug!(client = client.id, peer = %client.peer, "a Redis client said nothing for too long");
+                engine.metrics().guard.idle_ended.increment();
+                client.end(Ending::Kill);
+            }
+        }
+    }
+
     fn hand_over(&self, stream: TcpStream, peer: SocketAddr, workers: &Workers) {
         // From here the socket belongs to no runtime until a worker takes it.
         let mut stream = match stream.into_std() {
@@ -77,11 +105,16 @@ impl RespServer {
             }
         };
         let local = stream.local_addr().unwrap_or(self.shared.local);
-        let Some(registered) = self.shared.clients.register(peer, local, self.shared.engine.now_ms()) else {
-            // As much as fits: nobody waits for a client that is turned away.
-            let told = stream.write(format!("-{}\r\n", errors::TOO_MANY_CLIENTS).as_bytes()).is_ok();
-            tracing::warn!(%peer, told, max = self.shared.clients.max(), "a Redis client was turned away: too many are connected");
-            return;
+        let registered = match self.shared.clients.register(peer, local, self.shared.engine.now_ms()) {
+            Ok(registered) => registered,
+            Err(full) => {
+                // As much as fits: nobody waits for a client that is turned away. Within TLS it would be no sense.
+                let line = format!("-{}\r\n", errors::TOO_MANY_CLIENTS);
+                let told = !self.shared.tls && stream.write(line.as_bytes()).is_ok();
+                let (max, why) = (self.shared.clients.max(), full.as_str());
+                tracing::warn!(%peer, told, max, why, "a Redis client was turned away");
+                return;
+            }
         };
         let shared = Arc::clone(&self.shared);
         workers.spawn_on_next(move || serve(stream, shared, registered));
@@ -93,11 +126,14 @@ async fn serve(stream: std::net::TcpStream, shared: Arc<Shared>, registered: Reg
     let (client, peer) = (registered.client().id, registered.client().peer);
     let served = async {
         let stream = TcpStream::from_std(stream)?;
-        stream.set_nodelay(true)?;
         // A client whose machine is gone would keep its place for ever.
         let keepalive = TcpKeepalive::new().with_time(Duration::from_millis(RESP_KEEPALIVE_MS));
         SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
-        Connection::new(stream, Session::new(shared, registered)).run().await
+        let tls = shared.front.tls.as_ref().filter(|_| shared.tls);
+        let agreed = Socket::open(stream, tls).await;
+        let socket = agreed.inspect_err(|_| shared.engine.metrics().guard.tls_failures.increment())?;
+        let session = Session::new(shared, registered, socket.certificate());
+        Connection::new(socket, session).run().await
     };
     match served.await {
         Ok(()) => tracing::trace!(client, %peer, "a Redis client is gone"),

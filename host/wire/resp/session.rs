@@ -5,18 +5,20 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
+use parking_lot::Mutex;
+use rustls::pki_types::CertificateDer;
 
 use super::RespConfig;
 use super::args::Args;
 use super::clients::{Client, Clients, Registered};
 use super::reply::Protocol;
+use super::transaction::{Transaction, Watching};
+use crate::config::users::Role;
 use crate::engine::Engine;
 use crate::engine::fill::LeaseBook;
 use crate::ports::store::Reply;
-
-/// The one user there is, as Redis calls it.
-pub const USER: &str = "default";
+use crate::wire::access::{Access, Denied, Rate};
+use crate::wire::front::Front;
 
 /// What all connections share.
 pub struct Shared {
@@ -28,38 +30,19 @@ pub struct Shared {
     pub local: SocketAddr,
     /// Monotonic time at which it began to.
     pub started_ns: u64,
-    password: Option<Password>,
+    /// Whether clients speak TLS.
+    pub tls: bool,
+    /// Who is let in, and how many.
+    pub front: Arc<Front>,
 }
 
 impl Shared {
     /// What the connections of a listener at `local` share.
     #[must_use]
     pub fn new(config: &RespConfig, engine: Arc<Engine>, local: SocketAddr) -> Self {
-        let clients = Clients::new(config.connections_max, Arc::clone(engine.metrics()));
-        let password = config.password.as_deref().map(Password::new);
-        Self { started_ns: engine.monotonic_ns(), clients, local, password, engine }
-    }
-
-    /// Whether clients have to say a password.
-    #[must_use]
-    pub const fn has_password(&self) -> bool {
-        self.password.is_some()
-    }
-}
-
-/// A password, as a digest: so every guess is compared over the same length.
-struct Password([u8; 32]);
-
-impl Password {
-    fn new(password: &str) -> Self {
-        Self(Sha256::digest(password.as_bytes()).into())
-    }
-
-    /// Takes the same time wherever the guess is wrong.
-    fn is(&self, guess: &[u8]) -> bool {
-        let guess: [u8; 32] = Sha256::digest(guess).into();
-        let difference = self.0.iter().zip(guess).fold(0, |difference, (a, b)| difference | (a ^ b));
-        std::hint::black_box(difference) == 0
+        let front = Arc::clone(&config.front);
+        let clients = Clients::new(Arc::clone(&front.resp.places), Arc::clone(engine.metrics()));
+        Self { started_ns: engine.monotonic_ns(), clients, local, tls: config.tls, front, engine }
     }
 }
 
@@ -88,26 +71,28 @@ pub enum Output {
     Nothing,
 }
 
-/// What `AUTH` found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Login {
-    /// It is right.
-    Done,
-    /// It is wrong.
-    Wrong,
-    /// There is no password to say.
-    NotNeeded,
-}
-
 /// One connection's state.
 pub struct Session {
     shared: Arc<Shared>,
     registered: Registered,
-    authenticated: bool,
+    /// What was shown when the connection was made.
+    certificate: Option<Arc<CertificateDer<'static>>>,
+    /// What the client may do; `None`: it has yet to say who it is.
+    access: Option<Access>,
+    /// Whether every hit may be answered without asking for whom.
+    reads_everything: bool,
+    /// How fast this connection may ask.
+    rate: Rate,
+    /// Whether it or its user has such a bound.
+    paced: bool,
     /// The protocol of the answers from now on.
     protocol: Protocol,
     /// Which answers are wanted.
     pub replies: Replies,
+    /// What came since `MULTI`.
+    pub transaction: Option<Box<Transaction>>,
+    /// Changed by commands that are at work, one at a time: each runs alone.
+    watching: Option<Arc<Mutex<Watching>>>,
     /// Set by a command after whose answer the connection ends.
     pub closing: bool,
     /// The keys that the client may fill.
@@ -117,11 +102,26 @@ pub struct Session {
 impl Session {
     /// The state of a new connection.
     #[must_use]
-    pub fn new(shared: Arc<Shared>, registered: Registered) -> Self {
-        let authenticated = !shared.has_password();
-        let leases = Arc::default();
-        let (protocol, replies) = (Protocol::default(), Replies::On);
-        Self { shared, registered, authenticated, protocol, replies, closing: false, leases }
+    pub fn new(shared: Arc<Shared>, registered: Registered, certificate: Option<Arc<CertificateDer<'static>>>) -> Self {
+        let rate = Rate::new(shared.front.resp.rate_max());
+        let access = shared.front.gate.greet(certificate.as_deref());
+        let mut session = Self {
+            shared,
+            registered,
+            certificate,
+            access: None,
+            reads_everything: false,
+            rate,
+            paced: false,
+            protocol: Protocol::default(),
+            replies: Replies::On,
+            transaction: None,
+            watching: None,
+            closing: false,
+            leases: Arc::default(),
+        };
+        session.set_access(access);
+        session
     }
 
     /// What all connections share.
@@ -148,10 +148,48 @@ impl Session {
         self.registered.client()
     }
 
-    /// Whether the password was said or none is needed.
+    /// What the client may do; `None`: it has yet to say who it is.
     #[must_use]
-    pub const fn authenticated(&self) -> bool {
-        self.authenticated
+    pub const fn access(&self) -> Option<&Access> {
+        self.access.as_ref()
+    }
+
+    fn set_access(&mut self, access: Option<Access>) {
+        self.reads_everything = access.as_ref().is_some_and(Access::reads_everything);
+        let user = access.as_ref().map_or_else(|| "".into(), |access| Arc::clone(access.name()));
+        self.client().label(|label| label.user = user);
+        let of_user = access.as_ref().is_some_and(|access| access.account().rate.is_some());
+        self.paced = self.rate.per_second() > 0 || of_user;
+        self.access = access;
+    }
+
+    /// Notices that the users were replaced since the client said who it is. To be called before what was read is carried out.
+    pub fn look_again(&mut self) {
+        let gate = &self.shared.front.gate;
+        if self.access.as_ref().is_some_and(|access| access.epoch() != gate.epoch()) {
+            let access = self.access.as_ref().and_then(|access| gate.renew(access));
+            let access = access.or_else(|| gate.greet(self.certificate.as_deref()));
+            self.set_access(access);
+        } else if self.access.is_none() && gate.is_open() {
+            let access = gate.greet(None);
+            self.set_access(access);
+        }
+    }
+
+    /// Whether one more command may be carried out now.
+    ///
+    /// # Errors
+    /// The rate that is reached, and how long until one may, in milliseconds.
+    pub fn pace(&self) -> Result<(), (u32, u64)> {
+        if !self.paced {
+            return Ok(());
+        }
+        let of_user = self.access.as_ref().and_then(|access| access.account().rate.as_ref());
+        let now_ns = self.shared.engine.monotonic_ns();
+        for rate in std::iter::once(&self.rate).chain(of_user) {
+            rate.take(now_ns).map_err(|wait_ms| (rate.per_second(), wait_ms))?;
+        }
+        Ok(())
     }
 
     /// The protocol of the answers from now on.
@@ -166,33 +204,43 @@ impl Session {
         self.client().label(|label| label.protocol = protocol);
     }
 
-    /// Whether a hit may be written without a further look at the session.
+    /// Whether a hit on this key may be written without a further look at the session.
     #[must_use]
-    pub fn is_plain(&self) -> bool {
-        self.authenticated && self.replies == Replies::On
+    pub fn may_hit(&self, key: &[u8]) -> bool {
+        let may_read =
+            || self.access.as_ref().is_some_and(|access| access.on_key(&self.shared.engine, key) >= Role::Read);
+        self.replies == Replies::On && self.transaction.is_none() && (self.reads_everything || may_read())
     }
 
-    /// Checks a user and a password. A wrong one changes nothing, as in Redis.
-    pub fn login(&mut self, user: &[u8], password: &[u8]) -> Login {
-        let known = user == USER.as_bytes();
-        match &self.shared.password {
-            None => return if known { Login::NotNeeded } else { Login::Wrong },
-            Some(expected) => {
-                // Both are looked at, whatever the first says.
-                if !(expected.is(password) & known) {
-                    return Login::Wrong;
-                }
-            }
-        }
-        self.authenticated = true;
-        Login::Done
+    /// Checks a user and a password. What is wrong changes nothing, as in Redis.
+    ///
+    /// # Errors
+    /// Why the client is not let in.
+    pub fn login(&mut self, user: &[u8], password: &[u8]) -> Result<(), Denied> {
+        let (peer, now_ms) = (self.client().peer.ip(), self.shared.engine.now_ms());
+        let access = self.shared.front.gate.login(peer, user, password, now_ms)?;
+        self.set_access(Some(access));
+        Ok(())
+    }
+
+    /// Where the keys are that are watched.
+    pub fn watching(&mut self) -> Arc<Mutex<Watching>> {
+        Arc::clone(self.watching.get_or_insert_default())
+    }
+
+    /// Watches nothing any more; what was watched.
+    pub fn unwatch(&mut self) -> Watching {
+        self.watching.take().map(|watching| std::mem::take(&mut *watching.lock())).unwrap_or_default()
     }
 
     /// Back to what a new connection has (`RESET`).
     pub fn reset(&mut self) {
-        self.authenticated = !self.shared.has_password();
+        let access = self.shared.front.gate.greet(self.certificate.as_deref());
+        self.set_access(access);
         self.replies = Replies::On;
         self.leases.clear();
+        self.transaction = None;
+        self.unwatch();
         self.set_protocol(Protocol::default());
         self.client().label(|label| label.name.clear());
     }
@@ -216,20 +264,6 @@ impl Session {
             Output::Always(reply) => Output::Reply(reply),
             _ if muted => Output::Nothing,
             output => output,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Password;
-
-    #[test]
-    fn passwords() {
-        let password = Password::new("secret");
-        assert!(password.is(b"secret"));
-        for wrong in ["", "secre", "secrets", "Secret"] {
-            assert!(!password.is(wrong.as_bytes()), "{wrong}");
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What is not forwarded: keys of others, what concerns all users, what there is no Redis for.
 
+use larder::config::secret::Secret;
+use larder::config::users::User;
 use larder::engine::forward::ForwardRules;
 
 use super::host;
@@ -107,7 +109,8 @@ async fn a_password_comes_first() {
     let store = std::sync::Arc::new(server.store());
     let world = crate::support::engine::World::forwarding(store, clock, ForwardRules::default());
     world.default_domain();
-    let config = larder::wire::resp::RespConfig { password: Some("secret".into()), ..Default::default() };
+    let config = larder::wire::resp::RespConfig::default();
+    config.front.gate.replace(&[User::all_powerful(Secret::of(b"secret"))]);
     let host = Host::start_with(world, config).await;
     let mut client = host.connect().await;
     assert_eq!(client.line("ZADD z 1 a").await, "-NOAUTH Authentication required.");

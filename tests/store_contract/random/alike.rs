@@ -14,7 +14,7 @@ fn name(words: &str) -> &str {
 }
 
 /// Whether two replies are the same, or both what is left of lives that began at nearly the same time.
-pub(super) fn alike(words: &str, memory: &Reply, redis: &Reply) -> bool {
+pub(crate) fn alike(words: &str, memory: &Reply, redis: &Reply) -> bool {
     const SECONDS: i64 = 60;
     let tolerance = match name(words) {
         "TTL" | "EXPIRETIME" => SECONDS,
@@ -54,14 +54,14 @@ fn sorted(all: &[Reply], size: usize) -> String {
 }
 
 /// A command whose answer chance picks.
-pub(super) struct Chance<'a> {
+pub(crate) struct Chance<'a> {
     name: &'a str,
     key: &'a str,
     may_repeat: bool,
 }
 
 impl<'a> Chance<'a> {
-    pub(super) fn of(words: &'a str) -> Option<Self> {
+    pub(crate) fn of(words: &'a str) -> Option<Self> {
         let mut rest = words.split_whitespace();
         let name = rest.next().filter(|name| ["SPOP", "SRANDMEMBER", "HRANDFIELD", "RANDOMKEY"].contains(name))?;
         let key = rest.next().unwrap_or_default();
@@ -69,7 +69,7 @@ impl<'a> Chance<'a> {
     }
 
     /// What answers all that may be picked.
-    pub(super) fn question(&self) -> String {
+    pub(crate) fn question(&self) -> String {
         match self.name {
             "RANDOMKEY" => "KEYS *".to_owned(),
             "HRANDFIELD" => format!("HGETALL {}", self.key),
@@ -78,12 +78,12 @@ impl<'a> Chance<'a> {
     }
 
     /// The key from which something was taken.
-    pub(super) fn taken_from(&self) -> Option<&str> {
+    pub(crate) fn taken_from(&self) -> Option<&str> {
         (self.name == "SPOP").then_some(self.key)
     }
 
     /// Whether both answers have one form, and nothing in them that is not there.
-    pub(super) fn fits(&self, there: &Reply, memory: &Reply, redis: &Reply) -> bool {
+    pub(crate) fn fits(&self, there: &Reply, memory: &Reply, redis: &Reply) -> bool {
         match (memory, redis) {
             (Reply::Array(a), Reply::Array(b)) | (Reply::Set(a), Reply::Set(b)) => {
                 a.len() == b.len() && self.are_there(there, a) && self.are_there(there, b)

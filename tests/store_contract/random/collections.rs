@@ -72,7 +72,7 @@ fn with(names: &'static [&'static str], key: impl Strategy<Value = String>) -> i
     (one_of(names), key, element()).prop_map(|(c, k, e)| format!("{c} {k} {e}"))
 }
 
-pub(super) fn hashes() -> impl Strategy<Value = String> {
+pub(crate) fn hashes() -> impl Strategy<Value = String> {
     let pair = || (element(), element()).prop_map(|(f, v)| format!("{f} {v}"));
     let with_values = one_of(&["", "", "WITHVALUES", "withvalues", "word"]);
     prop_oneof![
@@ -91,7 +91,7 @@ pub(super) fn hashes() -> impl Strategy<Value = String> {
     ]
 }
 
-pub(super) fn lists() -> impl Strategy<Value = String> {
+pub(crate) fn lists() -> impl Strategy<Value = String> {
     let pushes = || one_of(&["LPUSH", "RPUSH", "LPUSHX", "RPUSHX"]);
     let end = || one_of(&["LEFT", "RIGHT", "left", "Right", "LEFT", "RIGHT", "up"]);
     let options = one_of(&[
@@ -132,7 +132,7 @@ pub(super) fn lists() -> impl Strategy<Value = String> {
     ]
 }
 
-pub(super) fn sets() -> impl Strategy<Value = String> {
+pub(crate) fn sets() -> impl Strategy<Value = String> {
     let combined = one_of(&["SINTER", "SUNION", "SDIFF", "SINTERSTORE", "SUNIONSTORE", "SDIFFSTORE"]);
     let limit = one_of(&["", "LIMIT 0", "LIMIT 1", "LIMIT 3", "LIMIT -1", "LIMIT word", "LIMIT", "word 1"]);
     prop_oneof![
@@ -151,7 +151,7 @@ pub(super) fn sets() -> impl Strategy<Value = String> {
 }
 
 /// No `DBSIZE`: Redis counts a key that is past its expiry until it happens to come across it.
-pub(super) fn any_type() -> impl Strategy<Value = String> {
+pub(crate) fn any_type() -> impl Strategy<Value = String> {
     let any = || one_of(&["a", "b", "h", "i", "l", "m", "s", "t", "u"]);
     let names = &["TYPE", "TTL", "EXISTS", "PERSIST", "DEL", "UNLINK", "TOUCH", "EXPIRETIME", "GET", "STRLEN"];
     let objects =

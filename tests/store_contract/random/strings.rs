@@ -106,6 +106,6 @@ fn edits() -> impl Strategy<Value = String> {
     ]
 }
 
-pub(super) fn command() -> impl Strategy<Value = String> {
+pub(crate) fn command() -> impl Strategy<Value = String> {
     prop_oneof![3 => writes(), 2 => edits(), 2 => on_one_key(), 1 => on_two_keys(), 1 => expiry()]
 }

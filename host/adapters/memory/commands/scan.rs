@@ -11,11 +11,11 @@ use super::args::{Arguments, integer, is_word};
 use super::replies::bulk;
 use crate::adapters::memory::dense::Keyed as _;
 use crate::adapters::memory::hash::Hash;
-use crate::adapters::memory::pattern::Pattern;
 use crate::adapters::memory::refusal::Refusal;
 use crate::adapters::memory::set::{Member, Set};
 use crate::adapters::memory::view::View;
 use crate::limits::SCAN_COUNT_MAX;
+use crate::ports::pattern::Pattern;
 use crate::ports::store::Reply;
 
 /// What a step of a scan shows.
@@ -86,7 +86,7 @@ pub(super) fn scan(view: &mut View<'_>, arguments: Arguments<'_>) -> Outcome {
     let from = cursor(arguments.at(1))?;
     let options = Options::parse(arguments.from(2), true)?;
     let mut shown = Vec::new();
-    let next = view.space.scan(from, options.count, |entry| {
+    let next = view.scan(from, options.count, |entry| {
         let fits = options.kind.as_ref().is_none_or(|kind| is_word(kind, entry.value.kind()));
         if fits && options.matches(entry.key()) {
             shown.push(bulk(entry.key()));

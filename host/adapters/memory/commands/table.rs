@@ -166,8 +166,8 @@ impl Spec {
         if self.arity >= 0 { arguments == wanted } else { arguments >= wanted }
     }
 
-    /// Locks what it may touch.
-    pub(super) fn lock<'a>(&self, space: &'a Keyspace, arguments: &[Bytes]) -> View<'a> {
+    /// The shards of what it may touch.
+    pub(super) fn shards(&self, space: &Keyspace, arguments: &[Bytes]) -> u64 {
         let (from, take, step) = match self.keys {
             Keys::None => (1, 0, 1),
             Keys::One => (1, 1, 1),
@@ -176,9 +176,9 @@ impl Spec {
             Keys::All => (1, usize::MAX, 1),
             Keys::Pairs => (1, usize::MAX, 2),
             Keys::Counted => (2, counted(arguments), 1),
-            Keys::Every => return space.lock_all(),
+            Keys::Every => return Keyspace::ALL,
         };
-        space.lock(arguments.iter().skip(from).step_by(step).take(take).map(|key| &key[..]))
+        space.shards_of(arguments.iter().skip(from).step_by(step).take(take).map(|key| &key[..]))
     }
 }
 

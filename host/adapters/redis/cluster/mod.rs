@@ -199,7 +199,7 @@ impl Cluster {
                 return Err(StoreError::Unavailable(format!("no node of the cluster can be reached: {cause}")));
             };
             if timeout_at(deadline, attempt.changed()).await.is_err() {
-                return Err(StoreError::Unavailable("no node of the cluster answered in time".to_owned()));
+                return Err(StoreError::Connecting("no node of the cluster answered in time".to_owned()));
             }
         }
     }

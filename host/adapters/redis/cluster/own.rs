@@ -9,8 +9,9 @@ use tokio::time::Instant;
 
 use super::route::{self, Redirect, Route};
 use super::{Cluster, Node};
+use crate::adapters::redis::watch::Watching;
 use crate::limits::CLUSTER_REDIRECTS_MAX;
-use crate::ports::store::{Command, Reply, StoreError, StoreResult};
+use crate::ports::store::{Command, Reply, StoreError, StoreKey, StoreResult};
 use crate::ports::upstream::{Dedicated, Heard, Types};
 
 /// A connection to one node or, after a word of it, to another.
@@ -46,13 +47,38 @@ impl Cluster {
     }
 }
 
+impl Cluster {
+    /// Watches keys, all of them on the node of the first.
+    pub(in crate::adapters::redis) async fn watch(&self, keys: &[StoreKey], deadline: Instant) -> StoreResult<Watching> {
+        let slot = keys.first().map(|key| route::slot(key.as_bytes()));
+        let mut node = self.node_of(slot, deadline).await?;
+        for _ in 0..=CLUSTER_REDIRECTS_MAX {
+            let watching = Watching::begin(Arc::clone(&node), keys, deadline).await;
+            let Err(error) = watching else { return watching };
+            self.look();
+            let StoreError::Reply(line) = &error else { return Err(error) };
+            match redirect(line) {
+                Some(Redirect::Moved(place)) => node = self.at(&place, &node)?,
+                // The slot is on its way; nothing can be watched while it may arrive.
+                Some(_) => {
+                    let cause = "the slot of these keys is being moved; retry";
+                    return Err(crate::adapters::redis::error::unavailable(&*node.target, cause));
+                }
+                None => return Err(error),
+            }
+        }
+        Err(crate::adapters::redis::error::unavailable(&*node.target, "it is sent on for ever"))
+    }
+}
+
 #[async_trait]
 impl Dedicated for Roaming {
     async fn call(&mut self, command: Command) -> StoreResult<Reply> {
         for _ in 0..=CLUSTER_REDIRECTS_MAX {
             let answer = self.own.call(command.clone()).await;
             let answer = answer.inspect_err(|_| self.cluster.look())?;
-            let Some(redirect) = redirect(&answer) else { return Ok(answer) };
+            let Reply::Error(line) = &answer else { return Ok(answer) };
+            let Some(redirect) = redirect(line) else { return Ok(answer) };
             self.cluster.look();
             let (place, asks) = match redirect {
                 Redirect::Moved(place) => (place, false),
@@ -69,8 +95,7 @@ impl Dedicated for Roaming {
     }
 }
 
-fn redirect(answer: &Reply) -> Option<Redirect> {
-    let Reply::Error(line) = answer else { return None };
+fn redirect(line: &str) -> Option<Redirect> {
     let mut words = line.split(' ');
     let (code, place) = (words.next()?, words.nth(1).map(str::to_owned));
     match code {

@@ -1,11 +1,12 @@
 //! The JSON schemas of the OpenAPI document. A test holds each against what the host really writes.
 
+mod explained;
+
 use serde_json::{Map, Value, json};
 
 use super::errors::ProblemKind;
 use crate::ports::breaker::Mode as BreakerMode;
 use crate::ports::invalidation::{Mode, SelectorKind};
-use crate::ports::metrics::State;
 use crate::ports::registry::{PolicyState, PolicyStep};
 
 /// All of them, by name.
@@ -15,7 +16,7 @@ pub(super) fn all() -> Value {
         "Problem": problem(),
         "PolicyList": object(&[("policies", json!({ "type": "array", "items": { "$ref": "#/components/schemas/PolicyStatus" } }))]),
         "PolicyStatus": policy_status(),
-        "Explanation": explanation(),
+        "Explanation": explained::schema(),
         "BreakerList": object(&[("breakers", list_of("BreakerStatus"))]),
         "Breaker": object(&[("breaker", reference("BreakerStatus")), ("history", list_of("BreakerStep"))]),
         "BreakerStatus": breaker_status(),
@@ -69,7 +70,7 @@ fn problem() -> Value {
         ("title", text("what went wrong, in a few words")),
         ("status", number("the status code")),
         ("detail", text("what exactly, and what to do")),
-        ("blame", json!({ "type": "string", "enum": ["caller", "policy", "store", "host"] })),
+        ("blame", json!({ "type": "string", "enum": ["caller", "policy", "store", "origin", "host"] })),
         ("retry", flag("whether the same request may succeed later by itself")),
     ])
 }
@@ -154,47 +155,6 @@ fn policy_status() -> Value {
             json!({ "type": "array", "items": quarantined, "description": "what is not taken again, newest first" }),
         ),
         ("history", json!({ "type": "array", "items": event, "description": "the last steps, newest first" })),
-    ])
-}
-
-fn explanation() -> Value {
-    let states: Vec<&str> = State::ALL.iter().map(|state| state.as_str()).collect();
-    object(&[
-        ("key", text("the application's key, foreign bytes as %XX")),
-        ("domain", text("the domain that serves it")),
-        ("policy_digest", text("SHA-256 of the policy's component")),
-        ("policy_version", text("the policy's own version")),
-        ("generation", number("generation of the policy on this node")),
-        ("storage_key", text("what the store calls the key; empty if the policy refuses it")),
-        ("encoding", text("raw or enveloped")),
-        ("on_miss", text("answer, lease or load")),
-        (
-            "lease",
-            maybe(
-                "string",
-                "who may fill the key: free, this-node, other-node; what ended the last lease: written, deleted",
-            ),
-        ),
-        ("lease_ttl_ms", maybe("integer", "life left to the lease")),
-        ("lease_waiting", maybe("integer", "readers of this node that wait for the load")),
-        ("state", text(&format!("how a read would be answered now: `refused: …` or one of {}", states.join(", ")))),
-        ("from", text("l1, store or nowhere")),
-        ("size_bytes", maybe("integer", "size of the value")),
-        ("age_ms", maybe("integer", "since the start of its load")),
-        ("fresh_ms", maybe("integer", "fresh time under the rules of now; null: never expires or unknown")),
-        ("stale_while_revalidate_ms", maybe("integer", "stale-while-revalidate window")),
-        ("stale_if_error_ms", maybe("integer", "stale-if-error window")),
-        ("fresh_left_ms", maybe("integer", "the fresh time left; negative when stale")),
-        ("store_ttl_ms", maybe("integer", "life left in the store")),
-        ("rules_stored", maybe("string", "the rules that judged the stored entry")),
-        ("rules_now", text("the rules that serve now")),
-        ("rejudged", flag("whether the stored entry was judged under other rules and is judged again")),
-        ("tags", json!({ "type": "array", "items": { "type": "string" }, "description": "tags of the entry" })),
-        ("invalidated", maybe("string", "whether it was invalidated since it was loaded: soft, hard")),
-        (
-            "invalidated_by",
-            json!({ "type": "array", "items": { "type": "string" }, "description": "what was: domain, tag …, prefix …, with how" }),
-        ),
     ])
 }
 

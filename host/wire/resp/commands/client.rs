@@ -2,14 +2,14 @@
 
 use std::fmt::Write;
 
-use super::{bulk, ok};
+use super::{bulk, field, ok};
 use crate::limits::RESP_CLIENT_NAME_BYTES_MAX;
 use crate::ports::store::Reply;
 use crate::wire::resp::args::Args;
 use crate::wire::resp::clients::{Client, Ending};
 use crate::wire::resp::errors;
 use crate::wire::resp::number::parse_i64;
-use crate::wire::resp::session::{Output, Replies, Session, USER};
+use crate::wire::resp::session::{Output, Replies, Session};
 
 /// What a client may call itself: nothing that would break a line of `CLIENT LIST`.
 ///
@@ -140,6 +140,14 @@ pub(super) fn tracking(_session: &mut Session, args: &Args) -> Result<Output, Re
     }
 }
 
+pub(super) fn tracking_info(_session: &mut Session, _args: &Args) -> Result<Output, Reply> {
+    Ok(Output::Reply(Reply::Map(vec![
+        field("flags", Reply::Set(vec![bulk("off")])),
+        field("redirect", Reply::Integer(-1)),
+        field("prefixes", Reply::Array(Vec::new())),
+    ])))
+}
+
 pub(super) fn unsupported(_session: &mut Session, args: &Args) -> Result<Output, Reply> {
     let name = args.text(1).to_ascii_uppercase();
     Err(errors::reply(format!("ERR CLIENT {name} is not supported: Larder does not hold up commands")))
@@ -151,6 +159,7 @@ struct Filter {
     id: Option<u64>,
     peer: Option<String>,
     local: Option<String>,
+    user: Option<String>,
     /// Nobody matches: a type that no connection has.
     nobody: bool,
     skip_self: bool,
@@ -162,6 +171,7 @@ impl Filter {
         !left_out
             && self.id.is_none_or(|id| id == client.id)
             && self.peer.as_ref().is_none_or(|peer| *peer == client.peer.to_string())
+            && self.user.as_ref().is_none_or(|user| client.label(|label| *label.user == **user))
             && self.local.as_ref().is_none_or(|local| *local == client.local.to_string())
     }
 }
@@ -169,7 +179,8 @@ impl Filter {
 /// `CLIENT KILL addr:port`, or with filters, of which all must hold.
 pub(super) fn kill(session: &mut Session, args: &Args) -> Result<Output, Reply> {
     let old_form = args.len() == 3;
-    let filter = if old_form { Filter { peer: Some(args.text(2)), ..Filter::default() } } else { filter(args)? };
+    let filter =
+        if old_form { Filter { peer: Some(args.text(2)), ..Filter::default() } } else { filter(session, args)? };
     let own = session.client().id;
     let mut killed = 0;
     for client in session.shared().clients.list() {
@@ -190,7 +201,7 @@ pub(super) fn kill(session: &mut Session, args: &Args) -> Result<Output, Reply> 
     }
 }
 
-fn filter(args: &Args) -> Result<Filter, Reply> {
+fn filter(session: &Session, args: &Args) -> Result<Filter, Reply> {
     let mut filter = Filter { skip_self: true, ..Filter::default() };
     if !args.len().is_multiple_of(2) {
         return Err(errors::reply(errors::SYNTAX));
@@ -202,7 +213,9 @@ fn filter(args: &Args) -> Result<Filter, Reply> {
             () if args.is(at, "ADDR") => filter.peer = Some(args.text(value)),
             () if args.is(at, "LADDR") => filter.local = Some(args.text(value)),
             () if args.is(at, "TYPE") => filter.nobody |= !is_normal(args, value)?,
-            () if args.is(at, "USER") && &args[value] == USER.as_bytes() => {}
+            () if args.is(at, "USER") && session.shared().front.gate.knows(&args[value]) => {
+                filter.user = Some(args.text(value));
+            }
             () if args.is(at, "USER") => return Err(errors::reply(format!("ERR No such user '{}'", args.text(value)))),
             () if args.is(at, "SKIPME") && args.is(value, "YES") => filter.skip_self = true,
             () if args.is(at, "SKIPME") && args.is(value, "NO") => filter.skip_self = false,

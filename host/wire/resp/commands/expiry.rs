@@ -89,7 +89,7 @@ fn change(engine: &Arc<Engine>, args: Args, unit: Unit, base: Base, command: &st
 }
 
 /// The wall time that is meant; one that is past is fine, it removes the key.
-fn expire_at_ms(number: &[u8], unit: Unit, base: Base, command: &str, now_ms: u64) -> Result<u64, Reply> {
+pub(super) fn expire_at_ms(number: &[u8], unit: Unit, base: Base, command: &str, now_ms: u64) -> Result<u64, Reply> {
     let number = parse_i64(number).ok_or_else(|| errors::reply(errors::NOT_AN_INTEGER))?;
     let at = unit.checked_ms(number).and_then(|ms| match base {
         Base::Epoch => Some(ms),
@@ -99,7 +99,7 @@ fn expire_at_ms(number: &[u8], unit: Unit, base: Base, command: &str, now_ms: u6
     Ok(u64::try_from(at).unwrap_or(0))
 }
 
-fn condition(args: &Args) -> Result<ExpireCondition, Reply> {
+pub(super) fn condition(args: &Args) -> Result<ExpireCondition, Reply> {
     let (mut none, mut some, mut later, mut earlier) = (false, false, false, false);
     for at in 3..args.len() {
         let option = match () {
@@ -148,12 +148,14 @@ pub(super) fn pexpire_time(engine: &Arc<Engine>, args: Args) -> Result<Work, Rep
 fn ask(engine: &Arc<Engine>, args: Args, unit: Unit, base: Base) -> Work {
     let engine = Arc::clone(engine);
     work(async move {
-        let left = engine.ttl(&args[1]).await?;
-        Ok(Reply::Integer(match (left, base) {
-            (Ttl::Missing, _) => -2,
-            (Ttl::Never, _) => -1,
-            (Ttl::Ms(ms), Base::Now) => unit.of_ms(ms),
-            (Ttl::Ms(ms), Base::Epoch) => unit.of_ms(engine.now_ms().saturating_add(ms)),
+        let answer = match base {
+            Base::Now => engine.ttl(&args[1]).await?,
+            Base::Epoch => engine.expires_at(&args[1]).await?,
+        };
+        Ok(Reply::Integer(match answer {
+            Ttl::Missing => -2,
+            Ttl::Never => -1,
+            Ttl::Ms(ms) => unit.of_ms(ms),
         }))
     })
 }

@@ -2,13 +2,15 @@
 
 use super::client::checked_name;
 use super::{bulk, field, ok};
+use crate::config::users::DEFAULT_USER;
 use crate::ports::store::Reply;
+use crate::wire::access::Denied;
 use crate::wire::resp::REDIS_VERSION;
 use crate::wire::resp::args::Args;
 use crate::wire::resp::errors;
 use crate::wire::resp::number::parse_i64;
 use crate::wire::resp::reply::Protocol;
-use crate::wire::resp::session::{Login, Output, Session, USER};
+use crate::wire::resp::session::{Output, Session};
 
 pub(super) fn ping(_session: &mut Session, args: &Args) -> Result<Output, Reply> {
     match args.len() {
@@ -48,16 +50,27 @@ pub(super) fn time(session: &mut Session, _args: &Args) -> Result<Output, Reply>
 
 pub(super) fn auth(session: &mut Session, args: &Args) -> Result<Output, Reply> {
     let (user, password) = match args.len() {
-        2 => (USER.as_bytes(), &args[1]),
+        2 => (DEFAULT_USER.as_bytes(), &args[1]),
         3 => (&args[1], &args[2]),
         _ => return Err(errors::reply(errors::SYNTAX)),
     };
-    match session.login(user, password) {
-        Login::Done => ok(),
-        Login::Wrong => Err(errors::reply(errors::WRONG_PASSWORD)),
-        // With a user's name, any password opens a user that has none.
-        Login::NotNeeded if args.len() == 3 => ok(),
-        Login::NotNeeded => Err(errors::reply(errors::NO_PASSWORD)),
+    if session.shared().front.gate.is_open() && args.len() == 2 {
+        return Err(errors::reply(errors::NO_PASSWORD));
+    }
+    login(session, user, password)?;
+    ok()
+}
+
+/// Lets the client in as a user. Where nobody has to say who they are, any password is right for the one user there is.
+fn login(session: &mut Session, user: &[u8], password: &[u8]) -> Result<(), Reply> {
+    let is_open = session.shared().front.gate.is_open();
+    match (is_open, user == DEFAULT_USER.as_bytes()) {
+        (true, true) => Ok(()),
+        (true, false) => Err(errors::reply(errors::WRONG_PASSWORD)),
+        (false, _) => session.login(user, password).map_err(|denied| match denied {
+            Denied::Wrong | Denied::Silent => errors::reply(errors::WRONG_PASSWORD),
+            Denied::Paused { wait_ms } => errors::paused(wait_ms),
+        }),
     }
 }
 
@@ -72,9 +85,7 @@ pub(super) fn hello(session: &mut Session, args: &Args) -> Result<Output, Reply>
     while at < args.len() {
         let left = args.len() - at - 1;
         if args.is(at, "AUTH") && left >= 2 {
-            if session.login(&args[at + 1], &args[at + 2]) == Login::Wrong {
-                return Err(errors::reply(errors::WRONG_PASSWORD));
-            }
+            login(session, &args[at + 1], &args[at + 2])?;
             at += 3;
         } else if args.is(at, "SETNAME") && left >= 1 {
             name = Some(checked_name(&args[at + 1])?);
@@ -83,7 +94,7 @@ pub(super) fn hello(session: &mut Session, args: &Args) -> Result<Output, Reply>
             return Err(errors::reply(format!("ERR Syntax error in HELLO option '{}'", args.text(at))));
         }
     }
-    if !session.authenticated() {
+    if session.access().is_none() {
         return Err(errors::reply(errors::NO_AUTH_HELLO));
     }
     if let Some(name) = name {

@@ -58,6 +58,12 @@ pub(super) fn info(session: &mut Session, args: &Args) -> Result<Output, Reply> 
     Ok(Output::Text(lines.0))
 }
 
+/// `ROLE`, as a Redis without replicas answers it.
+pub(super) fn role(_session: &mut Session, _args: &Args) -> Result<Output, Reply> {
+    let replicas = Reply::Array(Vec::new());
+    Ok(Output::Reply(Reply::Array(vec![super::bulk("master"), Reply::Integer(0), replicas])))
+}
+
 fn server(lines: &mut Lines, session: &Session) {
     let uptime_s = session.engine().monotonic_ns().saturating_sub(session.shared().started_ns) / 1_000_000_000;
     lines.add("redis_version", REDIS_VERSION);
@@ -106,7 +112,11 @@ fn stats(lines: &mut Lines, session: &Session) {
             .filter(|state| state.is_hit())
             .map(|&state| domain.answers(Operation::Read, state))
             .sum::<u64>();
-        misses += domain.answers(Operation::Read, State::Miss);
+        misses += State::ALL
+            .into_iter()
+            .filter(|state| state.is_miss())
+            .map(|state| domain.answers(Operation::Read, state))
+            .sum::<u64>();
     }
     lines.add("total_connections_received", metrics.resp_connections_total.get());
     lines.add("total_commands_processed", answered);
@@ -119,6 +129,7 @@ fn stats(lines: &mut Lines, session: &Session) {
 fn replication(lines: &mut Lines, _session: &Session) {
     lines.add("role", "master");
     lines.add("connected_slaves", 0);
+    lines.add("master_repl_offset", 0);
 }
 
 fn cluster(lines: &mut Lines, _session: &Session) {

@@ -3,6 +3,7 @@
 use super::spec::{Run, Spec};
 use super::table::{COMMANDS, find};
 use super::{bulk, count, field, resolve, subcommand};
+use crate::engine::step::Grows;
 use crate::ports::store::Reply;
 use crate::wire::resp::args::{Args, Words};
 use crate::wire::resp::claims::Access;
@@ -67,6 +68,7 @@ pub(super) fn get_keys(_session: &mut Session, args: &Args) -> Result<Output, Re
     if resolve(&words).is_err() {
         return Err(errors::reply("ERR Invalid number of arguments specified for command"));
     }
+    spec.keys.check(words).map_err(|_| errors::reply("ERR Invalid arguments specified for command"))?;
     Ok(Output::Reply(Reply::Array(spec.keys.of(words).map(|key| Reply::Bulk(key.to_vec().into())).collect())))
 }
 
@@ -84,7 +86,14 @@ fn flags(spec: &Spec) -> Vec<&'static str> {
         (true, Access::Write) => &["write"],
         (false, _) => &["noscript", "loading", "stale"],
     };
-    let others = [(spec.fast, "fast"), (spec.admin, "admin"), (spec.no_auth, "no_auth")];
+    let grows = matches!(spec.run, Run::Store(form) if form.grows != Grows::Nothing);
+    let others = [
+        (grows, "denyoom"),
+        (spec.fast, "fast"),
+        (spec.admin, "admin"),
+        (spec.no_auth, "no_auth"),
+        (spec.keys.counted, "movablekeys"),
+    ];
     data.iter().copied().chain(others.into_iter().filter(|(set, _)| *set).map(|(_, flag)| flag)).collect()
 }
 
@@ -102,14 +111,16 @@ fn categories(spec: &Spec) -> Vec<&'static str> {
 /// The ten items of Redis 7: name, arity, flags, first key, last key, step, categories, tips, key specifications, subcommands.
 fn facts(spec: &Spec) -> Reply {
     let statuses = |words: Vec<&'static str>| words.into_iter().map(|word| Reply::Status(word.into())).collect();
+    // What is counted has no fixed place.
+    let is_fixed = spec.has_keys() && !spec.keys.counted;
     let key_specs = if spec.has_keys() { vec![key_spec(spec)] } else { Vec::new() };
     Reply::Array(vec![
         bulk(spec.name),
         Reply::Integer(spec.arity.into()),
         Reply::Set(statuses(flags(spec))),
-        count(spec.keys.first as u64),
+        count(if is_fixed { spec.keys.first as u64 } else { 0 }),
         Reply::Integer(spec.keys.last as i64),
-        count(spec.keys.step as u64 * u64::from(spec.has_keys())),
+        count(if is_fixed { spec.keys.step as u64 } else { 0 }),
         Reply::Set(statuses(categories(spec))),
         Reply::Set(Vec::new()),
         Reply::Set(key_specs),
@@ -122,9 +133,7 @@ fn key_spec(spec: &Spec) -> Reply {
         Access::Read => ["RO", "access"],
         Access::Write => ["RW", "update"],
     };
-    let first = i64::try_from(spec.keys.first).unwrap_or(i64::MAX);
-    // Redis counts the last key from the first, or from the end if negative.
-    let last = if spec.keys.last < 0 { spec.keys.last as i64 } else { spec.keys.last as i64 - first };
+    let first = i64::try_from(spec.keys.first).unwrap_or(i64::MAX) - i64::from(spec.keys.counted);
     Reply::Map(vec![
         field("flags", Reply::Set(access.map(|flag| Reply::Status(flag.into())).into())),
         field(
@@ -134,18 +143,36 @@ fn key_spec(spec: &Spec) -> Reply {
                 field("spec", Reply::Map(vec![field("index", Reply::Integer(first))])),
             ]),
         ),
+        field("find_keys", if spec.keys.counted { counted_keys() } else { ranged_keys(spec, first) }),
+    ])
+}
+
+/// The number of keys comes first, then the keys.
+fn counted_keys() -> Reply {
+    Reply::Map(vec![
+        field("type", bulk("keynum")),
         field(
-            "find_keys",
+            "spec",
             Reply::Map(vec![
-                field("type", bulk("range")),
-                field(
-                    "spec",
-                    Reply::Map(vec![
-                        field("lastkey", Reply::Integer(last)),
-                        field("keystep", count(spec.keys.step as u64)),
-                        field("limit", Reply::Integer(0)),
-                    ]),
-                ),
+                field("keynumidx", Reply::Integer(0)),
+                field("firstkey", Reply::Integer(1)),
+                field("keystep", Reply::Integer(1)),
+            ]),
+        ),
+    ])
+}
+
+fn ranged_keys(spec: &Spec, first: i64) -> Reply {
+    // Redis counts the last key from the first, or from the end if negative.
+    let last = if spec.keys.last < 0 { spec.keys.last as i64 } else { spec.keys.last as i64 - first };
+    Reply::Map(vec![
+        field("type", bulk("range")),
+        field(
+            "spec",
+            Reply::Map(vec![
+                field("lastkey", Reply::Integer(last)),
+                field("keystep", count(spec.keys.step as u64)),
+                field("limit", Reply::Integer(0)),
             ]),
         ),
     ])

@@ -6,6 +6,8 @@ mod breaker;
 mod client;
 mod config;
 mod counters;
+mod data;
+mod data_table;
 mod expiry;
 mod handshake;
 mod info;
@@ -14,17 +16,23 @@ mod invalidate;
 mod keys;
 mod lease;
 mod lock;
+mod log;
 mod own;
 mod own_table;
+mod queue;
 mod set;
+mod space;
 mod spec;
 mod strings;
 mod table;
+mod transaction;
 mod workflow;
 
 use std::future::Future;
 
-pub use spec::{DataFn, KeyRange, LeasingFn, Run, SessionFn, Spec};
+pub use data::begin;
+pub use queue::{cannot_be_queued, may_be_queued, step};
+pub use spec::{DataFn, KeyRange, LeasingFn, Run, SessionFn, Spec, TurnFn};
 pub use table::{COMMANDS, find};
 
 use super::args::{Args, Words};

@@ -4,11 +4,14 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::expiry::{Base, Unit, lifetime};
 use super::work;
 use crate::engine::Engine;
 use crate::engine::api::{AskedTtl, Condition, SetAnswer, SetOptions};
 use crate::engine::fill::LeaseBook;
+use crate::engine::step::Step;
 use crate::ports::metrics::State;
 use crate::ports::store::Reply;
 use crate::wire::resp::args::Args;
@@ -27,44 +30,70 @@ enum Life {
     Number(Unit, Base, usize),
 }
 
+/// What a client is told of a write.
+type Told = fn(SetOptions, SetAnswer) -> Reply;
+
 pub(super) fn set(engine: &Arc<Engine>, leases: &Arc<LeaseBook>, args: Args) -> Result<Work, Reply> {
-    let options = set_options(&args, engine.now_ms())?;
-    Ok(fill(engine, leases, args, 2, options, |options, answer| match options.want_previous {
-        true => answer.previous.map_or(Reply::Nil, Reply::Bulk),
-        false if done(options.condition, answer.state) => Reply::ok(),
-        false => Reply::Nil,
-    }))
+    fill(engine, leases, args, "set")
 }
 
 pub(super) fn set_nx(engine: &Arc<Engine>, args: Args) -> Result<Work, Reply> {
-    let options = SetOptions { condition: Condition::IfAbsent, ..SetOptions::default() };
-    Ok(write(engine, args, 2, options, |options, answer| Reply::Integer(done(options.condition, answer.state).into())))
+    write(engine, args, "setnx")
 }
 
 pub(super) fn set_ex(engine: &Arc<Engine>, leases: &Arc<LeaseBook>, args: Args) -> Result<Work, Reply> {
-    let ttl = lifetime(&args[2], Unit::Seconds, Base::Now, "setex", engine.now_ms())?;
-    Ok(fill(engine, leases, args, 3, SetOptions { ttl, ..SetOptions::default() }, |_, _| Reply::ok()))
+    fill(engine, leases, args, "setex")
 }
 
 pub(super) fn pset_ex(engine: &Arc<Engine>, leases: &Arc<LeaseBook>, args: Args) -> Result<Work, Reply> {
-    let ttl = lifetime(&args[2], Unit::Milliseconds, Base::Now, "psetex", engine.now_ms())?;
-    Ok(fill(engine, leases, args, 3, SetOptions { ttl, ..SetOptions::default() }, |_, _| Reply::ok()))
+    fill(engine, leases, args, "psetex")
 }
 
 pub(super) fn get_set(engine: &Arc<Engine>, args: Args) -> Result<Work, Reply> {
-    let options = SetOptions { want_previous: true, ..SetOptions::default() };
-    Ok(write(engine, args, 2, options, |_, answer| answer.previous.map_or(Reply::Nil, Reply::Bulk)))
+    write(engine, args, "getset")
 }
 
 pub(super) fn set_many(engine: &Arc<Engine>, args: Args) -> Result<Work, Reply> {
+    let items = items(&args)?;
+    let engine = Arc::clone(engine);
+    Ok(work(async move { engine.set_many(&items).await.map(|()| Reply::ok()) }))
+}
+
+/// The keys and values of `MSET`.
+pub(super) fn items(args: &Args) -> Result<Vec<(Bytes, Bytes)>, Reply> {
     if args.len().is_multiple_of(2) {
         return Err(errors::arity("mset"));
     }
-    let engine = Arc::clone(engine);
-    Ok(work(async move {
-        let items: Vec<_> = (1..args.len()).step_by(2).map(|key| (args.shared(key), args.kept(key + 1))).collect();
-        engine.set_many(&items).await.map(|()| Reply::ok())
-    }))
+    Ok((1..args.len()).step_by(2).map(|key| (args.shared(key), args.kept(key + 1))).collect())
+}
+
+/// A write in a transaction.
+pub(super) fn step(name: &str, args: &Args, now_ms: u64) -> Result<Step, Reply> {
+    let (value, options, answer) = parts(name, args, now_ms)?;
+    Ok(Step::Set { key: args.shared(1), value: args.kept(value), options, answer })
+}
+
+/// Where the value of a writing command is, its options, and what the client is told.
+fn parts(name: &str, args: &Args, now_ms: u64) -> Result<(usize, SetOptions, Told), Reply> {
+    let plain = SetOptions::default();
+    let until = |unit| lifetime(&args[2], unit, Base::Now, name, now_ms).map(|ttl| SetOptions { ttl, ..plain });
+    Ok(match name {
+        "setnx" => (2, SetOptions { condition: Condition::IfAbsent, ..plain }, |options, answer| {
+            Reply::Integer(done(options.condition, answer.state).into())
+        }),
+        "setex" => (3, until(Unit::Seconds)?, |_, _| Reply::ok()),
+        "psetex" => (3, until(Unit::Milliseconds)?, |_, _| Reply::ok()),
+        "getset" => (2, SetOptions { want_previous: true, ..plain }, |_, answer| told_previous(answer)),
+        _ => (2, set_options(args, now_ms)?, |options, answer| match options.want_previous {
+            true => told_previous(answer),
+            false if done(options.condition, answer.state) => Reply::ok(),
+            false => Reply::Nil,
+        }),
+    })
+}
+
+fn told_previous(answer: SetAnswer) -> Reply {
+    answer.previous.map_or(Reply::Nil, Reply::Bulk)
 }
 
 /// The lifetime in the options of `GETEX`; none named: it stays as it is.
@@ -79,6 +108,11 @@ pub(super) fn get_ex_ttl(args: &Args, now_ms: u64) -> Result<AskedTtl, Reply> {
         Life::Word => Ok(AskedTtl::None),
         Life::Number(unit, base, word) => lifetime(&args[word], unit, base, "getex", now_ms),
     }
+}
+
+/// Whether this is what is wrong with a command's options whatever its key holds.
+pub(super) fn is_syntax(reply: &Reply) -> bool {
+    matches!(reply, Reply::Error(line) if line == errors::SYNTAX)
 }
 
 fn set_options(args: &Args, now_ms: u64) -> Result<SetOptions, Reply> {
@@ -147,34 +181,23 @@ fn done(condition: Condition, state: State) -> bool {
     }
 }
 
-fn write(
-    engine: &Arc<Engine>,
-    args: Args,
-    value: usize,
-    options: SetOptions,
-    reply: fn(SetOptions, SetAnswer) -> Reply,
-) -> Work {
+fn write(engine: &Arc<Engine>, args: Args, name: &str) -> Result<Work, Reply> {
+    let (value, options, told) = parts(name, &args, engine.now_ms())?;
     let engine = Arc::clone(engine);
-    work(async move {
+    Ok(work(async move {
         let value = args.kept(value);
-        engine.set(&args[1], value, options).await.map(|answer| reply(options, answer))
-    })
+        engine.set(&args[1], value, options).await.map(|answer| told(options, answer))
+    }))
 }
 
 /// A write that is the fill, if the connection holds the lease of the key.
-fn fill(
-    engine: &Arc<Engine>,
-    leases: &Arc<LeaseBook>,
-    args: Args,
-    value: usize,
-    options: SetOptions,
-    reply: fn(SetOptions, SetAnswer) -> Reply,
-) -> Work {
+fn fill(engine: &Arc<Engine>, leases: &Arc<LeaseBook>, args: Args, name: &str) -> Result<Work, Reply> {
+    let (value, options, told) = parts(name, &args, engine.now_ms())?;
     let (engine, leases) = (Arc::clone(engine), Arc::clone(leases));
-    work(async move {
+    Ok(work(async move {
         let value = args.kept(value);
-        engine.set_or_fill(&args[1], value, options, &leases).await.map(|answer| reply(options, answer))
-    })
+        engine.set_or_fill(&args[1], value, options, &leases).await.map(|answer| told(options, answer))
+    }))
 }
 
 #[cfg(test)]

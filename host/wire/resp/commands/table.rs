@@ -2,15 +2,48 @@
 //!
 //! Finding costs one hash over the name and nearly always one comparison; the places are computed when the host is compiled.
 
+use super::data_table::DATA;
 use super::own_table::{BREAKER, INVALIDATE, LOCK, OWN, POLICY};
 use super::spec::{ALL_KEYS, Group, NO_KEYS, ONE_KEY, PAIRS, Spec};
 use super::{
-    breaker, client, config, counters, expiry, handshake, help, info, introspect, keys, lease, own, set, strings,
+    breaker, client, config, counters, expiry, handshake, help, info, introspect, keys, lease, log, own, set, strings,
     workflow,
 };
+use crate::config::users::Role::{Admin, Read, Write};
+use crate::wire::access::Of;
 
 /// All of them.
-pub const COMMANDS: &[Spec] = &[
+pub const COMMANDS: &[Spec] = &all();
+
+/// Both tables as one, in order of the names.
+const fn all() -> [Spec; OTHERS.len() + DATA.len()] {
+    let mut all = [OTHERS[0]; OTHERS.len() + DATA.len()];
+    let (mut others, mut data) = (0, 0);
+    while others + data < all.len() {
+        let is_data = others == OTHERS.len() || data < DATA.len() && comes_before(DATA[data].name, OTHERS[others].name);
+        all[others + data] = if is_data { DATA[data] } else { OTHERS[others] };
+        if is_data {
+            data += 1;
+        } else {
+            others += 1;
+        }
+    }
+    all
+}
+
+const fn comes_before(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let mut i = 0;
+    while i < a.len() && i < b.len() {
+        if a[i] != b[i] {
+            return a[i] < b[i];
+        }
+        i += 1;
+    }
+    a.len() < b.len()
+}
+
+const OTHERS: &[Spec] = &[
     Spec::write("append", 3, ONE_KEY, strings::append).fast().doc(Group::String, "2.0.0", "Appends to a value."),
     Spec::session("auth", -2, handshake::auth).fast().no_auth().doc(Group::Connection, "1.0.0", "Says the password."),
     Spec::container("client", CLIENT).doc(Group::Connection, "2.4.0", "The connections."),
@@ -60,17 +93,17 @@ pub const COMMANDS: &[Spec] = &[
     Spec::write("incr", 2, ONE_KEY, counters::incr).fast().doc(Group::String, "1.0.0", "Adds 1 to a number."),
     Spec::write("incrby", 3, ONE_KEY, counters::incr_by).fast().doc(Group::String, "1.0.0", "Adds to a number."),
     Spec::session("info", -1, info::info).doc(Group::Server, "1.0.0", "How the server is doing."),
-    Spec::session("larder.breaker", -1, breaker::list).admin().with(BREAKER).doc(
+    Spec::session("larder.breaker", -1, breaker::list).admin().needs(Read, Of::Host).with(BREAKER).doc(
         Group::Larder,
         OWN,
         "Where the breakers stand.",
     ),
-    Spec::write("larder.call", -3, NO_KEYS, workflow::call).doc(
+    Spec::write("larder.call", -3, NO_KEYS, workflow::call).needs(Write, Of::Domain(1)).doc(
         Group::Larder,
         OWN,
         "Has the policy of a domain carry out one of its commands.",
     ),
-    Spec::write("larder.event", 4, NO_KEYS, workflow::event).doc(
+    Spec::write("larder.event", 4, NO_KEYS, workflow::event).needs(Write, Of::DomainOrAll(1)).doc(
         Group::Larder,
         OWN,
         "Tells an event; the policy says what it makes out of date.",
@@ -89,8 +122,17 @@ pub const COMMANDS: &[Spec] = &[
     Spec::session("larder.help", 1, own::help).doc(Group::Larder, OWN, "Larder's own commands."),
     Spec::container("larder.invalidate", INVALIDATE).doc(Group::Larder, OWN, "Invalidates what is out of date."),
     Spec::container("larder.lock", LOCK).doc(Group::Larder, OWN, "Distributed locks."),
+    Spec::session("larder.log", -1, log::log).needs(Admin, Of::Host).doc(
+        Group::Larder,
+        OWN,
+        "[directives] What is logged, and from now on this.",
+    ),
     Spec::container("larder.policy", POLICY).admin().doc(Group::Larder, OWN, "The policies."),
-    Spec::session("larder.status", 1, own::status).admin().doc(Group::Larder, OWN, "How the host is, as JSON."),
+    Spec::session("larder.status", 1, own::status).admin().needs(Read, Of::Host).doc(
+        Group::Larder,
+        OWN,
+        "How the host is, as JSON.",
+    ),
     Spec::read("mget", -2, ALL_KEYS, strings::get_many).fast().doc(Group::String, "1.0.0", "The values of keys."),
     Spec::write("mset", -3, PAIRS, set::set_many).doc(Group::String, "1.0.1", "Writes many values."),
     Spec::write("persist", 2, ONE_KEY, expiry::persist).fast().doc(
@@ -126,6 +168,7 @@ pub const COMMANDS: &[Spec] = &[
         "6.2.0",
         "Makes the connection as it was when new.",
     ),
+    Spec::session("role", 1, info::role).fast().doc(Group::Server, "2.8.12", "Always a master without replicas."),
     Spec::session("select", 2, handshake::select).fast().doc(Group::Connection, "1.0.0", "Chooses a database: 0."),
     Spec::fills("set", -3, set::set).doc(Group::String, "1.0.0", "Writes a value."),
     Spec::fills("setex", 4, set::set_ex).doc(Group::String, "2.0.0", "Writes a value, with seconds to live."),
@@ -184,13 +227,18 @@ const CLIENT: &[Spec] = &[
         "6.0.0",
         "(OFF) ON is not supported.",
     ),
+    Spec::session("client|trackinginfo", 2, client::tracking_info).doc(
+        Group::Connection,
+        "6.2.0",
+        "Always off: no tracking.",
+    ),
     Spec::session("client|unpause", 2, client::unsupported).admin().doc(Group::Connection, "6.2.0", "Not supported."),
 ];
 
 const COMMAND: &[Spec] = &[
     Spec::session("command|count", 2, introspect::count_all).doc(Group::Server, "2.8.13", "How many there are."),
     Spec::session("command|docs", -2, introspect::docs).doc(Group::Server, "7.0.0", "What all or some of them do."),
-    Spec::session("command|getkeys", -3, introspect::get_keys).doc(Group::Server, "2.8.13", "The keys in a command."),
+    Spec::session("command|getkeys", -4, introspect::get_keys).doc(Group::Server, "2.8.13", "The keys in a command."),
     Spec::session("command|help", 2, help).doc(Group::Server, "5.0.0", "This list."),
     Spec::session("command|info", -2, introspect::info).doc(Group::Server, "2.8.13", "Facts of all or some of them."),
     Spec::session("command|list", -2, introspect::list).doc(
@@ -208,7 +256,7 @@ const CONFIG: &[Spec] = &[
 ];
 
 /// Twice as many places as commands, at least, so that a search ends soon.
-const PLACES: usize = 256;
+const PLACES: usize = 512;
 const _: () = assert!(COMMANDS.len() * 2 < PLACES);
 
 static INDEX: [Option<&'static Spec>; PLACES] = index();
@@ -267,7 +315,7 @@ mod tests {
                 assert_eq!(find(name.as_bytes()).map(|found| found.name), Some(spec.name));
             }
         }
-        for name in ["", "ge", "gett", "get ", "flushall", &"x".repeat(1000)] {
+        for name in ["", "ge", "gett", "get ", "flushnone", &"x".repeat(1000)] {
             assert!(find(name.as_bytes()).is_none(), "{name}");
         }
     }
@@ -287,6 +335,7 @@ mod tests {
                         | "larder.invalidate"
                         | "larder.lock"
                         | "larder.policy"
+                        | "object"
                 )
             );
             assert!(spec.subcommands.is_sorted_by_key(|spec| spec.name));
@@ -294,7 +343,7 @@ mod tests {
                 assert_eq!(spec.name, spec.name.to_ascii_lowercase());
                 assert!(spec.summary.ends_with('.') && !spec.since.is_empty(), "{}", spec.name);
                 assert!(spec.arity != 0 && (!spec.has_keys() || spec.arity.unsigned_abs() >= 2), "{}", spec.name);
-                assert!(!spec.has_keys() || matches!(spec.run, Run::Data(_) | Run::Leasing(_)), "{}", spec.name);
+                assert!(!spec.has_keys() || !matches!(spec.run, Run::Session(_)), "{}", spec.name);
             }
             for subcommand in spec.subcommands {
                 assert_eq!(subcommand.name.split_once('|').map(|(container, _)| container), Some(spec.name));

@@ -13,17 +13,21 @@ use bytes::Bytes;
 
 pub(super) use self::listener::Listener;
 
-use super::claims::Access;
-use super::commands::find;
+use super::claims;
+use super::commands::cannot_be_queued;
 use super::connection::Connection;
 use super::dispatch::Admission;
 use super::errors;
 use super::frame::Frame;
 use super::pipeline::Work;
 use super::reply::{self, Protocol};
+use crate::config::users::Role;
+use crate::engine::Engine;
 use crate::engine::forward::{ForwardRules, Way};
+use crate::limits::RESP_READ_BYTES;
 use crate::ports::store::Reply;
-use crate::ports::upstream::Types;
+use crate::ports::upstream::{Facts, Types};
+use crate::wire::access::Access;
 
 /// What a subscriber in RESP2 may still say.
 const WHILE_LISTENING: [&str; 3] = ["ping", "quit", "reset"];
@@ -34,12 +38,21 @@ impl Connection {
         let words = self.parser.words(&self.input, frame);
         let name = words.get(0).unwrap_or_default();
         let may_go = self.session.engine().forwards() || known::is_known(name);
-        if find(name).is_some() || !may_go {
-            return self.refuse(unknown);
-        }
-        if !self.session.authenticated() {
-            return self.refuse(errors::reply(errors::NO_AUTH));
-        }
+        let shown = errors::shown(name, 128).to_ascii_lowercase();
+        let refusal = match self.session.access() {
+            _ if !may_go => unknown,
+            None => errors::reply(errors::NO_AUTH),
+            Some(_) if self.session.transaction.is_some() => {
+                let is_one = known::is_known(name) || self.session.engine().forwards_this(name);
+                if is_one { cannot_be_queued(&shown) } else { unknown }
+            }
+            Some(_) => return self.begin_allowed(frame, unknown),
+        };
+        if self.session.transaction.is_some() { self.begin_queued(frame, Err(refusal)) } else { self.refuse(refusal) }
+    }
+
+    fn begin_allowed(&mut self, frame: Frame, unknown: Reply) -> Admission {
+        let words = self.parser.words(&self.input, frame);
         let words: Vec<&[u8]> = words.iter().collect();
         match ForwardRules::way(&words) {
             Way::Listening => self.begin_listening(frame),
@@ -56,7 +69,7 @@ impl Connection {
         let claims = self.pipeline.claims();
         let footprint = match self.session.engine().forward_places(&all) {
             Some((writes, places)) if way == Way::Shared && !places.is_empty() => {
-                let access = if writes { Access::Write } else { Access::Read };
+                let access = if writes { claims::Access::Write } else { claims::Access::Read };
                 Some(claims.footprint(access, places.into_iter().filter_map(|place| words.get(place))))
             }
             _ => None,
@@ -73,8 +86,13 @@ impl Connection {
             Protocol::Resp3 => Types::Rich,
         };
         let engine = Arc::clone(self.session.engine());
+        let Some(access) = self.session.access().cloned() else {
+            return self.refuse(errors::reply(errors::NO_AUTH));
+        };
+        let name = errors::shown(&words[0], 128).to_ascii_lowercase();
         let work: Work = Box::pin(async move {
-            let forwarded = engine.forward(words, types).await;
+            let may = |facts: &Facts, keys: &[Bytes]| allowed(&access, &engine, facts, &name, keys);
+            let forwarded = engine.forward(words, types, may).await;
             forwarded.map_or_else(|error| errors::of(&error), |answer| answer.unwrap_or(unknown))
         });
         self.blocked = way == Way::Own;
@@ -91,6 +109,11 @@ impl Connection {
         }
         let words: Vec<Bytes> = self.parser.words(&self.input, frame).iter().map(Bytes::copy_from_slice).collect();
         let is = |name: &str| words[0].eq_ignore_ascii_case(name.as_bytes());
+        let name = errors::shown(&words[0], 128).to_ascii_lowercase();
+        if self.session.access().is_none_or(|access| access.on_everything() < Role::Read) {
+            self.session.engine().metrics().guard.denials.increment();
+            return self.refuse(errors::no_permission(&name));
+        }
         if words.len() < 2 && ["subscribe", "psubscribe", "ssubscribe"].iter().any(|name| is(name)) {
             return self.refuse(errors::arity(&String::from_utf8_lossy(&words[0]).to_ascii_lowercase()));
         }
@@ -156,8 +179,35 @@ impl Connection {
             self.blocked = false;
             return false;
         }
-        let mut byte = [0; 1];
-        let mut peeked = tokio::io::ReadBuf::new(&mut byte);
-        matches!(self.stream.poll_peek(cx, &mut peeked), Poll::Ready(Ok(0) | Err(_)))
+        if let Some(plain) = self.stream.plain() {
+            let mut byte = [0; 1];
+            let mut peeked = tokio::io::ReadBuf::new(&mut byte);
+            return matches!(plain.poll_peek(cx, &mut peeked), Poll::Ready(Ok(0) | Err(_)));
+        }
+        // Within TLS the end is a message, which only who reads finds: what comes before it is kept, up to a bound.
+        while self.input.len() < RESP_READ_BYTES {
+            match self.poll_read(cx) {
+                Poll::Pending => return false,
+                Poll::Ready(Ok(0) | Err(_)) => return true,
+                Poll::Ready(Ok(_)) => {}
+            }
+        }
+        false
     }
+}
+
+/// Whether a caller may have a command forwarded: by its keys, and by everything where it has none; what the server calls dangerous
+/// concerns the server then.
+fn allowed(access: &Access, engine: &Engine, facts: &Facts, name: &str, keys: &[Bytes]) -> Result<(), Reply> {
+    let role = if facts.reads_only { Role::Read } else { Role::Write };
+    let refusal = match keys.iter().map(|key| access.on_key(engine, key)).min() {
+        Some(least) if least >= role => return Ok(()),
+        Some(_) => errors::reply(errors::NO_PERMISSION_KEY),
+        None if facts.is_dangerous && access.on_host() < Role::Admin => errors::no_permission(name),
+        None if access.on_everything() >= role => return Ok(()),
+        None => errors::no_permission(name),
+    };
+    engine.metrics().guard.denials.increment();
+    tracing::debug!(user = %access.name(), command = name, "not allowed");
+    Err(refusal)
 }

@@ -6,7 +6,7 @@
 
 /// A pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Pattern(Vec<Part>);
+pub struct Pattern(Vec<Part>);
 
 /// What stands for a part of the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +22,9 @@ enum Part {
 }
 
 impl Pattern {
-    pub(super) fn new(mut pattern: &[u8]) -> Self {
+    /// Reads one.
+    #[must_use]
+    pub fn new(mut pattern: &[u8]) -> Self {
         let mut parts = Vec::new();
         while let [first, rest @ ..] = pattern {
             let (part, rest) = match (first, rest) {
@@ -41,11 +43,14 @@ impl Pattern {
     }
 
     /// Whether every text matches, the empty one as well where Redis does not look at the pattern.
-    pub(super) fn is_everything(pattern: &[u8]) -> bool {
+    #[must_use]
+    pub fn is_everything(pattern: &[u8]) -> bool {
         pattern == b"*"
     }
 
-    pub(super) fn matches(&self, text: &[u8]) -> bool {
+    /// Whether a text matches, byte for byte.
+    #[must_use]
+    pub fn matches(&self, text: &[u8]) -> bool {
         let Self(parts) = self;
         if text.is_empty() {
             return parts.is_empty();

@@ -1,0 +1,199 @@
+//! One node that is followed: its connection, made again and again, and its probes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use redis::aio::MultiplexedConnection;
+use redis::{Cmd, PushInfo, PushKind, Value};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use super::joint::Joint;
+use crate::adapters::redis::endpoint::Manner;
+use crate::adapters::redis::error;
+use crate::adapters::redis::target::Target;
+use crate::limits::{PROBE_KEY_MS, STORE_BACKOFF_MS_MAX, STORE_BACKOFF_MS_MIN, TRACKING_REFUSED_MS};
+use crate::ports::clock::Clock;
+use crate::ports::metrics::Metrics;
+use crate::ports::upstream::Types;
+
+/// A node.
+pub(super) struct Node {
+    pub(super) number: usize,
+    pub(super) target: Arc<Target>,
+    pub(super) joint: Arc<Joint>,
+    pub(super) trust_ms: u64,
+    pub(super) probe_ms: u64,
+    pub(super) probe_prefix: String,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+/// Why it is not followed any more.
+enum Ended {
+    /// Other keys are wanted now: at once again.
+    Changed,
+    /// The connection, or the node, is gone, or silent.
+    Lost(String),
+    /// It does not tell, whoever asks.
+    Refused(String),
+}
+
+/// A probe that is under way.
+#[derive(Debug)]
+struct Probe {
+    key: Bytes,
+    back: Notify,
+}
+
+impl Node {
+    /// Follows the node for ever.
+    pub(super) async fn follow(self) {
+        let mut pause_ms = STORE_BACKOFF_MS_MIN;
+        let mut told = false;
+        loop {
+            let began_ns = self.clock.monotonic_ns();
+            let ended = self.follow_once().await;
+            self.joint.lost(self.number);
+            let address = &self.target;
+            match ended {
+                Ended::Changed => continue,
+                Ended::Lost(why) => tracing::debug!(%address, why, "the store's changes are not told"),
+                Ended::Refused(why) => {
+                    self.metrics.coherence.refused.increment();
+                    if !std::mem::replace(&mut told, true) {
+                        let trust_ms = self.trust_ms;
+                        tracing::warn!(%address, why, trust_ms, "the store refuses to tell its changes: copies are believed for l1.trust");
+                    }
+                    pause_ms = TRACKING_REFUSED_MS;
+                }
+            }
+            // Between half the pause and all of it, so that many hosts do not come back in one moment.
+            sleep(Duration::from_millis(pause_ms / 2 + self.clock.random() % (pause_ms / 2 + 1))).await;
+            let lasted_ms = self.clock.monotonic_ns().saturating_sub(began_ns) / 1_000_000;
+            let was_well = lasted_ms > pause_ms.saturating_add(self.trust_ms.saturating_mul(2));
+            pause_ms = if was_well { STORE_BACKOFF_MS_MIN } else { (pause_ms * 2).min(STORE_BACKOFF_MS_MAX) };
+        }
+    }
+
+    async fn follow_once(&self) -> Ended {
+        let probe = Arc::new(Mutex::new(Arc::new(self.new_probe())));
+        let (joint, watched) = (Arc::clone(&self.joint), Arc::clone(&probe));
+        let told = move |push: PushInfo| {
+            if push.kind == PushKind::Invalidate {
+                let probe = Arc::clone(&watched.lock());
+                joint.told(&push.data);
+                // After all that was told before it and with it.
+                if names(&push.data, &probe.key) {
+                    probe.back.notify_one();
+                }
+            }
+            Ok::<(), redis::aio::SendError>(())
+        };
+        let (mut connection, driver) = match self.target.open(Manner { types: Types::Rich, pushes: Some(told) }).await {
+            Ok(connected) => connected,
+            Err(why) => return Ended::Lost(why),
+        };
+        // It ends with this call, and before it with the connection.
+        let mut driving = JoinSet::new();
+        driving.spawn(driver);
+        let wanted = self.joint.wanted();
+        match self.ask(&mut connection, &tracking(&wanted)).await {
+            Ok(Value::ServerError(refusal)) => return self.refused(&refusal),
+            Ok(_) => {}
+            Err(why) => return Ended::Lost(why),
+        }
+        self.joint.began(self.number, wanted.is_empty());
+        loop {
+            if let Err(ended) = self.prove(&mut connection, &probe).await {
+                return ended;
+            }
+            tokio::select! {
+                () = sleep(Duration::from_millis(self.probe_ms)) => {}
+                _ = driving.join_next() => return Ended::Lost("the connection ended".to_owned()),
+            }
+            if self.joint.wanted() != wanted {
+                return Ended::Changed;
+            }
+        }
+    }
+
+    /// Sends a probe and waits for its own change.
+    async fn prove(&self, connection: &mut MultiplexedConnection, current: &Mutex<Arc<Probe>>) -> Result<(), Ended> {
+        let probe = Arc::clone(&current.lock());
+        let (sent_ns, as_of_ms) = (self.clock.monotonic_ns(), self.clock.wall_ms());
+        let back = timeout(Duration::from_millis(self.trust_ms), async {
+            let mut renew = Cmd::new();
+            renew.arg("PEXPIRE").arg(&*probe.key).arg(PROBE_KEY_MS);
+            match connection.send_packed_command(&renew).await.map_err(|e| Ended::Lost(e.to_string()))? {
+                Value::Int(1) => {}
+                Value::ServerError(refusal) => return self.elsewhere(&refusal, current),
+                _ => {
+                    let mut set = Cmd::new();
+                    set.arg("SET").arg(&*probe.key).arg("").arg("PX").arg(PROBE_KEY_MS);
+                    let answer = connection.send_packed_command(&set).await;
+                    if let Value::ServerError(refusal) = answer.map_err(|e| Ended::Lost(e.to_string()))? {
+                        return self.elsewhere(&refusal, current);
+                    }
+                }
+            }
+            probe.back.notified().await;
+            Ok(true)
+        });
+        let silent = || Ended::Lost(format!("no change came back within {} ms", self.trust_ms));
+        if back.await.map_err(|_| silent())?? {
+            let lag_ns = self.clock.monotonic_ns().saturating_sub(sent_ns);
+            self.metrics.coherence.lag.observe_ns(lag_ns);
+            // A clock that was set while the probe was under way says nothing.
+            if self.clock.wall_ms() >= as_of_ms {
+                self.joint.heard(self.number, as_of_ms);
+            }
+        }
+        Ok(())
+    }
+
+    /// The probe's key lies on another node of a cluster: the next one may lie here. Everything else is a refusal.
+    fn elsewhere(&self, refusal: &redis::ServerError, probe: &Mutex<Arc<Probe>>) -> Result<bool, Ended> {
+        if matches!(refusal.code(), "MOVED" | "ASK") {
+            *probe.lock() = Arc::new(self.new_probe());
+            return Ok(false);
+        }
+        Err(self.refused(refusal))
+    }
+
+    /// A primary that was replaced by another one is lost; the next connection finds that.
+    fn refused(&self, refusal: &redis::ServerError) -> Ended {
+        let line = error::line(refusal);
+        let is_replaced = error::is_replica(refusal) && self.target.may_move();
+        if is_replaced || error::is_unavailable(refusal) { Ended::Lost(line) } else { Ended::Refused(line) }
+    }
+
+    fn new_probe(&self) -> Probe {
+        let key = format!("{}probe:{:016x}}}", self.probe_prefix, self.clock.random());
+        Probe { key: key.into(), back: Notify::new() }
+    }
+
+    async fn ask(&self, connection: &mut MultiplexedConnection, command: &Cmd) -> Result<Value, String> {
+        let answer =
+            timeout(Duration::from_millis(self.trust_ms.max(1)), connection.send_packed_command(command)).await;
+        answer.map_err(|_| format!("no answer within {} ms", self.trust_ms))?.map_err(|error| error.to_string())
+    }
+}
+
+/// Whether a key is among those that were told.
+fn names(data: &[Value], key: &[u8]) -> bool {
+    let is_it = |value: &Value| matches!(value, Value::BulkString(told) if told == key);
+    data.iter().any(|part| matches!(part, Value::Array(keys) if keys.iter().any(is_it)))
+}
+
+fn tracking(prefixes: &[Bytes]) -> Cmd {
+    let mut command = Cmd::new();
+    command.arg("CLIENT").arg("TRACKING").arg("ON").arg("BCAST");
+    for prefix in prefixes {
+        command.arg("PREFIX").arg(&**prefix);
+    }
+    command
+}

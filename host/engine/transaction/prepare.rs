@@ -1,0 +1,294 @@
+//! The commands of a transaction before they are sent, and their replies afterwards.
+
+use bytes::Bytes;
+
+use crate::engine::api::{AskedTtl, SetAnswer, SetOptions};
+use crate::engine::command::Mapped;
+use crate::engine::core::Engine;
+use crate::engine::judge::{Place, Verdict, Wanted};
+use crate::engine::read::expire_for;
+use crate::engine::space::{odd, portion};
+use crate::engine::step::{Read, ScanRequest, Step};
+use crate::engine::write::{raw_answer, raw_set, raw_set_past, stamps_now};
+use crate::error::{Error, ErrorKind, Result};
+use crate::ports::metrics::State;
+use crate::ports::policy::Operation;
+use crate::ports::store::{Command, Expire, Reply};
+
+/// A command of a transaction, ready to be sent.
+pub(super) struct Prepared<'a> {
+    pub(super) commands: Vec<Command>,
+    /// The keys that it may change, as applications name them.
+    pub(super) changed: Vec<&'a [u8]>,
+    finish: Finish<'a>,
+}
+
+/// How its replies are read.
+enum Finish<'a> {
+    Mapped(Mapped<'a>),
+    Read(Vec<Place<'a>>, Read),
+    Written(SetOptions, fn(SetOptions, SetAnswer) -> Reply),
+    /// Whatever the replies are, unless one is an error.
+    Always(Reply),
+    Removed(Vec<Place<'a>>),
+    AsItIs,
+    /// The life before, and the change: whether there was one.
+    HadLife,
+    Scan(Option<&'a [u8]>),
+    Keys(&'a [u8]),
+    Count,
+}
+
+impl<'a> Prepared<'a> {
+    fn one(place: &Place<'a>, command: Command, finish: Finish<'a>) -> Self {
+        Self { commands: vec![command], changed: vec![place.name], finish }
+    }
+
+    fn reading(command: Command, finish: Finish<'a>) -> Self {
+        Self { commands: vec![command], changed: Vec::new(), finish }
+    }
+}
+
+impl Engine {
+    /// Makes the store's commands of one of the client's.
+    ///
+    /// # Errors
+    /// A bad key or value, a refusal or failure of the policy.
+    pub(super) async fn prepare<'a>(&self, step: &'a Step) -> Result<Prepared<'a>> {
+        match step {
+            Step::Command(command) => {
+                let mut mapped = self.map_command(command)?;
+                let (commands, changed) = (std::mem::take(&mut mapped.commands), std::mem::take(&mut mapped.changed));
+                Ok(Prepared { commands, changed, finish: Finish::Mapped(mapped) })
+            }
+            Step::Read { keys, read } => self.prepare_read(keys, *read),
+            Step::Set { key, value, options, answer } => self.prepare_set(key, value, *options, *answer).await,
+            Step::SetMany(items) => {
+                let mut all =
+                    Prepared { commands: Vec::new(), changed: Vec::new(), finish: Finish::Always(Reply::ok()) };
+                for (key, value) in items {
+                    let one = self.prepare_set(key, value, SetOptions::default(), |_, _| Reply::ok()).await?;
+                    all.commands.extend(one.commands);
+                    all.changed.extend(one.changed);
+                }
+                Ok(all)
+            }
+            Step::Delete(keys) => self.prepare_delete(keys),
+            Step::Expire { key, at_ms, condition } => {
+                let place = self.locate(key, Operation::Touch, Wanted::Any)?;
+                let left_ms = at_ms.saturating_sub(self.now_ms());
+                Self::check_asked(Some(left_ms))?;
+                Ok(Prepared::one(&place, self.expire_command(&place, left_ms, *condition)?, Finish::AsItIs))
+            }
+            Step::Persist(key) => self.prepare_persist(key),
+            Step::GetAndExpire { key, ttl } => self.prepare_get_and_expire(key, *ttl),
+            Step::Scan(request) => {
+                let ScanRequest { pattern, .. } = request;
+                Ok(Prepared::reading(self.scan_command(request), Finish::Scan(pattern.as_deref())))
+            }
+            Step::Keys(pattern) => Ok(Prepared::reading(Command::new("KEYS").arg("*"), Finish::Keys(pattern))),
+            Step::Size => Ok(Prepared::reading(Command::new("KEYS").arg("*"), Finish::Count)),
+        }
+    }
+
+    fn prepare_read<'a>(&self, keys: &'a [Bytes], read: Read) -> Result<Prepared<'a>> {
+        let wanted = if read == Read::Count { Wanted::Any } else { Wanted::String };
+        let places = keys.iter().map(|key| self.locate(key, Operation::Read, wanted)).collect::<Result<Vec<_>>>()?;
+        let commands = if read == Read::Values {
+            let mut all = Command::new("MGET");
+            all.args.extend(places.iter().map(|place| place.store_key.0.clone()));
+            vec![all]
+        } else {
+            let name = |place: &Place<'_>| match read {
+                Read::Length if !place.enveloped() => "STRLEN",
+                Read::Count if !place.enveloped() => "EXISTS",
+                _ => "GET",
+            };
+            places.iter().map(|place| Command::new(name(place)).arg(place.store_key.0.clone())).collect()
+        };
+        Ok(Prepared { commands, changed: Vec::new(), finish: Finish::Read(places, read) })
+    }
+
+    async fn prepare_set<'a>(
+        &self,
+        key: &'a [u8],
+        value: &Bytes,
+        options: SetOptions,
+        answer: fn(SetOptions, SetAnswer) -> Reply,
+    ) -> Result<Prepared<'a>> {
+        let place = self.locate(key, Operation::Write, Wanted::String)?;
+        self.check_value(value)?;
+        let now_ms = self.now_ms();
+        let asked_ttl_ms = options.ttl.asked_ms(now_ms);
+        Self::check_asked(asked_ttl_ms)?;
+        let store_key = place.store_key.0.clone();
+        let removal = |state| {
+            let passed = answer(options, SetAnswer { state, previous: None });
+            Prepared::one(&place, Command::new("UNLINK").arg(store_key.clone()), Finish::Always(passed))
+        };
+        if asked_ttl_ms == Some(0) {
+            if place.enveloped() {
+                return Ok(removal(State::Done));
+            }
+            let command = raw_set_past(&place, value.clone(), options);
+            return Ok(Prepared::one(&place, command, Finish::Written(options, answer)));
+        }
+        let Verdict::Store(terms) = self.admit_write(&place, value, asked_ttl_ms)? else {
+            return Ok(removal(State::Passed));
+        };
+        self.provide_all(std::iter::once((&place, &terms))).await?;
+        let under = self.under(&place, &terms).await?;
+        let stamps = stamps_now(terms, now_ms, &under);
+        let kept = options.ttl == AskedTtl::Keep;
+        let expire = if kept { Expire::Keep } else { expire_for(&stamps, now_ms) };
+        let (bytes, _) = self.packed(&place, &stamps, value.clone())?;
+        Ok(Prepared::one(&place, raw_set(&place, bytes, options, expire), Finish::Written(options, answer)))
+    }
+
+    fn prepare_delete<'a>(&self, keys: &'a [Bytes]) -> Result<Prepared<'a>> {
+        let places = self.locate_all(keys, Operation::Delete)?;
+        let mut commands = Vec::new();
+        for place in &places {
+            let key = || place.store_key.0.clone();
+            if place.enveloped() {
+                // What was there tells whether a reader would still have seen it; the second one takes what is no string.
+                commands.push(Command::new("GETDEL").arg(key()));
+            }
+            commands.push(Command::new("UNLINK").arg(key()));
+        }
+        let changed = places.iter().map(|place| place.name).collect();
+        Ok(Prepared { commands, changed, finish: Finish::Removed(places) })
+    }
+
+    fn prepare_persist<'a>(&self, key: &'a [u8]) -> Result<Prepared<'a>> {
+        let place = self.locate(key, Operation::Touch, Wanted::Any)?;
+        let key = || place.store_key.0.clone();
+        let Some(life_ms) = self.touch_verdict(&place, None)? else {
+            return Ok(Prepared::one(&place, Command::new("PERSIST").arg(key()), Finish::AsItIs));
+        };
+        let before = Command::new("PTTL").arg(key());
+        let change = Command::new("PEXPIRE").arg(key()).arg(life_ms.max(1).to_string());
+        Ok(Prepared { commands: vec![before, change], changed: vec![place.name], finish: Finish::HadLife })
+    }
+
+    fn prepare_get_and_expire<'a>(&self, key: &'a [u8], ttl: AskedTtl) -> Result<Prepared<'a>> {
+        let place = self.locate(key, Operation::Touch, Wanted::String)?;
+        let asked_ms = ttl.asked_ms(self.now_ms());
+        Self::check_asked(asked_ms)?;
+        let store_key = place.store_key.0.clone();
+        let command = match (ttl, asked_ms) {
+            (AskedTtl::Keep, _) => Command::new("GET").arg(store_key),
+            (_, Some(0)) => Command::new("GETDEL").arg(store_key),
+            (_, asked_ms) => {
+                let command = Command::new("GETEX").arg(store_key);
+                match self.touch_verdict(&place, asked_ms)? {
+                    Some(life_ms) => command.arg("PX").arg(life_ms.max(1).to_string()),
+                    None => command.arg("PERSIST"),
+                }
+            }
+        };
+        Ok(Prepared::one(&place, command, Finish::AsItIs))
+    }
+
+    /// Reads the replies to what was prepared.
+    ///
+    /// # Errors
+    /// The first error among them, in Redis' words; a failure of the policy or the store.
+    pub(super) async fn finish(&self, prepared: Prepared<'_>, replies: Vec<Reply>) -> Result<Reply> {
+        let is_removal = matches!(prepared.finish, Finish::Removed(_));
+        if !is_removal && let Some(Reply::Error(line)) = replies.iter().find(|reply| matches!(reply, Reply::Error(_))) {
+            return Err(Error::new(ErrorKind::StoreReply, line.clone()));
+        }
+        let now_ns = self.monotonic_ns();
+        let places = match &prepared.finish {
+            Finish::Mapped(mapped) => &mapped.places[..],
+            Finish::Read(places, _) | Finish::Removed(places) => places,
+            _ => &[],
+        };
+        let operation = if prepared.changed.is_empty() { Operation::Read } else { Operation::Update };
+        places.iter().for_each(|place| self.tally(place, operation, State::Done, now_ns));
+        let mut all = replies.into_iter();
+        let mut next = || all.next().unwrap_or(Reply::Nil);
+        Ok(match prepared.finish {
+            Finish::Mapped(mapped) => mapped.answer(all.collect()),
+            Finish::Read(places, read) => self.finish_read(&places, read, all.collect()).await?,
+            Finish::Written(options, answer) => answer(options, raw_answer(&next(), options)),
+            Finish::Always(reply) => reply,
+            Finish::Removed(places) => self.finish_removal(&places, all.collect()).await?,
+            Finish::AsItIs => next(),
+            Finish::HadLife => Reply::Integer(i64::from(matches!(next(), Reply::Integer(0..)))),
+            Finish::Scan(pattern) => {
+                let (cursor, found) = portion(next())?;
+                let shown = self.shown(found, pattern).into_iter().map(Reply::Bulk).collect();
+                Reply::Array(vec![Reply::Bulk(cursor), Reply::Array(shown)])
+            }
+            Finish::Keys(pattern) => {
+                Reply::Array(self.shown(names(next())?, Some(pattern)).into_iter().map(Reply::Bulk).collect())
+            }
+            Finish::Count => {
+                let count = self.shown(names(next())?, None).len();
+                Reply::Integer(i64::try_from(count).unwrap_or(i64::MAX))
+            }
+        })
+    }
+
+    async fn finish_read(&self, places: &[Place<'_>], read: Read, replies: Vec<Reply>) -> Result<Reply> {
+        let now_ms = self.now_ms();
+        let replies = match (read, <[Reply; 1]>::try_from(replies)) {
+            (Read::Values, Ok([Reply::Array(values)])) => values,
+            (_, Ok([one])) => vec![one],
+            (_, Err(replies)) => replies,
+        };
+        let mut values = Vec::with_capacity(places.len());
+        for (place, reply) in places.iter().zip(replies) {
+            values.push(match reply {
+                Reply::Bulk(bytes) if place.enveloped() => {
+                    let found = self.open(place, &bytes, now_ms).await?.filter(|found| found.is_served(now_ms));
+                    found.map_or(Reply::Nil, |found| Reply::Bulk(found.value))
+                }
+                other => other,
+            });
+        }
+        let length = |value: &Reply| match value {
+            Reply::Bulk(value) => i64::try_from(value.len()).unwrap_or(i64::MAX),
+            Reply::Integer(n) => *n,
+            _ => 0,
+        };
+        Ok(match read {
+            Read::Values => Reply::Array(values),
+            Read::Value => values.pop().unwrap_or(Reply::Nil),
+            Read::Length => Reply::Integer(values.iter().map(length).sum()),
+            Read::Count => {
+                let there = |value: &Reply| if matches!(value, Reply::Bulk(_)) { 1 } else { length(value) };
+                Reply::Integer(values.iter().map(there).sum())
+            }
+        })
+    }
+
+    async fn finish_removal(&self, places: &[Place<'_>], replies: Vec<Reply>) -> Result<Reply> {
+        let now_ms = self.now_ms();
+        let mut replies = replies.into_iter();
+        let mut next = || replies.next().unwrap_or(Reply::Nil);
+        let mut count = 0;
+        for place in places {
+            if place.enveloped()
+                && let Reply::Bulk(bytes) = next()
+            {
+                let found = self.open(place, &bytes, now_ms).await?;
+                count += i64::from(found.is_some_and(|found| found.is_served(now_ms)));
+            }
+            match next() {
+                Reply::Integer(removed) => count += removed,
+                Reply::Error(line) => return Err(Error::new(ErrorKind::StoreReply, line)),
+                _ => {}
+            }
+        }
+        Ok(Reply::Integer(count))
+    }
+}
+
+fn names(reply: Reply) -> Result<Vec<Bytes>> {
+    let Reply::Array(names) = reply else { return Err(odd("KEYS")) };
+    let name = |reply| if let Reply::Bulk(name) = reply { Ok(name) } else { Err(odd("KEYS")) };
+    names.into_iter().map(name).collect()
+}

@@ -1,0 +1,60 @@
+//! Coherence: how the engine hears of what others change in the store that it has copies of.
+//!
+//! An adapter follows the store and tells a [`ChangeListener`]. A *stream* is a time without a gap: from its beginning on every
+//! change is told, in the order in which the store made them. That it still runs is proved again and again: by a change of the
+//! adapter's own that has come back. What is told costs the listener little and never waits.
+
+use bytes::Bytes;
+
+use super::metrics::{Counter, Gauge, Histogram};
+
+/// What is told of the changes in the store. Any thread may call it; for one stream the calls come one after the other.
+pub trait ChangeListener: Send + Sync {
+    /// What the keys begin with whose changes are wanted now; empty: all keys.
+    fn wanted(&self) -> Vec<Bytes>;
+
+    /// A new stream begins: every change from now on is told. `whole`: of every key, not only those that begin as was wanted.
+    fn began(&self, whole: bool);
+
+    /// Everything that was changed before this wall time, in milliseconds, has been told.
+    fn heard(&self, as_of_ms: u64);
+
+    /// A key was changed, removed, expired or evicted: by whomever, this host included.
+    fn changed(&self, key: &[u8]);
+
+    /// The store was emptied.
+    fn changed_all(&self);
+
+    /// The stream broke off or fell silent: nobody knows what was changed since it was last heard.
+    fn lost(&self);
+}
+
+/// Where the stream of changes stands. The numbers are those of the metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamState {
+    /// There is none: nobody shares the store, it is turned off, or the store refuses it.
+    Off,
+    /// Copies are as good as the store.
+    Live,
+    /// It broke off or is silent: copies are trusted for the bound, and no longer.
+    Suspect,
+}
+
+/// What is counted of it.
+#[derive(Debug, Default)]
+pub struct CoherenceMetrics {
+    /// A [`StreamState`].
+    pub state: Gauge,
+    /// Time from a probe to its own change's return.
+    pub lag: Histogram,
+    /// Changes that were told, this host's own included.
+    pub changes: Counter,
+    /// Copies in L1 that a change has dropped.
+    pub dropped: Counter,
+    /// Times that all copies were given up, because a stream began anew or the store was emptied.
+    pub flushes: Counter,
+    /// Time in which the stream was suspect, in milliseconds.
+    pub suspect_ms: Counter,
+    /// Times that the store refused to tell changes.
+    pub refused: Counter,
+}

@@ -1,0 +1,81 @@
+//! Commands of a transaction: what each of them is to the engine. One that is not here cannot be part of one.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::expiry::{Base, Unit, condition, expire_at_ms};
+use super::spec::{Group, Run, Spec};
+use super::{data, set, space};
+use crate::engine::Engine;
+use crate::engine::step::{Form, Read, Step, Wanted};
+use crate::ports::store::Reply;
+use crate::wire::resp::args::Args;
+use crate::wire::resp::errors;
+
+/// Whether a command on the connection can be part of a transaction.
+pub fn may_be_queued(spec: &Spec) -> bool {
+    match spec.run {
+        Run::Session(_) => !matches!(spec.group, Group::Larder | Group::Transactions),
+        Run::Data(_) | Run::Leasing(_) | Run::Store(_) => {
+            spec.group != Group::Larder && !matches!(spec.name, "randomkey" | "flushdb" | "flushall")
+        }
+        Run::Turn(_) | Run::Container => false,
+    }
+}
+
+/// A command with its arguments, as the engine takes it.
+///
+/// # Errors
+/// The error line, which is the command's answer in the transaction.
+pub fn step(spec: &Spec, engine: &Arc<Engine>, args: &Args) -> Result<Step, Reply> {
+    let now_ms = engine.now_ms();
+    let keys = || spec.keys.places(args.words()).map(|at| args.shared(at)).collect::<Vec<Bytes>>();
+    let read = |read| Ok(Step::Read { keys: keys(), read });
+    let as_it_is = |form| data::command(spec, form, args).map(Step::Command);
+    let expire = |unit, base| {
+        let condition = condition(args)?;
+        let at_ms = expire_at_ms(&args[2], unit, base, spec.name, now_ms)?;
+        Ok(Step::Expire { key: args.shared(1), at_ms, condition })
+    };
+    match (spec.name, spec.run) {
+        (_, Run::Store(form)) => as_it_is(form),
+        ("get", _) => read(Read::Value),
+        ("mget", _) => read(Read::Values),
+        ("strlen", _) => read(Read::Length),
+        ("exists", _) => read(Read::Count),
+        ("set" | "setnx" | "setex" | "psetex" | "getset", _) => set::step(spec.name, args, now_ms),
+        ("mset", _) => set::items(args).map(Step::SetMany),
+        ("del" | "unlink", _) => Ok(Step::Delete(keys())),
+        ("getrange" | "substr", _) => as_it_is(Form::reads(Wanted::String)),
+        ("getdel", _) => as_it_is(Form::shrinks(Wanted::String)),
+        ("append" | "setrange", _) => as_it_is(Form::grows(Wanted::String)),
+        ("incr" | "decr" | "incrby" | "decrby", _) => as_it_is(Form::grows(Wanted::Counter)),
+        ("type" | "ttl" | "pttl" | "expiretime" | "pexpiretime", _) => as_it_is(Form::reads(Wanted::Any).opens()),
+        ("expire", _) => expire(Unit::Seconds, Base::Now),
+        ("pexpire", _) => expire(Unit::Milliseconds, Base::Now),
+        ("expireat", _) => expire(Unit::Seconds, Base::Epoch),
+        ("pexpireat", _) => expire(Unit::Milliseconds, Base::Epoch),
+        ("persist", _) => Ok(Step::Persist(args.shared(1))),
+        ("getex", _) => match set::get_ex_ttl(args, now_ms) {
+            Ok(ttl) => Ok(Step::GetAndExpire { key: args.shared(1), ttl }),
+            Err(reply) if set::is_syntax(&reply) => Err(reply),
+            // Redis looks at the key before it looks at the lifetime.
+            Err(_) => as_it_is(Form::reads(Wanted::String)),
+        },
+        ("scan", _) => Ok(Step::Scan(space::scan_request(args))),
+        ("keys", _) => Ok(Step::Keys(args.shared(1))),
+        ("dbsize", _) => Ok(Step::Size),
+        (name, _) => Err(cannot_be_queued(name)),
+    }
+}
+
+/// What a command is told that cannot be part of a transaction.
+pub fn cannot_be_queued(name: &str) -> Reply {
+    errors::reply(format!("ERR {} cannot be part of a transaction", name.replace('|', " ").to_ascii_uppercase()))
+}
+
+/// What Redis makes of the reply.
+pub(super) fn as_redis(spec: &Spec, words: usize, reply: Reply) -> Reply {
+    data::as_redis(spec.name, words, reply)
+}

@@ -1,0 +1,5 @@
+//! What others change in the store: when a node notices, and what it serves until then.
+
+mod hosts;
+mod property;
+mod streams;
