@@ -72,7 +72,7 @@ fn a_bad_component_never_replaces_a_good_one() {
     }
     host.put("profile.wasm", &good);
     wait_until("the good one counts again", || last_error(&host, "profile").is_empty());
-    assert!(host.log().contains("refused"), "the log tells of it");
+    host.waits_to_log("refused");
 }
 
 #[test]
