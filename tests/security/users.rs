@@ -55,7 +55,8 @@ const FORWARDED: &[(&str, [&str; 4])] = &[
 #[test]
 fn roles_hold_of_what_is_forwarded() {
     let redis = RedisServer::start();
-    let host = guarded().set("store.url", &redis.url()).set("store.timeout", "10s").set("forward.allow", "slowlog").start();
+    let host =
+        guarded().set("store.url", &redis.url()).set("store.timeout", "10s").set("forward.allow", "slowlog").start();
     let mut clients = TOKENS.map(|(name, token)| Lines::login(host.resp, name, token));
     for (command, expected) in FORWARDED {
         for ((client, expect), (name, _)) in clients.iter_mut().zip(expected).zip(TOKENS) {

@@ -4,9 +4,9 @@ use larder::adapters::redis::RedisSettings;
 use larder::ports::store::{Expire, Store, StoreError};
 
 use super::{K, V, fails_at_once, recovers};
-use crate::support::weather::{Proxy, Weather};
 use crate::support::redis::{RedisServer, address, store};
 use crate::support::wait::until;
+use crate::support::weather::{Proxy, Weather};
 
 #[tokio::test]
 async fn a_parted_network_costs_the_deadline_then_nothing() {

@@ -49,7 +49,11 @@ impl Cluster {
 
 impl Cluster {
     /// Watches keys, all of them on the node of the first.
-    pub(in crate::adapters::redis) async fn watch(&self, keys: &[StoreKey], deadline: Instant) -> StoreResult<Watching> {
+    pub(in crate::adapters::redis) async fn watch(
+        &self,
+        keys: &[StoreKey],
+        deadline: Instant,
+    ) -> StoreResult<Watching> {
         let slot = keys.first().map(|key| route::slot(key.as_bytes()));
         let mut node = self.node_of(slot, deadline).await?;
         for _ in 0..=CLUSTER_REDIRECTS_MAX {
