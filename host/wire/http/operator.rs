@@ -92,7 +92,7 @@ pub(super) async fn openapi(Of(shared): Of<Arc<Shared>>) -> Response {
 }
 
 /// `GET /`.
-pub(super) async fn index(Of(shared): Of<Arc<Shared>>) -> Response {
+pub(super) fn index(Of(shared): Of<Arc<Shared>>) -> Response {
     ([(CONTENT_TYPE, TEXT)], shared.index.clone()).into_response()
 }
 
