@@ -38,7 +38,7 @@ fn metrics(world: &World) -> Arc<DomainMetrics> {
 fn check(answer: &Result<Answer>, expect: &str) {
     let seen = match answer {
         Ok(answer) => {
-            let value = answer.value.as_ref().map_or("-".into(), |value| String::from_utf8_lossy(value));
+            let value = answer.value.as_ref().map_or_else(|| "-".into(), |value| String::from_utf8_lossy(value));
             format!("{value} ({})", answer.state.as_str())
         }
         Err(error) => error.kind.as_str().to_owned(),

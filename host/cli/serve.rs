@@ -54,7 +54,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<()> {
     let _state = StateLock::take(&config.state_folder)?;
     let metrics = Arc::new(Metrics::default());
     let mut front = Front::new(metrics.clone());
-    front.log = Some(log.clone());
+    front.log = Some(log);
     front.tls = config.tls.as_ref().map(Tls::load).transpose()?;
     front.gate.replace(&config.users);
     front.apply(&config);
@@ -122,7 +122,7 @@ async fn serve(config: Config, front: Arc<Front>, metrics: Arc<Metrics>, reloade
     let _ = writeln!(std::io::stdout(), "{ready} policies={live} workers={}", workers.count());
     tracing::info!(policies = live, workers = workers.count(), "{ready}");
 
-    let reason = asked.to_end().await;
+    let reason = asked.next_signal().await;
     tracing::info!(signal = reason, "ending: not ready any more, then no new clients; what was read is answered");
     front.leave();
     let drain = async {
@@ -133,7 +133,7 @@ async fn serve(config: Config, front: Arc<Front>, metrics: Arc<Metrics>, reloade
     };
     tokio::select! {
         in_time = drain => tracing::info!(in_time, "ended"),
-        reason = asked.to_end() => {
+        reason = asked.next_signal() => {
             tracing::warn!(signal = reason, "asked twice: ending at once, whatever is under way");
             end_at_once();
         }
@@ -341,7 +341,7 @@ impl Asked {
         Ok(signal(SignalKind::hangup())?)
     }
 
-    async fn to_end(&mut self) -> &'static str {
+    async fn next_signal(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",

@@ -24,7 +24,7 @@ pub(super) fn write_read(out: &mut BytesMut, answer: &Answer, key: &[u8]) {
         (State::StoreHit, ..) => "store",
         (other, ..) => other.as_str(),
     };
-    match &answer.load {
+    match answer.load {
         Some(load) => write_load(out, load, answer.waited.is_none()),
         None if answer.state.is_hit() => out.put_slice(b"larder; hit"),
         None => out.put_slice(b"larder; fwd=miss"),
@@ -51,7 +51,7 @@ pub(super) fn write_failed(out: &mut BytesMut, kind: ErrorKind, key: &[u8]) {
     write_detail(out, kind.as_str());
 }
 
-fn write_load(out: &mut BytesMut, load: &LoadSeen, alone: bool) {
+fn write_load(out: &mut BytesMut, load: LoadSeen, alone: bool) {
     out.put_slice(if load.held_stale { b"larder; fwd=stale" } else { b"larder; fwd=miss" });
     if let Some(status) = load.status {
         out.put_slice(b"; fwd-status=");

@@ -67,7 +67,7 @@ enum Event {
 impl Connection {
     pub(super) fn new(stream: Socket, session: Session) -> Self {
         let mut parser = Parser::default();
-        parser.set_guarded(!session.access().is_some());
+        parser.set_guarded(session.access().is_none());
         Self {
             stream,
             session,
