@@ -123,7 +123,7 @@ async fn serve(config: Config, front: Arc<Front>, metrics: Arc<Metrics>, reloade
     let _ = writeln!(std::io::stdout(), "{ready} policies={live} workers={}", workers.count());
     tracing::info!(policies = live, workers = workers.count(), "{ready}");
 
-    let reason = asked.ending().await;
+    let reason = asked.next_signal().await;
     tracing::info!(signal = reason, "ending: not ready any more, then no new clients; what was read is answered");
     front.leave();
     let drain = async {
@@ -134,7 +134,7 @@ async fn serve(config: Config, front: Arc<Front>, metrics: Arc<Metrics>, reloade
     };
     tokio::select! {
         in_time = drain => tracing::info!(in_time, "ended"),
-        reason = asked.ending() => {
+        reason = asked.next_signal() => {
             tracing::warn!(signal = reason, "asked twice: ending at once, whatever is under way");
             end_at_once();
         }
@@ -365,7 +365,7 @@ impl Asked {
         Ok(signal(SignalKind::hangup())?)
     }
 
-    async fn ending(&mut self) -> &'static str {
+    async fn next_signal(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",

@@ -177,7 +177,13 @@ fn a_change_by_anybody_ends_it() {
         "b RENAME h i",
         "a MULTI",
         "a EXEC",
-        // The watch is over with the block, with DISCARD and with UNWATCH.
+    ]);
+}
+
+#[test]
+fn a_watch_ends() {
+    check(&[
+        // With the block, with DISCARD and with UNWATCH.
         "a WATCH k",
         "a MULTI",
         "a EXEC",

@@ -24,8 +24,8 @@ pub(super) fn write_read(out: &mut BytesMut, answer: &Answer, key: &[u8]) {
         (State::StoreHit, ..) => "store",
         (other, ..) => other.as_str(),
     };
-    match &answer.load {
-        Some(load) => write_load(out, *load, answer.waited.is_none()),
+    match answer.load {
+        Some(load) => write_load(out, load, answer.waited.is_none()),
         None if answer.state.is_hit() => out.put_slice(b"larder; hit"),
         None => out.put_slice(b"larder; fwd=miss"),
     }
