@@ -5,11 +5,13 @@ mod callers;
 mod leases;
 mod loads;
 mod locks;
+mod upstream;
 
 pub use self::callers::*;
 pub use self::leases::*;
 pub use self::loads::*;
 pub use self::locks::*;
+pub use self::upstream::*;
 
 /// Longest key that an application may send, in bytes, where the settings do not say otherwise (`CACHE_MAX_KEY_LENGTH`).
 pub const KEY_BYTES_DEFAULT: usize = 250;
@@ -275,20 +277,6 @@ pub const CANDIDATE_BYTES_MAX: usize = 1024 * 1024;
 pub const STORE_MS_DEFAULT: u64 = 100;
 /// Store commands of this host that wait for an answer at the same time.
 pub const STORE_INFLIGHT_MAX: usize = 50_000;
-/// How long one attempt to reach the store may take, greeting included.
-pub const STORE_CONNECT_MS_MAX: u64 = 1_000;
-/// Shortest pause between two attempts to reach a store that is down.
-pub const STORE_BACKOFF_MS_MIN: u64 = 20;
-/// Longest pause between two attempts; what a recovered store waits at most until it is used again.
-pub const STORE_BACKOFF_MS_MAX: u64 = 1_000;
-/// How long a connection may answer nothing while commands time out on it before it is replaced.
-pub const STORE_SILENCE_MS_MAX: u64 = 1_000;
-/// Commands that may wait to be written to one store connection; more wait with their callers.
-pub const STORE_WRITE_QUEUE_MAX: usize = 1_024;
-/// Clients of one host that may watch keys at the same time (`WATCH`): each has a connection to the store of its own.
-pub const STORE_WATCHES_MAX: usize = 256;
-/// Of these connections, those that are kept for the next client.
-pub const STORE_WATCHES_IDLE_MAX: usize = 32;
 /// Keys that one client may watch.
 pub const WATCHED_KEYS_MAX: usize = 4_096;
 /// Commands of one transaction.

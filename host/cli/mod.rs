@@ -123,7 +123,7 @@ pub(crate) struct ServeArgs {
     /// Let everybody do everything on addresses that other machines reach (auth.open)
     #[arg(long)]
     pub insecure: bool,
-    /// `memory`, or `redis://[user:password@]host:port[/db]`
+    /// `memory`, or `redis://[user:password@]host:port[/db]`, `unix://path`, `redis-sentinel://hosts/name`, `redis+cluster://hosts`
     #[arg(long, value_name = "URL")]
     pub store: Option<String>,
     /// Settings file; `larder.toml` of the working folder is read if it is there

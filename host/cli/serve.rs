@@ -1,10 +1,11 @@
 //! `larder serve`: the wiring of the host, as a straight list. The only place that names every adapter.
 
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use bytes::Bytes;
 use larder::adapters::breaker::{BreakerBoard, BreakerStore, CircuitBreaker};
 use larder::adapters::clock::SystemClock;
@@ -12,15 +13,15 @@ use larder::adapters::logging::{self, Format};
 use larder::adapters::memory::{MemoryLocks, MemorySettings, MemoryStore};
 use larder::adapters::origin::HttpOrigins;
 use larder::adapters::prometheus::Exporter;
-use larder::adapters::redis::{RedisAddress, RedisSettings, RedisStore, Tracking, TrackingSettings};
+use larder::adapters::redis::{RedisAddress, RedisSettings, RedisStore, TlsSettings, Tracking, TrackingSettings};
 use larder::adapters::wasm::{RegistryConfig, WasmRegistry, prepare_thread};
-use larder::config::{Config, StoreChoice};
+use larder::config::{Config, StoreAccess, StoreChoice};
+use larder::engine::forward::ForwardRules;
 use larder::engine::key::KeyRules;
 use larder::engine::locks::{LockKeeper, LockSettings};
 use larder::engine::{Engine, Ports, Settings, TickSchedule};
 use larder::limits::{
-    FILES_BESIDE_CONNECTIONS, MEMORY_SWEEP_KEYS, MEMORY_SWEEP_MS, RECOVERY_LOOK_MS, STORE_INFLIGHT_MAX,
-    STORE_SLOW_PERCENT, TICK_LOOK_MS,
+    FILES_BESIDE_CONNECTIONS, MEMORY_SWEEP_KEYS, MEMORY_SWEEP_MS, RECOVERY_LOOK_MS, STORE_SLOW_PERCENT, TICK_LOOK_MS,
 };
 use larder::ports::breaker::BreakerSettings;
 use larder::ports::clock::Clock;
@@ -208,6 +209,7 @@ fn engine_settings(config: &Config) -> Settings {
         l1_bytes_max: config.l1_bytes_max,
         trust_ms: config.l1_trust_ms,
         value_bytes_max: config.value_bytes_max,
+        forward: ForwardRules { allow: config.forward_allow.clone(), deny: config.forward_deny.clone() },
         flush_on: config.flush_on,
         budget_ms: config.store_timeout_ms,
         on_store_failure: OnStoreFailure::from_word(&config.on_store_failure).unwrap_or_default(),
@@ -226,10 +228,13 @@ fn stores(config: &Config, breakers: &BreakerBoard, clock: &Arc<dyn Clock>, metr
             Ok((store, Arc::new(MemoryLocks::new(clock.clone())), None))
         }
         StoreChoice::Redis(url) => {
-            let address = RedisAddress::parse(url)?;
+            let address = redis_address(url, &config.store_access)?;
             let shared = address.clone();
-            let settings =
-                RedisSettings { address, store_ms: config.store_timeout_ms, inflight_max: STORE_INFLIGHT_MAX };
+            let settings = RedisSettings {
+                store_ms: config.store_timeout_ms,
+                own_max: config.forward_connections_max,
+                ..RedisSettings::new(address)
+            };
             let store = Arc::new(RedisStore::new(settings, clock.clone(), metrics.clone()));
             let breaker = breakers.store(config.store_timeout_ms * STORE_SLOW_PERCENT / 100);
             let guarded = Arc::new(BreakerStore::new(store, breaker.clone()));
@@ -302,6 +307,25 @@ async fn catch_up(engine: Arc<Engine>) {
             engine.catch_up().await;
         }
     }
+}
+
+/// Where Redis is, with what else is said of the way there.
+fn redis_address(url: &str, access: &StoreAccess) -> Result<RedisAddress> {
+    let address = RedisAddress::parse(url)?.with_sentinel_account(&access.sentinel_user, &access.sentinel_password);
+    if !access.names_tls() {
+        return Ok(address);
+    }
+    if !address.is_tls() {
+        bail!("store.tls_… is set, and the store's address asks for no TLS; write rediss://…, or set store.tls");
+    }
+    let path = |text: &str| Some(text).filter(|text| !text.is_empty()).map(PathBuf::from);
+    let settings = TlsSettings {
+        ca_file: path(&access.ca_file),
+        certificate_file: path(&access.certificate_file),
+        key_file: path(&access.key_file),
+        server_name: Some(access.server_name.clone()).filter(|name| !name.is_empty()),
+    };
+    Ok(address.with_tls(&settings)?)
 }
 
 /// Lets policies do their upkeep when it is due.

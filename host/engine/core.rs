@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::coherence::{Coherence, NO_STREAM, UNTOLD};
 use super::entry::{Entry, Stamps};
 use super::fill::Fills;
+use super::forward::ForwardRules;
 use super::judge::Place;
 use super::key::KeyRules;
 use super::known::Domain;
@@ -41,6 +42,8 @@ pub struct Settings {
     pub trust_ms: u64,
     /// Largest value, in bytes.
     pub value_bytes_max: usize,
+    /// What is forwarded to a Redis.
+    pub forward: ForwardRules,
     /// Whether applications may remove every key that this host serves (`FLUSHDB`).
     pub flush_on: bool,
     /// How long one operation may wait for the store, over all its calls, in milliseconds (`CACHE_MAX_LATENCY_MS`).
@@ -100,6 +103,7 @@ pub struct Engine {
     /// Itself, for work that outlives the call that began it.
     pub(super) me: Weak<Self>,
     pub(super) fills: Fills,
+    pub(super) forward_rules: ForwardRules,
 }
 
 impl Engine {
@@ -134,6 +138,7 @@ impl Engine {
             flush_on: settings.flush_on,
             workflows: Gauge::default(),
             fills,
+            forward_rules: settings.forward,
             recent: Recent::default(),
             loads: Loads::default(),
             me: Weak::clone(me),
@@ -365,7 +370,8 @@ impl Engine {
 }
 
 /// The store's error as the caller sees it.
-pub(super) fn store_error(error: StoreError) -> Error {
+#[must_use]
+pub fn store_error(error: StoreError) -> Error {
     let kind = match &error {
         StoreError::Unavailable(_) | StoreError::Connecting(_) => ErrorKind::StoreUnavailable,
         // Whether the work was done is unknown in both cases, which is what the kind says.

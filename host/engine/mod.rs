@@ -20,6 +20,7 @@ mod expiry;
 mod explain;
 mod fetch;
 pub mod fill;
+pub mod forward;
 pub mod freshness;
 pub mod generation;
 mod invalidate;
@@ -54,6 +55,6 @@ mod update;
 mod workflow;
 mod write;
 
-pub use self::core::{Engine, Ports, Settings};
+pub use self::core::{Engine, Ports, Settings, store_error};
 pub use self::tick::{DueTick, TickSchedule};
 pub use self::transaction::Watched;

@@ -22,4 +22,5 @@ pub mod registry;
 pub mod series;
 pub mod store;
 pub mod table;
+pub mod upstream;
 pub mod workflow;

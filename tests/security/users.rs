@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::{LIMITED, Lines, READER, WRITER, bearer, guarded, users};
 use crate::support::host::{Host, OPERATOR, http};
+use crate::support::redis::RedisServer;
 
 const NO_COMMAND: &str = "-NOPERM this user has no permissions to run the '";
 const NO_KEY: &str = "-NOPERM this user has no permissions to access one of the keys used as arguments";
@@ -39,6 +40,34 @@ const COMMANDS: &[(&str, [&str; 4])] = &[
 
 const TOKENS: [(&str, &str); 4] =
     [("operator", OPERATOR), ("reader", READER), ("writer", WRITER), ("limited", LIMITED)];
+
+/// The same of commands that are forwarded to a Redis.
+const FORWARDED: &[(&str, [&str; 4])] = &[
+    ("ZADD z 1 a", [":", NO_KEY, ":", NO_KEY]),
+    ("ZCARD z", [":1"; 4]),
+    ("EVAL return(1) 1 z", [":1", NO_KEY, ":1", NO_KEY]),
+    ("EVAL return(1) 0", [":1", NO_COMMAND, ":1", NO_COMMAND]),
+    ("PUBLISH c m", [":0", NO_COMMAND, ":0", NO_COMMAND]),
+    ("SLOWLOG LEN", [":", NO_COMMAND, NO_COMMAND, NO_COMMAND]),
+    ("SUBSCRIBE c", ["*3", "*3", "*3", NO_COMMAND]),
+];
+
+#[test]
+fn roles_hold_of_what_is_forwarded() {
+    let redis = RedisServer::start();
+    let host =
+        guarded().set("store.url", &redis.url()).set("store.timeout", "10s").set("forward.allow", "slowlog").start();
+    let mut clients = TOKENS.map(|(name, token)| Lines::login(host.resp, name, token));
+    for (command, expected) in FORWARDED {
+        for ((client, expect), (name, _)) in clients.iter_mut().zip(expected).zip(TOKENS) {
+            let said = client.ask(command);
+            assert!(said.starts_with(expect), "{command} by {name}: {said:?}, not {expect:?}");
+        }
+    }
+    for command in ["ZCARD z", "SUBSCRIBE c", "PUBLISH c m"] {
+        assert_eq!(Lines::connect(host.resp).ask(command), "-NOAUTH Authentication required.", "{command}");
+    }
+}
 
 #[test]
 fn roles_hold_over_resp() {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use larder::adapters::breaker::BreakerBoard;
 use larder::adapters::memory::{MemoryLocks, MemorySettings, MemoryStore};
+use larder::engine::forward::ForwardRules;
 use larder::engine::key::KeyRules;
 use larder::engine::locks::{LockKeeper, LockSettings};
 use larder::engine::{Engine, Ports, Settings};
@@ -144,11 +145,26 @@ impl World {
 
     /// The same with another prefix of storage keys.
     pub fn named(store: Arc<dyn Store>, clock: Arc<VirtualClock>, prefix: &str) -> Self {
-        Self::sized(store, clock, prefix, 1 << 20)
+        Self::with(store, clock, prefix, 1 << 20, ForwardRules::default())
     }
 
-    /// The same with values up to this size, in bytes.
+    /// Over a Redis, with rules of what is forwarded to it.
+    pub fn forwarding(store: Arc<dyn Store>, clock: Arc<VirtualClock>, forward: ForwardRules) -> Self {
+        Self::with(store, clock, "chat", 1 << 20, forward)
+    }
+
+    /// With values up to this size, in bytes.
     pub fn sized(store: Arc<dyn Store>, clock: Arc<VirtualClock>, prefix: &str, value_bytes_max: usize) -> Self {
+        Self::with(store, clock, prefix, value_bytes_max, ForwardRules::default())
+    }
+
+    fn with(
+        store: Arc<dyn Store>,
+        clock: Arc<VirtualClock>,
+        prefix: &str,
+        value_bytes_max: usize,
+        forward: ForwardRules,
+    ) -> Self {
         let metrics = Arc::new(Metrics::default());
         let policies = Arc::new(Policies::default());
         let settings = Settings {
@@ -156,6 +172,7 @@ impl World {
             l1_bytes_max: 64 << 20,
             trust_ms: 1_000,
             value_bytes_max,
+            forward,
             flush_on: true,
             budget_ms: 10_000,
             on_store_failure: OnStoreFailure::Error,

@@ -12,3 +12,4 @@ pub mod resp;
 pub mod script;
 pub mod tls;
 pub mod wait;
+pub mod weather;
