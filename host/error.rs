@@ -28,6 +28,12 @@ pub enum ErrorKind {
     StoreTimeout,
     /// What lies under the key is not of this host.
     StoreData,
+    /// The origin cannot be asked now: its breaker is open, it has too many calls, or a load of the key failed just now.
+    OriginUnavailable,
+    /// The origin failed, or answered what is no value.
+    OriginFailed,
+    /// The origin did not answer in time.
+    OriginTimeout,
     /// The policy trapped, overran its time or memory, or gave an answer that makes no sense.
     PolicyFailed,
     /// The policy could not do it now, in its own words.
@@ -47,6 +53,8 @@ pub enum Blame {
     Policy,
     /// Whoever runs the store.
     Store,
+    /// Whoever runs the domain's origin.
+    Origin,
     /// Whoever runs this host.
     Host,
 }
@@ -66,6 +74,9 @@ impl ErrorKind {
             Self::StoreUnavailable => "store-unavailable",
             Self::StoreTimeout => "store-timeout",
             Self::StoreData => "store-data",
+            Self::OriginUnavailable => "origin-unavailable",
+            Self::OriginFailed => "origin-failed",
+            Self::OriginTimeout => "origin-timeout",
             Self::PolicyFailed => "policy-failed",
             Self::PolicyUnavailable => "policy-unavailable",
             Self::Overloaded => "overloaded",
@@ -85,6 +96,7 @@ impl ErrorKind {
             | Self::Refused
             | Self::StoreReply => Blame::Caller,
             Self::StoreUnavailable | Self::StoreTimeout | Self::StoreData => Blame::Store,
+            Self::OriginUnavailable | Self::OriginFailed | Self::OriginTimeout => Blame::Origin,
             Self::PolicyFailed | Self::PolicyUnavailable => Blame::Policy,
             Self::Overloaded | Self::Internal => Blame::Host,
         }
@@ -93,7 +105,16 @@ impl ErrorKind {
     /// Whether the same request may succeed later without anybody changing anything.
     #[must_use]
     pub const fn retry(self) -> bool {
-        matches!(self, Self::StoreUnavailable | Self::StoreTimeout | Self::PolicyUnavailable | Self::Overloaded)
+        matches!(
+            self,
+            Self::StoreUnavailable
+                | Self::StoreTimeout
+                | Self::OriginUnavailable
+                | Self::OriginFailed
+                | Self::OriginTimeout
+                | Self::PolicyUnavailable
+                | Self::Overloaded
+        )
     }
 }
 
@@ -105,6 +126,7 @@ impl Blame {
             Self::Caller => "caller",
             Self::Policy => "policy",
             Self::Store => "store",
+            Self::Origin => "origin",
             Self::Host => "host",
         }
     }

@@ -3,11 +3,17 @@
 
 mod bulk;
 mod callers;
+mod leases;
 mod loads;
+mod locks;
+mod upstream;
 
 pub use self::bulk::*;
 pub use self::callers::*;
+pub use self::leases::*;
 pub use self::loads::*;
+pub use self::locks::*;
+pub use self::upstream::*;
 
 /// Longest key that an application may send, in bytes, where the settings do not say otherwise (`CACHE_MAX_KEY_LENGTH`).
 pub const KEY_BYTES_DEFAULT: usize = 250;
@@ -273,20 +279,6 @@ pub const CANDIDATE_BYTES_MAX: usize = 1024 * 1024;
 pub const STORE_MS_DEFAULT: u64 = 100;
 /// Store commands of this host that wait for an answer at the same time.
 pub const STORE_INFLIGHT_MAX: usize = 50_000;
-/// How long one attempt to reach the store may take, greeting included.
-pub const STORE_CONNECT_MS_MAX: u64 = 1_000;
-/// Shortest pause between two attempts to reach a store that is down.
-pub const STORE_BACKOFF_MS_MIN: u64 = 20;
-/// Longest pause between two attempts; what a recovered store waits at most until it is used again.
-pub const STORE_BACKOFF_MS_MAX: u64 = 1_000;
-/// How long a connection may answer nothing while commands time out on it before it is replaced.
-pub const STORE_SILENCE_MS_MAX: u64 = 1_000;
-/// Commands that may wait to be written to one store connection; more wait with their callers.
-pub const STORE_WRITE_QUEUE_MAX: usize = 1_024;
-/// Clients of one host that may watch keys at the same time (`WATCH`): each has a connection to the store of its own.
-pub const STORE_WATCHES_MAX: usize = 256;
-/// Of these connections, those that are kept for the next client.
-pub const STORE_WATCHES_IDLE_MAX: usize = 32;
 /// Keys that one client may watch.
 pub const WATCHED_KEYS_MAX: usize = 4_096;
 /// Commands of one transaction.
@@ -307,66 +299,6 @@ pub const RANDOM_COUNT_MAX: usize = 1_000_000;
 pub const BATCH_KEYS_MAX: usize = 100_000;
 /// Attempts of a read-judge-write on one entry before it is given up as contended.
 pub const REPLACE_ATTEMPTS_MAX: u32 = 16;
-
-/// Longest name of a lock, in bytes; a policy's has its domain before it.
-pub const LOCK_NAME_BYTES_MAX: usize = 200;
-/// Longest token that is looked at, in bytes. The host's own have 32.
-pub const LOCK_TOKEN_BYTES_MAX: usize = 64;
-/// Longest label of a lock's owner, in bytes.
-pub const LOCK_OWNER_BYTES_MAX: usize = 128;
-/// Longest life of a lock without being extended, in milliseconds: a day.
-pub const LOCK_TTL_MS_MAX: u64 = 24 * 60 * 60 * 1000;
-/// Longest time that a caller may wait for a lock, in milliseconds.
-pub const LOCK_WAIT_MS_MAX: u64 = 60_000;
-/// The longest pause between two tries of a waiting caller, as a multiple of the first (`CACHE_LOCK_RETRY_DELAY`).
-pub const LOCK_RETRY_GROWTH_MAX: u64 = 8;
-/// How long a lock's fence is kept after the lock was last taken or extended, in milliseconds: 30 days. A fence that is gone
-/// begins again at the wall time, which is above every earlier one.
-pub const LOCK_FENCE_KEEP_MS: u64 = 30 * 24 * 60 * 60 * 1000;
-/// Locks that one host may hold at the same time.
-pub const LOCKS_HELD_MAX: usize = 100_000;
-/// Callers of one host that may wait for locks at the same time.
-pub const LOCK_WAITERS_MAX: usize = 10_000;
-/// Locks that one listing tells, or one bulk release looks at.
-pub const LOCKS_LISTED_MAX: usize = 1_000;
-/// Keys that one step of a listing looks at.
-pub const LOCK_SCAN_KEYS: usize = 1_000;
-/// How long the steps of one listing may take together, in milliseconds; what was found until then is told.
-pub const LOCK_SCAN_MS_MAX: u64 = 2_000;
-/// Releases of one bulk release that are under way at the same time.
-pub const LOCK_RELEASES_INFLIGHT_MAX: usize = 16;
-/// Tries of a release that nobody waits for; then the lock's life ends it.
-pub const LOCK_RELEASE_TRIES_MAX: u32 = 5;
-/// A guard renews its lock when this part of its life is gone: a third leaves room for two tries more.
-pub const LOCK_RENEWALS_PER_TTL: u64 = 3;
-
-/// Life of a fill lease without being renewed, in milliseconds: how long a key waits whose leader's host died.
-pub const LEASE_MS: u64 = 3_000;
-/// A lease is renewed when this part of its life is gone: a third leaves room for two tries more.
-pub const LEASE_RENEWALS_PER_LIFE: u64 = 3;
-/// The longest that a load may hold a lease, however often it is renewed, in milliseconds.
-pub const LOAD_LEASE_MS_MAX: u64 = 60_000;
-/// The longest that a client may hold a lease, in milliseconds.
-pub const CLIENT_LEASE_MS_MAX: u64 = 10_000;
-/// Leases that one connection may hold at the same time; a miss beyond them gives its lease back.
-pub const LEASES_PER_CONNECTION_MAX: usize = 128;
-/// Leases that clients of one host may hold by their tokens at the same time.
-pub const LEASES_CLAIMED_MAX: usize = 10_000;
-/// Readers of one host that may wait for the load of one key; more are told that the host is overloaded, as a miss for each of
-/// them would be the stampede that waiting prevents.
-pub const FLIGHT_WAITERS_PER_KEY_MAX: usize = 10_000;
-/// Readers of one host that may wait for loads at the same time, over all keys.
-pub const FLIGHT_WAITERS_MAX: usize = 50_000;
-/// The first pause of a node that waits for another one's fill, in milliseconds; the next ones grow.
-pub const LEASE_POLL_MS_MIN: u64 = 5;
-/// The longest pause of a node that waits for another one's fill, in milliseconds.
-pub const LEASE_POLL_MS_MAX: u64 = 100;
-/// Times that one read looks again because the entry changed under it, before it takes what it has.
-pub const TURNS_MAX: u32 = 64;
-/// Tries to give a lease back that nobody waits for; then its life ends it.
-pub const LEASE_RETURN_TRIES_MAX: u32 = 3;
-/// The longest text of a lease that a client may send back, in bytes.
-pub const LEASE_TEXT_BYTES_MAX: usize = 4 * 1024;
 
 /// Name of a policy's breaker, without its domain, in bytes.
 pub const BREAKER_NAME_BYTES_MAX: usize = 64;
@@ -433,8 +365,6 @@ const _: () = assert!(WORKFLOWS_PER_DOMAIN_MAX < WORKFLOWS_MAX);
 const _: () = assert!(HTTP_HEADER_MS_MAX < HTTP_IDLE_MS_MAX && HTTP_STALL_MS_MAX < HTTP_IDLE_MS_MAX);
 const _: () = assert!(HTTP_HEADER_BYTES_MAX <= HTTP_BUFFER_BYTES_MAX);
 const _: () = assert!(LOCK_TTL_MS_MAX < LOCK_FENCE_KEEP_MS);
-const _: () = assert!(LEASE_MS < CLIENT_LEASE_MS_MAX && CLIENT_LEASE_MS_MAX <= LOAD_LEASE_MS_MAX);
-const _: () = assert!(LEASE_POLL_MS_MIN < LEASE_POLL_MS_MAX && LEASE_POLL_MS_MAX < LEASE_MS);
 const _: () = assert!(HTTP_BODY_BYTES_MAX < HTTP_BODIES_BYTES_MAX);
 
 /// How often the memory store is swept, in milliseconds.

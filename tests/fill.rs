@@ -81,7 +81,8 @@ fn shown(leased: &Result<Leased, Error>) -> String {
     match leased {
         Err(error) => format!("! {}", error.kind.as_str()),
         Ok(Leased { answer, .. }) => {
-            let value = answer.value.as_ref().map_or("-".into(), |value| String::from_utf8_lossy(value).into_owned());
+            let value =
+                answer.value.as_ref().map_or_else(|| "-".into(), |value| String::from_utf8_lossy(value).into_owned());
             let waited = answer.waited.map_or(String::new(), |waited| {
                 format!(", waited for {}: {}", waited.leader.as_str(), waited.outcome.as_str())
             });

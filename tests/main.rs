@@ -20,6 +20,8 @@ mod invalidate;
 mod l1;
 mod languages;
 mod like_redis;
+mod lives;
+mod loads;
 mod locks;
 mod migration;
 mod newcomer;

@@ -121,5 +121,5 @@ fn a_failing_policy_is_rolled_back_under_real_traffic_and_unquarantined_by_all_t
         clear();
         wait_until("it is live again", || state() == "live");
     }
-    assert!(host.log().contains("the policy is in quarantine"));
+    host.waits_to_log("the policy is in quarantine");
 }

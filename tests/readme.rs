@@ -13,6 +13,7 @@ use larder::config::table::{POLICY_VARIABLES, RESERVED_VARIABLES, SETTINGS};
 use larder::ports::clock::VirtualClock;
 use larder::ports::invalidation::{Mode, SelectorKind};
 use larder::ports::lease::{FillOutcome, Lost};
+use larder::ports::load::{LoadOutcome, LoadReason, StaleReason};
 use larder::ports::lock::LockOutcome;
 use larder::ports::metrics::{DomainMetrics, Hook, Metrics, State};
 use larder::ports::policy::{Fault, Operation};
@@ -57,8 +58,11 @@ fn policy_variables() {
         writeln!(table, "| {} | {} | {} |", code(variable), code(domain), code(setting)).expect("a string");
     }
     let reserved: Vec<String> = RESERVED_VARIABLES.iter().map(|name| code(name)).collect();
-    writeln!(table, "\nKnown, but without effect yet: {}. The log says so where one is set.", reserved.join(", "))
-        .expect("a string");
+    let last = match reserved.as_slice() {
+        [] => "Every variable that is known has effect.".to_owned(),
+        names => format!("Known, but without effect yet: {}. The log says so where one is set.", names.join(", ")),
+    };
+    writeln!(table, "\n{last}").expect("a string");
     check("policy variables", &table);
 }
 
@@ -134,6 +138,11 @@ fn count_everything(domain: &DomainMetrics) {
     domain.invalidations[SelectorKind::Tag as usize][Mode::Soft as usize].increment();
     domain.invalidations_failed[SelectorKind::Tag as usize].increment();
     domain.found_invalidated[Mode::Soft as usize].increment();
+    domain.loads.outcomes[LoadOutcome::Stored as usize].increment();
+    domain.loads.begun[LoadReason::Miss as usize].increment();
+    domain.loads.stale[StaleReason::Revalidating as usize].increment();
+    domain.loads.throttled.increment();
+    domain.loads.refreshes_dropped.increment();
     domain.origin.answers[0].increment();
     domain.origin.time.observe_ns(1);
     domain.origin.retries.increment();

@@ -3,6 +3,7 @@
 mod collections;
 mod commands;
 mod connections;
+mod forward;
 mod ordering;
 mod protocol;
 

@@ -21,10 +21,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use larder::adapters::memory::{MemorySettings, MemoryStore};
+use larder::adapters::redis::RedisStore;
 use larder::ports::clock::VirtualClock;
 use larder::ports::store::{Store, StoreKey, Ttl};
 
 use crate::support::redis::RedisServer;
+use crate::support::redis::cluster::RedisCluster;
+use crate::support::redis::secured::SecuredRedis;
+use crate::support::redis::sentinels::Sentinels;
 use crate::support::wait::until;
 
 /// A store and its time.
@@ -45,6 +49,10 @@ impl Bench {
     fn redis() -> Self {
         let server = RedisServer::start();
         Self { store: Arc::new(server.store()), clock: None, _server: Some(server) }
+    }
+
+    fn of(store: RedisStore) -> Self {
+        Self { store: Arc::new(store), clock: None, _server: None }
     }
 
     /// Lets a key's life of so many milliseconds pass: at once in virtual time, else by waiting for what will come.
@@ -79,6 +87,84 @@ macro_rules! on_both_stores {
             })*
         }
     };
+}
+
+/// Runs functions one after the other on an empty store of one of Redis' forms.
+macro_rules! on {
+    ($bench:expr; $($path:ident::$name:ident),* $(,)?) => {
+        $(
+            let bench = $bench;
+            bench.store.call(text::command("FLUSHALL")).await.expect("it empties");
+            println!("{}::{}", stringify!($path), stringify!($name));
+            $path::$name(&bench).await;
+        )*
+    };
+}
+
+/// What any form of Redis does with the keys of one slot, and with many keys as far as they are looked at one by one.
+macro_rules! on_any_form {
+    ($bench:expr) => {
+        on! {
+            $bench;
+            typed::what_is_stored_is_read,
+            typed::any_bytes_are_keys_and_values,
+            typed::large_values_are_whole,
+            typed::a_ttl_is_told_only_if_asked_for,
+            typed::an_expired_key_is_gone,
+            typed::a_write_says_what_becomes_of_the_expiry,
+            typed::an_expiry_is_changed,
+            typed::many_are_read_in_order,
+            typed::many_are_stored_at_once,
+            typed::deletion_tells_what_was_there,
+            typed::an_absent_key_is_filled_once,
+            typed::a_value_is_replaced_if_it_begins_as_expected,
+            typed::a_replacement_says_what_becomes_of_the_expiry,
+            typed::a_value_is_removed_if_it_begins_as_expected,
+            typed::replacements_that_race_lose_nothing,
+            typed::fills_that_race_have_one_winner,
+            typed::a_pipeline_answers_each_command_in_order,
+            typed::nothing_asked_is_nothing_answered,
+            typed::a_counter_lives_from_its_first_increment,
+            scripts::set_options,
+            scripts::expiries,
+            scripts::getex_options,
+            numbers::integers,
+            numbers::floats,
+            scripts::ranges,
+            hashes::fields,
+            hashes::numbers_in_fields,
+            lists::ends,
+            lists::places,
+            lists::elements_by_value,
+            sets::members,
+            types::the_ports_own_methods_know_the_types,
+            scans::a_scan_shows_all,
+        }
+    };
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_a_cluster() {
+    let cluster = RedisCluster::start(false, 15_000).await;
+    on_any_form!(Bench::of(cluster.store()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn behind_sentinels() {
+    let set = Sentinels::start().await;
+    on_any_form!(Bench::of(set.store()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_tls_with_a_user() {
+    let redis = SecuredRedis::start();
+    on_any_form!(Bench::of(redis.tls_store()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_a_socket_file() {
+    let redis = SecuredRedis::start();
+    on_any_form!(Bench::of(redis.socket_store()));
 }
 
 on_both_stores! {

@@ -1,7 +1,12 @@
 //! The Redis store when things go wrong: killed, restarted, paused, absent. What it says when it is well is
 //! in `words`, servers that are no Redis in `fake`.
 
+mod cluster;
 mod fake;
+mod full;
+mod secured;
+mod sentinel;
+mod way;
 mod words;
 
 use std::sync::Arc;

@@ -9,6 +9,7 @@ pub(crate) mod decision;
 pub(crate) mod inspect;
 pub(crate) mod man;
 pub(crate) mod new;
+mod parts;
 pub(crate) mod reload;
 pub(crate) mod serve;
 pub(crate) mod settings;
@@ -125,7 +126,7 @@ pub(crate) struct ServeArgs {
     /// Let everybody do everything on addresses that other machines reach (auth.open)
     #[arg(long)]
     pub insecure: bool,
-    /// `memory`, or `redis://[user:password@]host:port[/db]`
+    /// `memory`, or `redis://[user:password@]host:port[/db]`, `unix://path`, `redis-sentinel://hosts/name`, `redis+cluster://hosts`
     #[arg(long, value_name = "URL")]
     pub store: Option<String>,
     /// Settings file; `larder.toml` of the working folder is read if it is there

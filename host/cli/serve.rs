@@ -1,10 +1,11 @@
 //! `larder serve`: the wiring of the host, as a straight list. The only place that names every adapter.
 
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use bytes::Bytes;
 use larder::adapters::breaker::{BreakerBoard, BreakerStore, CircuitBreaker};
 use larder::adapters::clock::SystemClock;
@@ -12,26 +13,20 @@ use larder::adapters::logging::{self, Format};
 use larder::adapters::memory::{MemoryLocks, MemorySettings, MemoryStore};
 use larder::adapters::origin::HttpOrigins;
 use larder::adapters::prometheus::Exporter;
-use larder::adapters::redis::{RedisAddress, RedisSettings, RedisStore, Tracking, TrackingSettings};
+use larder::adapters::redis::{RedisAddress, RedisSettings, RedisStore, TlsSettings, Tracking, TrackingSettings};
 use larder::adapters::wasm::{RegistryConfig, WasmRegistry, prepare_thread};
-use larder::config::{Config, StoreChoice};
-use larder::engine::compress::CompressSettings;
-use larder::engine::key::KeyRules;
-use larder::engine::l1::{Eviction, L1Settings};
-use larder::engine::locks::{LockKeeper, LockSettings};
-use larder::engine::{Engine, Ports, Settings, TickSchedule};
+use larder::config::{Config, StoreAccess, StoreChoice};
+use larder::engine::locks::LockKeeper;
+use larder::engine::{Engine, Ports, TickSchedule};
 use larder::limits::{
-    FILES_BESIDE_CONNECTIONS, MEMORY_SWEEP_KEYS, MEMORY_SWEEP_MS, RECOVERY_LOOK_MS, STORE_INFLIGHT_MAX,
-    STORE_SLOW_PERCENT, TICK_LOOK_MS,
+    FILES_BESIDE_CONNECTIONS, MEMORY_SWEEP_KEYS, MEMORY_SWEEP_MS, RECOVERY_LOOK_MS, STORE_SLOW_PERCENT, TICK_LOOK_MS,
 };
-use larder::ports::breaker::BreakerSettings;
 use larder::ports::clock::Clock;
 use larder::ports::coherence::ChangeListener;
-use larder::ports::compression::CompressionMethod;
 use larder::ports::lock::LockStore;
 use larder::ports::metrics::Metrics;
 use larder::ports::store::Store;
-use larder::ports::table::{OnStoreFailure, Policies};
+use larder::ports::table::Policies;
 use larder::wire::front::Front;
 use larder::wire::http::{App, HttpServer, MetricsPage, Surface};
 use larder::wire::resp::{RespConfig, RespServer};
@@ -39,6 +34,7 @@ use larder::wire::tls::Tls;
 use larder::wire::workers::Workers;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::parts::{breaker_settings, engine_settings, key_rules, lock_settings};
 use super::reload::Reloader;
 use super::state::StateLock;
 use super::{OWN_PROGRAM, ServeArgs, settings};
@@ -57,7 +53,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<()> {
     let _state = StateLock::take(&config.state_folder)?;
     let metrics = Arc::new(Metrics::default());
     let mut front = Front::new(metrics.clone());
-    front.log = Some(log.clone());
+    front.log = Some(log);
     front.tls = config.tls.as_ref().map(Tls::load).transpose()?;
     front.gate.replace(&config.users);
     front.apply(&config);
@@ -109,7 +105,7 @@ async fn serve(config: Config, front: Arc<Front>, metrics: Arc<Metrics>, reloade
         locks: Arc::new(locks),
         breakers,
     };
-    let engine = Arc::new(Engine::new(engine_settings(&config), ports));
+    let engine = Engine::new(engine_settings(&config), ports);
     let _following = shared.map(|(address, breaker)| follow(&config, address, breaker, &engine, &clock, &metrics));
     let exporter = Arc::new(Exporter::new(&metrics, clock.clone(), vec![registry.metrics_source()])?);
     let windows = exporter.windows().clone();
@@ -129,16 +125,18 @@ async fn serve(config: Config, front: Arc<Front>, metrics: Arc<Metrics>, reloade
     let _ = writeln!(std::io::stdout(), "{ready} policies={live} workers={}", workers.count());
     tracing::info!(policies = live, workers = workers.count(), "{ready}");
 
-    let reason = asked.to_end().await;
+    let reason = asked.next_signal().await;
     tracing::info!(signal = reason, "ending: not ready any more, then no new clients; what was read is answered");
     front.leave();
     let drain = async {
         tokio::time::sleep(Duration::from_millis(config.drain_delay_ms)).await;
-        workers.shutdown(Duration::from_millis(config.drain_ms)).await
+        let in_time = workers.shutdown(Duration::from_millis(config.drain_ms)).await;
+        // What readers began is worth keeping: it is stored for those of other hosts.
+        engine.drain(Duration::from_millis(config.drain_ms)).await && in_time
     };
     tokio::select! {
         in_time = drain => tracing::info!(in_time, "ended"),
-        reason = asked.to_end() => {
+        reason = asked.next_signal() => {
             tracing::warn!(signal = reason, "asked twice: ending at once, whatever is under way");
             end_at_once();
         }
@@ -182,56 +180,6 @@ async fn listen(
     Ok(addresses.join(" "))
 }
 
-fn key_rules(config: &Config) -> KeyRules {
-    KeyRules { prefix: config.key_prefix.clone(), separator: config.key_separator, key_bytes_max: config.key_bytes_max }
-}
-
-fn lock_settings(config: &Config) -> LockSettings {
-    // The name by which the machine knows itself; where there is none, the process alone has to do.
-    let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    LockSettings {
-        ttl_ms: config.lock_ttl_ms,
-        retry_ms: config.lock_retry_ms,
-        retries_max: config.lock_retries_max as u64,
-        node: format!("larder {} {}", machine.trim(), std::process::id()),
-    }
-}
-
-fn breaker_settings(config: &Config) -> BreakerSettings {
-    BreakerSettings {
-        failure_threshold: config.breaker_failure_threshold,
-        recovery_ms: config.breaker_recovery_ms,
-        monitoring_ms: config.breaker_monitoring_ms,
-        half_open_calls_max: config.breaker_half_open_calls_max,
-        slow_ms: None,
-    }
-}
-
-fn engine_settings(config: &Config) -> Settings {
-    Settings {
-        keys: key_rules(config),
-        l1: L1Settings {
-            bytes_max: config.l1_bytes_max,
-            eviction: Eviction::ALL.into_iter().find(|it| it.as_str() == config.l1_eviction).unwrap_or_default(),
-            shares: config.l1_shares.clone(),
-            separator: config.key_separator,
-        },
-        trust_ms: config.l1_trust_ms,
-        value_bytes_max: config.value_bytes_max,
-        old_versions: config.key_old_versions.clone(),
-        warm_keys_per_s: config.warm_keys_per_s,
-        batch_keys_max: config.batch_keys_max,
-        compress: CompressSettings {
-            automatic: CompressionMethod::ALL.into_iter().find(|known| known.as_str() == config.compress_method),
-            threshold_bytes: config.compress_threshold_bytes,
-            saving_percent: config.compress_saving_percent,
-        },
-        flush_on: config.flush_on,
-        budget_ms: config.store_timeout_ms,
-        on_store_failure: OnStoreFailure::from_word(&config.on_store_failure).unwrap_or_default(),
-    }
-}
-
 /// Where entries and locks live, and where changes of others are told of, with the breaker before it.
 type Stores = (Arc<dyn Store>, Arc<dyn LockStore>, Option<(RedisAddress, Arc<CircuitBreaker>)>);
 
@@ -244,10 +192,13 @@ fn stores(config: &Config, breakers: &BreakerBoard, clock: &Arc<dyn Clock>, metr
             Ok((store, Arc::new(MemoryLocks::new(clock.clone())), None))
         }
         StoreChoice::Redis(url) => {
-            let address = RedisAddress::parse(url)?;
+            let address = redis_address(url, &config.store_access)?;
             let shared = address.clone();
-            let settings =
-                RedisSettings { address, store_ms: config.store_timeout_ms, inflight_max: STORE_INFLIGHT_MAX };
+            let settings = RedisSettings {
+                store_ms: config.store_timeout_ms,
+                own_max: config.forward_connections_max,
+                ..RedisSettings::new(address)
+            };
             let store = Arc::new(RedisStore::new(settings, clock.clone(), metrics.clone()));
             let breaker = breakers.store(config.store_timeout_ms * STORE_SLOW_PERCENT / 100);
             let guarded = Arc::new(BreakerStore::new(store, breaker.clone()));
@@ -322,6 +273,25 @@ async fn catch_up(engine: Arc<Engine>) {
     }
 }
 
+/// Where Redis is, with what else is said of the way there.
+fn redis_address(url: &str, access: &StoreAccess) -> Result<RedisAddress> {
+    let address = RedisAddress::parse(url)?.with_sentinel_account(&access.sentinel_user, &access.sentinel_password);
+    if !access.names_tls() {
+        return Ok(address);
+    }
+    if !address.is_tls() {
+        bail!("store.tls_… is set, and the store's address asks for no TLS; write rediss://…, or set store.tls");
+    }
+    let path = |text: &str| Some(text).filter(|text| !text.is_empty()).map(PathBuf::from);
+    let settings = TlsSettings {
+        ca_file: path(&access.ca_file),
+        certificate_file: path(&access.certificate_file),
+        key_file: path(&access.key_file),
+        server_name: Some(access.server_name.clone()).filter(|name| !name.is_empty()),
+    };
+    Ok(address.with_tls(&settings)?)
+}
+
 /// Lets policies do their upkeep when it is due.
 async fn upkeep(engine: Arc<Engine>) {
     let mut schedule = TickSchedule::default();
@@ -359,7 +329,7 @@ impl Asked {
         Ok(signal(SignalKind::hangup())?)
     }
 
-    async fn to_end(&mut self) -> &'static str {
+    async fn next_signal(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",

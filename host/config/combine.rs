@@ -61,8 +61,9 @@ fn certificates(config: &Config, layers: &Layers) -> Result<(), ConfigError> {
 /// What is said of a Redis that is not the one to be used. The first user's variables may be set for other programs too.
 fn store(layers: &Layers) -> Result<(), ConfigError> {
     let said = |name| !matches!(layers.get(name).1, Source::Default | Source::Environment(_));
-    for name in ["store.port", "store.password"] {
-        if said(name) && layers.get("store.host").0.is_empty() {
+    let in_parts = !layers.get("store.host").0.is_empty() || !layers.get("store.cluster_nodes").0.is_empty();
+    for name in ["store.port", "store.password", "store.username", "store.tls", "store.cluster"] {
+        if said(name) && !in_parts {
             return Err(
                 Reader { layers, name }.fail("it goes with store.host, which is not set; or say it in store.url")
             );

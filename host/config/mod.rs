@@ -9,6 +9,7 @@ mod lists;
 mod reader;
 pub mod secret;
 pub mod show;
+mod store;
 pub mod table;
 pub mod users;
 pub mod value;
@@ -21,6 +22,7 @@ use self::allowed::AllowedOrigins;
 use self::layers::{Layers, Source};
 use self::reader::Reader;
 use self::secret::Secret;
+pub use self::store::{StoreAccess, StoreChoice};
 use self::table::{POLICY_VARIABLES, RESERVED_VARIABLES};
 use self::users::User;
 use crate::limits::{
@@ -39,15 +41,6 @@ impl ConfigError {
     pub(crate) fn new(source: &Source, what: &str) -> Self {
         Self(format!("{source}: {what}"))
     }
-}
-
-/// Where entries live.
-#[derive(Clone, PartialEq, Eq)]
-pub enum StoreChoice {
-    /// In this process.
-    Memory,
-    /// In Redis, by this URL; may hold a password.
-    Redis(String),
 }
 
 /// What is asked of clients over TLS beside what they say.
@@ -119,6 +112,8 @@ pub struct Config {
     pub state_folder: PathBuf,
     /// Where entries live.
     pub store: StoreChoice,
+    /// What else is said of the way there.
+    pub store_access: StoreAccess,
     /// How long one operation may wait for the store, in milliseconds.
     pub store_timeout_ms: u64,
     /// What readers get while the store is away: `error` or `miss`.
@@ -129,6 +124,12 @@ pub struct Config {
     pub origins_allowed: AllowedOrigins,
     /// Certificate authorities for origins, besides the system's.
     pub origins_ca_file: Option<PathBuf>,
+    /// Commands that are forwarded though they concern all users of the store, and those that are not.
+    pub forward_allow: Vec<String>,
+    /// Commands that are not forwarded though they would be.
+    pub forward_deny: Vec<String>,
+    /// Connections to the store that clients may have for themselves.
+    pub forward_connections_max: usize,
     /// First part of every storage key.
     pub key_prefix: String,
     /// Between the parts of a key.
@@ -216,12 +217,16 @@ impl Config {
             workers: read("workers").workers()?,
             policies_folder: read("policies.folder").text().into(),
             state_folder: read("state.folder").text().into(),
-            store: store_choice(layers, &environment)?,
+            store: StoreChoice::new(layers, &environment)?,
+            store_access: StoreAccess::new(layers, &environment)?,
             store_timeout_ms: read("store.timeout").duration_ms(1, 60_000)?,
             on_store_failure: read("store.on_failure").one_of(&["error", "miss"])?,
             store_memory_bytes_max: read("store.memory_max").size_bytes(1 << 20, u64::MAX)?,
             origins_allowed: read("origins.allowed").allowed_origins()?,
             origins_ca_file: read("origins.ca_file").optional().map(PathBuf::from),
+            forward_allow: read("forward.allow").names()?,
+            forward_deny: read("forward.deny").names()?,
+            forward_connections_max: read("forward.connections_max").number(0, 1_000_000)?,
             key_prefix: read("key.prefix").key_prefix()?,
             key_separator: read("key.separator").separator()?,
             key_bytes_max: read("key.length_max").number(1, KEY_BYTES_MAX)?,
@@ -234,7 +239,7 @@ impl Config {
             warm_keys_per_s: read("warm.keys_per_second").count(1, 1_000_000)?.into(),
             batch_keys_max: read("batch.size_max").number(1, BATCH_SIZE_MAX)?,
             flush_on: match read("commands.flush").one_of(&["auto", "on", "off"])?.as_str() {
-                "auto" => store_choice(layers, &environment)? == StoreChoice::Memory,
+                "auto" => StoreChoice::new(layers, &environment)? == StoreChoice::Memory,
                 word => word == "on",
             },
             l1_bytes_max: read("l1.size").size_bytes(0, u64::MAX)?,
@@ -254,10 +259,6 @@ impl Config {
             policy_overrides: policy_overrides(&environment),
             unused_variables: RESERVED_VARIABLES.iter().copied().filter(|name| environment(name).is_some()).collect(),
         };
-        if environment("REDIS_CLUSTER_ENABLED").is_some_and(|value| value == "true" || value == "1") {
-            let what = "Redis Cluster is not served by this version; unset it, or set store.url to one node";
-            return Err(ConfigError::new(&Source::Environment("REDIS_CLUSTER_ENABLED"), what));
-        }
         combine::check(&config, layers)?;
         Ok(config)
     }
@@ -315,37 +316,6 @@ fn policy_overrides(environment: impl Fn(&str) -> Option<String>) -> BTreeMap<St
         }
     }
     overrides
-}
-
-/// `store.url` where somebody set it; else `store.host` where somebody set that; else the default.
-fn store_choice(layers: &Layers, environment: &impl Fn(&str) -> Option<String>) -> Result<StoreChoice, ConfigError> {
-    let (url, source) = layers.get("store.url");
-    let (host, _) = layers.get("store.host");
-    if *source == Source::Default && !host.is_empty() {
-        let (port, port_source) = layers.get("store.port");
-        let port = value::number(port, 1, 65_535).map_err(|what| ConfigError::new(port_source, &what))?;
-        let password = Reader { layers, name: "store.password" }.secret(environment)?;
-        let password = password.map_or_else(String::new, |password| format!(":{}@", percent_encoded(&password)));
-        return Ok(StoreChoice::Redis(format!("redis://{password}{host}:{port}")));
-    }
-    match url {
-        "memory" => Ok(StoreChoice::Memory),
-        url if url.starts_with("redis://") => Ok(StoreChoice::Redis(url.to_owned())),
-        url => {
-            let scheme = url.split(':').next().unwrap_or_default();
-            let what = format!("store.url is 'memory' or 'redis://host:port', not '{scheme}…'");
-            Err(ConfigError::new(source, &what))
-        }
-    }
-}
-
-fn percent_encoded(text: &str) -> String {
-    text.bytes()
-        .map(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
-            _ => format!("%{byte:02X}"),
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -87,6 +87,19 @@ impl Reader<'_> {
         usize::try_from(bytes).map_err(|_| self.fail("too large for this machine"))
     }
 
+    /// Names in small letters, with commas between them; in a file also as a list.
+    pub(super) fn names(&self) -> Result<Vec<String>, ConfigError> {
+        let text = self.text().trim();
+        let inner = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+        let names = inner.split(',').map(|name| name.trim().trim_matches(['"', '\'']).to_ascii_lowercase());
+        let names: Vec<String> = names.filter(|name| !name.is_empty()).collect();
+        let plain = |c: char| c.is_ascii_alphanumeric() || "|.-_".contains(c);
+        match names.iter().find(|name| !name.chars().all(plain)) {
+            None => Ok(names),
+            Some(name) => Err(self.fail(&format!("'{name}' is no name of a command; write debug,script|flush"))),
+        }
+    }
+
     pub(super) fn one_of(&self, allowed: &[&str]) -> Result<String, ConfigError> {
         let text = self.text();
         if allowed.contains(&text) {

@@ -61,11 +61,6 @@ fn errors_name_the_source_and_the_nearest_name() {
         &[("CACHE_KEY_SEPARATOR", "::")],
         "the environment variable CACHE_KEY_SEPARATOR: key.separator: the separator is one punctuation character, and none of { } * ? [ ] \\",
     );
-    check_error(
-        "",
-        &[("REDIS_CLUSTER_ENABLED", "true")],
-        "the environment variable REDIS_CLUSTER_ENABLED: Redis Cluster is not served by this version; unset it, or set store.url to one node",
-    );
 }
 
 #[test]

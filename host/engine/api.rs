@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::ports::lease::Waited;
+use crate::ports::load::{LoadOutcome, StaleReason};
 use crate::ports::metrics::State;
 
 /// The lifetime that an application asks for.
@@ -114,13 +115,30 @@ pub struct Answer {
     pub fresh_left_ms: Option<i64>,
     /// Whether it waited for the load of another reader; `None`: it did not.
     pub waited: Option<Waited>,
+    /// Why it is stale, if it is.
+    pub stale: Option<StaleReason>,
+    /// The load that it came from, or that failed to renew it.
+    pub load: Option<LoadSeen>,
+}
+
+/// What a reader is told of a load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoadSeen {
+    /// What became of it.
+    pub outcome: LoadOutcome,
+    /// The origin's status, if it answered.
+    pub status: Option<u16>,
+    /// Whether another reader had begun it.
+    pub collapsed: bool,
+    /// Whether something stale was held.
+    pub held_stale: bool,
 }
 
 impl Answer {
     /// The value is absent.
     #[must_use]
     pub const fn absent(state: State) -> Self {
-        Self { value: None, state, age_ms: None, fresh_left_ms: None, waited: None }
+        Self { value: None, state, age_ms: None, fresh_left_ms: None, waited: None, stale: None, load: None }
     }
 }
 
@@ -155,7 +173,7 @@ pub struct EventOutcome {
 }
 
 /// Why a key is answered as it is: everything that the host knows, nothing done.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Explanation {
     /// The application's key, foreign bytes as `%XX`.
     pub key: String,
@@ -198,6 +216,16 @@ pub struct Explanation {
     pub stale_while_revalidate_ms: Option<u64>,
     /// Stale-if-error window.
     pub stale_if_error_ms: Option<u64>,
+    /// How long it is kept after these for a conditional load.
+    pub keep_ms: Option<u64>,
+    /// The cap on staleness.
+    pub max_stale_ms: Option<u64>,
+    /// Where it is in its life: `fresh`, `stale`, `stale-if-error`, `kept`, `negative`, `uncacheable`, `gone`.
+    pub life: &'static str,
+    /// What a read would be answered and what it would begin, in the words of the table in `ARCHITECTURE.md`.
+    pub on_read: String,
+    /// How it is loaded; `None`: it is not.
+    pub load: Option<LoadExplained>,
     /// The fresh time left; negative when stale.
     pub fresh_left_ms: Option<i64>,
     /// Life left in the store.
@@ -214,4 +242,25 @@ pub struct Explanation {
     pub invalidated: Option<&'static str>,
     /// What was: `domain`, `tag …`, `prefix …`, with how it was.
     pub invalidated_by: Vec<String>,
+}
+
+/// How a key is loaded, and how that went on this node.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct LoadExplained {
+    /// The name of the origin.
+    pub origin: String,
+    /// Whether its breaker lets calls through.
+    pub healthy: bool,
+    /// What became of the last load.
+    pub outcome: Option<&'static str>,
+    /// The origin's status in it.
+    pub status: Option<u16>,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// How long ago it ended.
+    pub ago_ms: Option<u64>,
+    /// How long it took.
+    pub took_ms: Option<u32>,
+    /// For how long the key is not loaded again.
+    pub throttled_ms: Option<u64>,
 }

@@ -9,8 +9,9 @@ use futures_util::future::join_all;
 use super::api::Answer;
 use super::core::Engine;
 use super::judge::{Place, Wanted};
-use super::l1::Ticket;
+use super::sight::Sight;
 use crate::error::{Error, Result};
+use crate::limits::BATCH_LOADS_MAX;
 use crate::ports::metrics::State;
 use crate::ports::policy::{Operation, Shape};
 use crate::ports::store::{Command, Reply};
@@ -67,22 +68,35 @@ impl Engine {
 
     /// Reads places that are no plain hits.
     pub(super) async fn read_many(&self, places: &[Place<'_>], now_ms: u64) -> Vec<Result<Answer>> {
-        let mut answers = Vec::with_capacity(places.len());
+        let mut sights: Vec<Option<Result<Sight>>> = Vec::with_capacity(places.len());
         for place in places {
             self.hot.seen(place.name, &place.domain.name, now_ms);
             // What slides is renewed in the store: that one goes there with the others.
             let copy = self.l1.get(place.name).filter(|entry| !entry.stamps.terms.sliding);
-            answers.push(if copy.is_some() { self.read_l1(place, now_ms).await.map(Ok) } else { None });
+            sights.push(if copy.is_some() { self.read_l1(place, now_ms).await.map(Ok) } else { None });
         }
-        let left: Vec<usize> = (0..places.len()).filter(|&i| answers[i].is_none()).collect();
+        let left: Vec<usize> = (0..places.len()).filter(|&i| sights[i].is_none()).collect();
         let asked: Vec<&Place<'_>> = left.iter().map(|&i| &places[i]).collect();
-        for (i, answer) in left.into_iter().zip(self.read_store(&asked, now_ms).await) {
-            answers[i] = Some(answer);
+        for (i, sight) in left.into_iter().zip(self.look_many(&asked, now_ms).await) {
+            sights[i] = Some(sight);
         }
-        answers.into_iter().flatten().collect()
+        let (mut answers, mut found): (Vec<Option<Result<Answer>>>, Vec<_>) = (Vec::new(), Vec::new());
+        for (place, sight) in places.iter().zip(sights) {
+            answers.push(match sight.unwrap_or_else(|| Ok(Sight::gone())) {
+                Ok(sight) => {
+                    found.push((place, sight));
+                    None
+                }
+                Err(error) => Some(Err(error)),
+            });
+        }
+        let mut served = self.serve_many(found, now_ms).await.into_iter();
+        let next = |answer: Option<Result<Answer>>| answer.or_else(|| served.next());
+        answers.into_iter().filter_map(next).collect()
     }
 
-    async fn read_store(&self, places: &[&Place<'_>], now_ms: u64) -> Vec<Result<Answer>> {
+    /// What the store has of each of these, in one round trip; copies are kept.
+    async fn look_many(&self, places: &[&Place<'_>], now_ms: u64) -> Vec<Result<Sight>> {
         if places.is_empty() {
             return Vec::new();
         }
@@ -94,31 +108,39 @@ impl Engine {
             Err(error) => return for_all(places.len(), &self.store_error(error)),
         };
         self.foresee(places, &held).await;
-        let mut answers: Vec<Result<Answer>> = Vec::with_capacity(places.len());
+        let mut sights: Vec<Result<Sight>> = Vec::with_capacity(places.len());
         let mut missed = Vec::new();
         for (i, ((place, ticket), held)) in places.iter().zip(tickets).zip(held).enumerate() {
-            answers.push(match held {
-                Some(held) => self.read_held(place, ticket, held, now_ms).await,
+            sights.push(match held {
+                Some(held) => self.read_held(place, ticket, held, false, now_ms).await,
                 None => {
-                    missed.push((i, *place, ticket));
-                    Ok(Answer::absent(State::Miss))
+                    missed.push((i, *place));
+                    Ok(Sight::gone())
                 }
             });
         }
-        for (i, answer) in self.missed(missed, now_ms).await {
-            answers[i] = answer;
+        for (i, sight) in self.look_behind_many(missed, now_ms).await {
+            sights[i] = sight;
         }
-        answers
+        sights
     }
 
-    /// What becomes of the keys of a batch that neither L1 nor the store has, each with its place in the batch; what is not answered is
-    /// absent. An older key version may have them. Loads of many keys from an origin belong here.
-    async fn missed(&self, missed: Vec<(usize, &Place<'_>, Ticket)>, now_ms: u64) -> Vec<(usize, Result<Answer>)> {
-        let migrating = missed.into_iter().filter(|(_, place, _)| self.migrates(place.live()));
-        let carried = migrating.map(|(i, place, ticket)| async move {
-            (i, self.read_carried(place, ticket, now_ms).await.map(|(answer, _)| answer))
-        });
-        join_all(carried).await
+    /// What older key versions have of keys that the one of now has not, each with its place in the batch.
+    async fn look_behind_many(&self, mut missed: Vec<(usize, &Place<'_>)>, now_ms: u64) -> Vec<(usize, Result<Sight>)> {
+        missed.retain(|(_, place)| place.migrates);
+        let places: Vec<&Place<'_>> = missed.iter().map(|(_, place)| *place).collect();
+        let behind = match self.are_behind(&places).await {
+            Ok(behind) => behind,
+            Err(error) => return missed.into_iter().map(|(i, _)| (i, Err(error.clone()))).collect(),
+        };
+        let mut behind = behind.into_iter();
+        missed.retain(|_| behind.next().unwrap_or_default());
+        let mut carried = Vec::with_capacity(missed.len());
+        for some in missed.chunks(BATCH_LOADS_MAX) {
+            let looks = some.iter().map(|&(i, place)| async move { (i, self.look_behind(place, now_ms).await) });
+            carried.extend(join_all(looks).await);
+        }
+        carried
     }
 
     /// How many of the keys are there, as a reader would see them; one that is named twice counts twice.
@@ -131,7 +153,7 @@ impl Engine {
         let places = self.locate_all(keys, Operation::Read)?;
         let there = self
             .budgeted(async {
-                self.arrive(&places).await?;
+                self.arrive(places.iter()).await?;
                 self.are_there(&places).await
             })
             .await;

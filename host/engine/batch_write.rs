@@ -5,8 +5,8 @@ use bytes::Bytes;
 use super::api::BatchWrite;
 use super::batch::for_all;
 use super::core::Engine;
+use super::found::expire_for;
 use super::judge::{Place, Verdict, Wanted};
-use super::read::expire_for;
 use super::write::stamps_now;
 use crate::error::Result;
 use crate::ports::lease::Ending;
@@ -24,7 +24,7 @@ impl Admitted<'_> {
     const fn state(&self) -> State {
         match self.verdict {
             Verdict::Store(_) => State::Done,
-            Verdict::Pass => State::Passed,
+            Verdict::Pass(_) => State::Passed,
         }
     }
 }
@@ -118,7 +118,7 @@ impl Engine {
         let now_ms = self.now_ms();
         let stored = admitted.iter().filter_map(|it| match &it.verdict {
             Verdict::Store(terms) => Some((&it.place, terms)),
-            Verdict::Pass => None,
+            Verdict::Pass(_) => None,
         });
         self.provide_all(stored).await?;
         self.forget_old(admitted.iter().map(|it| &it.place)).await?;

@@ -1,79 +1,36 @@
 //! The engine's parts, its settings, and what all its operations share: the hit path, counting, the store's errors.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 
-use super::coherence::{Coherence, NO_STREAM, UNTOLD};
-use super::compress::{CompressSettings, Compressor};
-use super::entry::{Entry, Stamps};
+use super::coherence::Coherence;
+use super::compress::Compressor;
+use super::entry::Entry;
 use super::fill::Fills;
+use super::forward::ForwardRules;
 use super::hot::HotKeys;
 use super::judge::Place;
 use super::key::KeyRules;
-use super::known::Domain;
-use super::l1::{L1, L1Settings};
+use super::l1::L1;
 use super::pool::TermsPool;
 use super::quiet::Quiet;
+use super::recent::Recent;
 use super::recovery::Recovery;
+use super::refresh::Loads;
+use super::settings::{Ports, Settings};
 use super::standing::Domains;
 use crate::error::{Error, ErrorKind, Result};
-use crate::limits::{L1_COPY_BYTES_MAX, SLIDING_STEP_MS_MAX, TTL_MS_MAX};
+use crate::limits::TTL_MS_MAX;
 use crate::ports::breaker::Breakers;
 use crate::ports::budget;
 use crate::ports::clock::Clock;
 use crate::ports::lock::Locks;
 use crate::ports::metrics::{DomainMetrics, Gauge, Metrics, State};
-use crate::ports::policy::{KeyScope, Operation};
+use crate::ports::policy::Operation;
 use crate::ports::registry::Registry;
 use crate::ports::store::{Sharing, Store, StoreError};
 use crate::ports::table::{OnStoreFailure, Policies};
-
-/// What the engine is told at the start.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// How keys are written.
-    pub keys: KeyRules,
-    /// The node's own memory.
-    pub l1: L1Settings,
-    /// How long a copy in L1 is believed where others share the store, in milliseconds: the bound *B*.
-    pub trust_ms: u64,
-    /// Largest value, in bytes.
-    pub value_bytes_max: usize,
-    /// Key versions from which policies that migrate read, the newest first.
-    pub old_versions: Vec<String>,
-    /// Keys that are warmed each second.
-    pub warm_keys_per_s: u64,
-    /// Keys of one batch of a caller that names its parts (HTTP).
-    pub batch_keys_max: usize,
-    /// When values are compressed.
-    pub compress: CompressSettings,
-    /// Whether applications may remove every key that this host serves (`FLUSHDB`).
-    pub flush_on: bool,
-    /// How long one operation may wait for the store, over all its calls, in milliseconds (`CACHE_MAX_LATENCY_MS`).
-    pub budget_ms: u64,
-    /// What readers get while the store is away, where their domain does not say.
-    pub on_store_failure: OnStoreFailure,
-}
-
-/// What the engine reaches the world through.
-#[derive(Clone)]
-pub struct Ports {
-    /// The live policies.
-    pub policies: Arc<Policies>,
-    /// Operators' view of them.
-    pub registry: Arc<dyn Registry>,
-    /// Where entries live.
-    pub store: Arc<dyn Store>,
-    /// Time and chance.
-    pub clock: Arc<dyn Clock>,
-    /// What is counted.
-    pub metrics: Arc<Metrics>,
-    /// Locks of applications and policies.
-    pub locks: Arc<dyn Locks>,
-    /// The host's breakers.
-    pub breakers: Arc<dyn Breakers>,
-}
 
 /// The cache. One per host, shared by all front ends.
 pub struct Engine {
@@ -89,7 +46,7 @@ pub struct Engine {
     pub(super) hot: HotKeys,
     pub(super) keys: KeyRules,
     pub(super) domains: Domains,
-    terms: TermsPool,
+    pub(super) terms: TermsPool,
     pub(super) trust_ms: u64,
     pub(super) on_store_failure: OnStoreFailure,
     pub(super) recovery: Recovery,
@@ -107,18 +64,25 @@ pub struct Engine {
     pub(super) compressor: Compressor,
     pub(super) flush_on: bool,
     pub(super) workflows: Gauge,
+    /// The latest loads.
+    pub(super) recent: Recent,
+    /// The loads that are under way.
+    pub(super) loads: Loads,
+    /// Itself, for work that outlives the call that began it.
+    pub(super) me: Weak<Self>,
     pub(super) fills: Fills,
+    pub(super) forward_rules: ForwardRules,
 }
 
 impl Engine {
     /// An engine over these ports.
     #[must_use]
-    pub fn new(settings: Settings, ports: Ports) -> Self {
+    pub fn new(settings: Settings, ports: Ports) -> Arc<Self> {
         let trust_ms = (ports.store.sharing() == Sharing::Shared).then_some(settings.trust_ms);
         let fills = Fills::new(&ports.store, &ports.clock);
         let coherence = Arc::new(Coherence::new(settings.trust_ms, Arc::clone(&ports.metrics)));
         let recovery = Recovery::new(Arc::clone(&ports.clock));
-        Self {
+        Arc::new_cyclic(|me| Self {
             started_ns: ports.clock.monotonic_ns(),
             l1_bytes_max: settings.l1.bytes_max,
             l1: L1::following(settings.l1, Arc::clone(&coherence), Arc::clone(&ports.metrics)),
@@ -148,7 +112,11 @@ impl Engine {
             flush_on: settings.flush_on,
             workflows: Gauge::default(),
             fills,
-        }
+            forward_rules: settings.forward,
+            recent: Recent::default(),
+            loads: Loads::default(),
+            me: Weak::clone(me),
+        })
     }
 
     /// The copy of a key if L1 may answer by itself: no await, no policy, no allocation. Counts nothing; whoever serves it
@@ -259,6 +227,7 @@ impl Engine {
             | ErrorKind::Refused
             | ErrorKind::StoreReply => State::Refused,
             ErrorKind::StoreUnavailable | ErrorKind::StoreTimeout | ErrorKind::StoreData => State::StoreFailed,
+            ErrorKind::OriginUnavailable | ErrorKind::OriginFailed | ErrorKind::OriginTimeout => State::OriginFailed,
             ErrorKind::PolicyFailed | ErrorKind::PolicyUnavailable => State::PolicyFailed,
             ErrorKind::Overloaded | ErrorKind::Internal => State::HostFailed,
         }
@@ -313,66 +282,11 @@ impl Engine {
         }
         Err(Error::new(ErrorKind::InvalidArgument, format!("invalid expire time: more than {TTL_MS_MAX} ms from now")))
     }
-
-    /// Whether copies of raw values may be kept in L1: only where nobody else can change them unseen.
-    pub(super) fn raw_in_l1(&self, place: &Place<'_>) -> bool {
-        let told = || self.is_told(place) && self.coherence.running() != NO_STREAM;
-        self.l1_bytes_max > 0 && (self.store.sharing() == Sharing::Exclusive || told())
-    }
-
-    /// Whether the stream of changes, if one runs, tells of this place in words that lead back to its key.
-    fn is_told(&self, place: &Place<'_>) -> bool {
-        let verbatim = place.live().description.key_scope == KeyScope::Verbatim;
-        !place.renamed && (!verbatim || self.coherence.is_whole())
-    }
-
-    /// An entry for L1; `None` if it is not to be kept there.
-    pub(super) fn l1_entry(
-        &self,
-        place: &Place<'_>,
-        value: Bytes,
-        mut stamps: Stamps,
-        now_ms: u64,
-    ) -> Option<Arc<Entry>> {
-        let terms = &stamps.terms;
-        let in_l1 = self.l1_bytes_max > 0
-            && terms.l1_ms != Some(0)
-            && (place.enveloped() || self.raw_in_l1(place))
-            && !place.is_changed_unseen();
-        if !in_l1 || !self.stands(place, &stamps, now_ms) {
-            return None;
-        }
-        let since = place.domain.since(&stamps, now_ms)?;
-        let trust_until_ms = match self.store.sharing() {
-            Sharing::Exclusive => u64::MAX,
-            Sharing::Shared => now_ms.min(since.as_of_ms).saturating_add(self.trust_ms),
-        };
-        let serve_until_ms = if terms.absent {
-            0
-        } else {
-            let slide_ms = if terms.sliding { now_ms + sliding_step_ms(terms.fresh_ms) } else { u64::MAX };
-            let cap_ms = terms.l1_ms.map_or(u64::MAX, |cap_ms| now_ms.saturating_add(cap_ms));
-            stamps.fresh_until_ms().unwrap_or(u64::MAX).min(slide_ms).min(cap_ms)
-        };
-        let stream = if self.is_told(place) { since.stream } else { UNTOLD };
-        stamps.terms = self.terms.share(stamps.terms);
-        stamps.under = stamps.under.map(|ids| place.domain.share(ids));
-        Some(Arc::new(Entry {
-            value: compact(value),
-            stamps,
-            serve_until_ms,
-            trust_until_ms,
-            stream: stream.into(),
-            echo: false.into(),
-            age_known: place.enveloped(),
-            mark: Domain::mark(place.epoch, place.seq).into(),
-            domain: Arc::clone(&place.domain),
-        }))
-    }
 }
 
 /// The store's error as the caller sees it.
-pub(super) fn store_error(error: StoreError) -> Error {
+#[must_use]
+pub fn store_error(error: StoreError) -> Error {
     let kind = match &error {
         StoreError::Unavailable(_) | StoreError::Connecting(_) => ErrorKind::StoreUnavailable,
         // Whether the work was done is unknown in both cases, which is what the kind says.
@@ -382,14 +296,4 @@ pub(super) fn store_error(error: StoreError) -> Error {
         StoreError::Protocol(_) => ErrorKind::StoreData,
     };
     Error::new(kind, error.to_string())
-}
-
-/// A small value in memory of its own, exactly as large: as a slice it would keep its envelope, and a count of its readers.
-fn compact(value: Bytes) -> Bytes {
-    if value.len() <= L1_COPY_BYTES_MAX { Bytes::copy_from_slice(&value) } else { value }
-}
-
-/// How long the reads of a sliding entry may go without renewing it: a hundredth of its life.
-pub(super) fn sliding_step_ms(fresh_ms: Option<u64>) -> u64 {
-    fresh_ms.map_or(SLIDING_STEP_MS_MAX, |fresh_ms| (fresh_ms / 100).clamp(1, SLIDING_STEP_MS_MAX))
 }

@@ -24,6 +24,9 @@ pub struct Terms {
     pub rules_id: u64,
     /// Whether the entry says "there is no such value".
     pub absent: bool,
+    /// Whether it says that the value is not to be stored, so that nobody waits for another one's load (hit-for-miss). Then it is
+    /// absent, too: it has no value.
+    pub uncacheable: bool,
     /// Served as it is for this long; `None`: for ever.
     pub fresh_ms: Option<u64>,
     /// See [`Windows`].
@@ -42,8 +45,7 @@ pub struct Terms {
     pub sliding: bool,
     /// Cost in L1 relative to the bytes, in percent.
     pub weight_percent: u16,
-    /// When the value is compressed; an envelope keeps it beside the other terms.
-    #[serde(skip)]
+    /// When the value is compressed.
     pub compression: Compression,
     /// Names under which the entry can be invalidated.
     pub tags: Vec<String>,
@@ -101,6 +103,7 @@ impl Terms {
         Self {
             rules_id,
             absent: false,
+            uncacheable: false,
             fresh_ms: left_ms,
             stale_while_revalidate_ms: 0,
             stale_if_error_ms: 0,
@@ -195,6 +198,21 @@ impl Stamps {
         Self { terms: Arc::new(terms), since_ms: now_ms, ..self.clone() }
     }
 
+    /// The same entry, fresh for `ms` more, as far as its windows and `max-stale` allow.
+    #[must_use]
+    pub fn extended(&self, now_ms: u64, ms: u64) -> Self {
+        let windows = self.terms.windows().extended(now_ms.saturating_sub(self.since_ms), ms);
+        let terms = Terms {
+            fresh_ms: windows.fresh_ms,
+            stale_while_revalidate_ms: windows.stale_while_revalidate_ms,
+            stale_if_error_ms: windows.stale_if_error_ms,
+            keep_ms: windows.keep_ms,
+            max_stale_ms: windows.max_stale_ms,
+            ..(*self.terms).clone()
+        };
+        Self { terms: Arc::new(terms), ..self.clone() }
+    }
+
     /// Age at `now_ms`.
     #[must_use]
     pub const fn age_ms(&self, now_ms: u64) -> u64 {
@@ -238,6 +256,8 @@ pub struct Entry {
     pub(super) echo: AtomicBool,
     /// Whether `stamps.born_ms` is the truth: a raw value that the store held before does not say.
     pub age_known: bool,
+    /// Whether a read has thrown the die and the entry is to be refreshed early; the next slow read does so.
+    pub(super) is_due: AtomicBool,
     /// The state of policies and invalidations in which it was last found to be good.
     pub(super) mark: AtomicU64,
     /// Its domain.
@@ -295,6 +315,7 @@ impl Entry {
             trust_until_ms: self.trust_until_ms,
             stream: self.stream.load(Ordering::Acquire).into(),
             echo: self.echo.load(Ordering::Acquire).into(),
+            is_due: AtomicBool::new(false),
             age_known: self.age_known,
             mark: self.mark.load(Ordering::Acquire).into(),
             domain: Arc::clone(&self.domain),
@@ -312,10 +333,9 @@ impl Entry {
     pub fn answer(&self, state: State, now_ms: u64) -> Answer {
         Answer {
             value: (!self.stamps.terms.absent).then(|| self.value.clone()),
-            state,
             age_ms: self.age_known.then(|| self.stamps.age_ms(now_ms)),
             fresh_left_ms: self.stamps.fresh_left_ms(now_ms),
-            waited: None,
+            ..Answer::absent(state)
         }
     }
 

@@ -4,9 +4,6 @@
 //! F5 'L' 'D' version:u8   stamp:[u8;8]   header length:u16 le   header (postcard)   value
 //! ```
 //!
-//! Version 3 has the form of the value behind the header of version 2. A value that is stored as it is, without a wish of the policy's,
-//! has nothing to say there and is written as version 2: hosts that know no compression read all but what is compressed.
-//!
 //! The first byte cannot begin UTF-8 text, so other people's values are told apart. The stamp is random and new with every
 //! write: the first [`PREFIX_LEN`] bytes identify one version of one entry, which is what conditional replacement compares.
 //! Foreign, damaged or future bytes decode to an error, which the engine treats as a miss.
@@ -19,20 +16,12 @@ use serde::{Deserialize, Serialize};
 use super::compress::{Form, Packed};
 use super::entry::{Stamps, Terms};
 use super::generation::Ids;
-use crate::ports::policy::Compression;
 
 /// Bytes that identify one version of one entry.
 pub const PREFIX_LEN: usize = 12;
 const MAGIC: [u8; 3] = [0xF5, b'L', b'D'];
-const VERSION_PLAIN: u8 = 2;
-const VERSION: u8 = 3;
-
-/// What version 3 adds to the header.
-#[derive(Default, Serialize, Deserialize)]
-struct Added {
-    form: Form,
-    wish: Compression,
-}
+/// It grows with every change of the header's form: what hosts of other versions wrote is a miss.
+const VERSION: u8 = 4;
 
 #[derive(Serialize, Deserialize)]
 struct Header<T> {
@@ -43,6 +32,8 @@ struct Header<T> {
     /// Generations that it was loaded under, little-endian: the domain's, one for each tag, then those of prefixes.
     under: Vec<[u8; 8]>,
     ended: bool,
+    /// Of the value.
+    form: Form,
 }
 
 impl<T> Header<T> {
@@ -98,21 +89,14 @@ pub fn seal(stamps: &Stamps, stamp: u64, packed: &Packed) -> Result<Bytes, Envel
         terms: stamps.terms.as_ref(),
         under: Header::<Terms>::under(stamps.under.as_ref()),
         ended: stamps.under.as_ref().is_some_and(|ids| ids.ended),
+        form: packed.form,
     };
-    let mut header = postcard::to_allocvec(&header).map_err(|_| EnvelopeError::Damaged)?;
-    let compression = stamps.terms.compression;
-    let version = if packed.form == Form::Plain && compression == Compression::Automatic {
-        VERSION_PLAIN
-    } else {
-        let added = Added { form: packed.form, wish: compression };
-        header = postcard::to_extend(&added, header).map_err(|_| EnvelopeError::Damaged)?;
-        VERSION
-    };
+    let header = postcard::to_allocvec(&header).map_err(|_| EnvelopeError::Damaged)?;
     let value = &packed.bytes[..];
     let header_len = u16::try_from(header.len()).map_err(|_| EnvelopeError::Damaged)?;
     let mut bytes = BytesMut::with_capacity(PREFIX_LEN + 2 + header.len() + value.len());
     bytes.put_slice(&MAGIC);
-    bytes.put_u8(version);
+    bytes.put_u8(VERSION);
     bytes.put_u64_le(stamp);
     bytes.put_u16_le(header_len);
     bytes.put_slice(&header);
@@ -127,7 +111,7 @@ pub fn seal(stamps: &Stamps, stamp: u64, packed: &Packed) -> Result<Bytes, Envel
 pub fn open(bytes: &Bytes) -> Result<Opened, EnvelopeError> {
     let Some(rest) = bytes.strip_prefix(&MAGIC) else { return Err(EnvelopeError::Foreign) };
     let (&version, _) = rest.split_first().ok_or(EnvelopeError::Damaged)?;
-    if version != VERSION && version != VERSION_PLAIN {
+    if version != VERSION {
         return Err(EnvelopeError::Version(version));
     }
     let header_at = PREFIX_LEN + 2;
@@ -135,16 +119,10 @@ pub fn open(bytes: &Bytes) -> Result<Opened, EnvelopeError> {
         bytes.get(PREFIX_LEN..header_at).and_then(|len| len.try_into().ok()).ok_or(EnvelopeError::Damaged)?;
     let value_at = header_at + usize::from(u16::from_le_bytes(len));
     let header = bytes.get(header_at..value_at).ok_or(EnvelopeError::Damaged)?;
-    let (mut header, mut left) =
-        postcard::take_from_bytes::<Header<Terms>>(header).map_err(|_| EnvelopeError::Damaged)?;
-    let mut added = Added::default();
-    if version == VERSION {
-        (added, left) = postcard::take_from_bytes(left).map_err(|_| EnvelopeError::Damaged)?;
-    }
+    let (header, left) = postcard::take_from_bytes::<Header<Terms>>(header).map_err(|_| EnvelopeError::Damaged)?;
     if !left.is_empty() {
         return Err(EnvelopeError::Damaged);
     }
-    header.terms.compression = added.wish;
     let under = header.ids(header.terms.tags.len());
     let stamps = Stamps {
         born_ms: header.born_ms,
@@ -152,7 +130,7 @@ pub fn open(bytes: &Bytes) -> Result<Opened, EnvelopeError> {
         terms: Arc::new(header.terms),
         under,
     };
-    Ok(Opened { stamps, packed: Packed { bytes: bytes.slice(value_at..), form: added.form } })
+    Ok(Opened { stamps, packed: Packed { bytes: bytes.slice(value_at..), form: header.form } })
 }
 
 /// What identifies this version of an entry; `None` if the bytes are too short for an envelope.
@@ -165,25 +143,12 @@ pub fn prefix(bytes: &Bytes) -> Option<Bytes> {
 mod tests {
     use super::*;
     use crate::engine::compress::pack;
-    use crate::ports::compression::CompressionMethod;
+    use crate::ports::compression::{Compression, CompressionMethod};
 
     fn stamps(compression: Compression) -> Stamps {
         let terms = Terms { compression, tags: vec!["red".into()], ..Terms::raw(7, Some(60_000)) };
         let under = Ids { domain: 1, tags: vec![2].into(), ..Ids::default() };
         Stamps { born_ms: 1_000, since_ms: 1_500, terms: Arc::new(terms), under: Some(Arc::new(under)) }
-    }
-
-    /// What a host wrote that knew no compression.
-    const OLD: &str = "f54c440209000000000000003100e807f403070001e0d4030000000000000000000064010372656400000000000201\
-        0000000000000002000000000000000068656c6c6f";
-
-    #[test]
-    fn what_an_older_host_wrote_is_read_and_a_plain_value_is_written_so() {
-        let sealed = seal(&stamps(Compression::Automatic), 9, &Packed::plain("hello".into())).expect("it fits");
-        let hex: String = sealed.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, OLD);
-        let opened = open(&sealed).expect("our own");
-        assert_eq!(opened, Opened { stamps: stamps(Compression::Automatic), packed: Packed::plain("hello".into()) });
     }
 
     #[test]
@@ -206,8 +171,15 @@ mod tests {
         for end in 0..header_end {
             assert!(open(&sealed.slice(..end)).is_err(), "{end}");
         }
-        let mut later = sealed.to_vec();
-        later[3] = VERSION + 1;
-        assert_eq!(open(&later.into()), Err(EnvelopeError::Version(VERSION + 1)));
+    }
+
+    #[test]
+    fn what_another_version_of_the_host_wrote_is_not_read() {
+        let sealed = seal(&stamps(Compression::Automatic), 9, &Packed::plain("hello".into())).expect("it fits");
+        for version in [0, 1, 2, 3, VERSION + 1, u8::MAX] {
+            let mut bytes = sealed.to_vec();
+            bytes[3] = version;
+            assert_eq!(open(&bytes.into()), Err(EnvelopeError::Version(version)));
+        }
     }
 }

@@ -7,9 +7,9 @@ use super::api::{Answer, AskedTtl, ExpireCondition};
 use super::command::candidate;
 use super::core::Engine;
 use super::entry::Stamps;
+use super::found::Found;
 use super::judge::{Place, Verdict, Wanted};
 use super::modify::Change;
-use super::read::Found;
 use crate::error::Result;
 use crate::ports::metrics::State;
 use crate::ports::policy::{Candidate, Operation};
@@ -28,7 +28,7 @@ impl Engine {
     }
 
     async fn ttl_of(&self, place: &Place<'_>) -> Result<Ttl> {
-        self.arrive(std::slice::from_ref(place)).await?;
+        self.arrive(std::iter::once(place)).await?;
         if !place.enveloped() || self.holds_collection(place).await? {
             return self.store.ttl(&place.store_key).await.map_err(|e| self.store_error(e));
         }
@@ -52,7 +52,7 @@ impl Engine {
 
     async fn expires_at_of(&self, place: &Place<'_>) -> Result<Ttl> {
         if !place.enveloped() {
-            self.arrive(std::slice::from_ref(place)).await?;
+            self.arrive(std::iter::once(place)).await?;
             // As the store keeps it, to the millisecond. Redis 6 does not know the question.
             match self.store.call(Command::new("PEXPIRETIME").arg(place.store_key.0.clone())).await {
                 Ok(Reply::Integer(-2)) => return Ok(Ttl::Missing),
@@ -85,10 +85,10 @@ impl Engine {
         if place.enveloped() && !self.holds_collection(place).await? {
             return self.expire_enveloped(place, left_ms, condition).await;
         }
-        self.arrive(std::slice::from_ref(place)).await?;
+        self.make_way(std::iter::once(place)).await?;
         let command = self.expire_command(place, left_ms, condition)?;
         let writing = self.l1.writing(place.name);
-        let reply = self.call(command).await?;
+        let reply = self.change_one(place, command).await?;
         writing.done(None);
         Ok(reply == Reply::Integer(1))
     }
@@ -123,7 +123,7 @@ impl Engine {
                 let stamps = Stamps { since_ms: now_ms, ..found.stamps.judged(terms) };
                 Change::Put(stamps, found.value.clone(), answer)
             }
-            Verdict::Pass => Change::Remove(answer),
+            Verdict::Pass(_) => Change::Remove(answer),
         })
     }
 
@@ -160,7 +160,7 @@ impl Engine {
         let candidate = Candidate { asked_ttl_ms, ..candidate(0) };
         Ok(match self.admit(place, Operation::Touch, &candidate)? {
             Verdict::Store(terms) => terms.windows().life_ms(),
-            Verdict::Pass => Some(0),
+            Verdict::Pass(_) => Some(0),
         })
     }
 
@@ -176,7 +176,7 @@ impl Engine {
     }
 
     async fn persist_place(&self, place: &Place<'_>) -> Result<bool> {
-        self.arrive(std::slice::from_ref(place)).await?;
+        self.make_way(std::iter::once(place)).await?;
         if place.enveloped() && !self.holds_collection(place).await? {
             let now_ms = self.now_ms();
             return self
@@ -202,7 +202,7 @@ impl Engine {
 
     async fn persist_raw(&self, place: &Place<'_>) -> Result<bool> {
         let writing = self.l1.writing(place.name);
-        let reply = self.call(Command::new("PERSIST").arg(place.store_key.0.clone())).await?;
+        let reply = self.change_one(place, Command::new("PERSIST").arg(place.store_key.0.clone())).await?;
         writing.done(None);
         Ok(reply == Reply::Integer(1))
     }

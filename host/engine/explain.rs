@@ -1,6 +1,6 @@
 //! Why a key is answered as it is: everything that the host knows, and nothing changed by looking.
 
-use super::api::Explanation;
+use super::api::{Explanation, LoadExplained};
 use super::compare::Loaded;
 use super::compress::Form;
 use super::core::Engine;
@@ -11,6 +11,7 @@ use super::generation::Standing;
 use super::judge::{Place, Wanted};
 use super::key::escaped;
 use super::outage::is_outage;
+use super::transition::{Life, step};
 use crate::error::Result;
 use crate::ports::invalidation::Mode;
 use crate::ports::metrics::State;
@@ -125,6 +126,7 @@ impl Engine {
             (None, Some(seen)) => seen.store_ttl_ms.and_then(|ms| i64::try_from(ms).ok()),
             (None, None) => None,
         };
+        let life = life_of(seen, now_ms);
         Explanation {
             key: escaped(place.name).into_owned(),
             domain: live.domain.to_string(),
@@ -146,6 +148,11 @@ impl Engine {
             fresh_ms: terms.and_then(|terms| terms.fresh_ms),
             stale_while_revalidate_ms: terms.map(|terms| terms.stale_while_revalidate_ms),
             stale_if_error_ms: terms.map(|terms| terms.stale_if_error_ms),
+            keep_ms: terms.map(|terms| terms.keep_ms),
+            max_stale_ms: terms.and_then(|terms| terms.max_stale_ms),
+            life: life.as_str(),
+            on_read: step(life, self.event_of_read(place)).in_words(),
+            load: self.load_explained(place, now_ms),
             fresh_left_ms,
             store_ttl_ms: seen.and_then(|seen| seen.store_ttl_ms),
             rules_stored: seen.and_then(|seen| seen.stored_rules).map(|rules| format!("{rules:016x}")),
@@ -155,6 +162,36 @@ impl Engine {
             invalidated: seen.and_then(|seen| seen.standing.mode()).map(Mode::as_str),
             invalidated_by: seen.map(|seen| seen.invalidated_by.clone()).unwrap_or_default(),
         }
+    }
+}
+
+impl Engine {
+    fn load_explained(&self, place: &Place<'_>, now_ms: u64) -> Option<LoadExplained> {
+        let origin = place.live().origin.as_ref().filter(|_| place.loads())?;
+        let bare =
+            LoadExplained { origin: origin.name().to_owned(), healthy: origin.is_healthy(), ..Default::default() };
+        let Some(past) = self.recent.of(place.store_key.as_bytes()) else { return Some(bare) };
+        Some(LoadExplained {
+            outcome: Some(past.outcome.as_str()),
+            status: past.status,
+            error: past.error.as_ref().map(|error| error.message.clone()),
+            ago_ms: Some(now_ms.saturating_sub(past.at_ms)),
+            took_ms: Some(past.took_ms),
+            throttled_ms: Some(past.throttled_ms(self.monotonic_ns())).filter(|ms| *ms > 0),
+            ..bare
+        })
+    }
+}
+
+/// Where it is in its life. A raw value is there or not.
+fn life_of(seen: Option<&Seen>, now_ms: u64) -> Life {
+    let Some(seen) = seen.filter(|seen| seen.standing != Standing::Hard) else { return Life::Gone };
+    let Some(stamps) = &seen.stamps else { return Life::Fresh };
+    match stamps.at(now_ms) {
+        Freshness::Fresh if stamps.terms.uncacheable => Life::Uncacheable,
+        Freshness::Fresh if stamps.terms.absent => Life::Negative,
+        _ if stamps.terms.absent => Life::Gone,
+        freshness => Life::of_value(freshness),
     }
 }
 
@@ -171,6 +208,7 @@ fn state_of(seen: Option<&Seen>, now_ms: u64) -> State {
         return State::Miss;
     }
     match stamps.at(now_ms) {
+        Freshness::Fresh if stamps.terms.uncacheable => State::Miss,
         Freshness::Fresh if stamps.terms.absent => State::Negative,
         Freshness::Fresh => hit,
         Freshness::Stale if !stamps.terms.absent => State::Stale,

@@ -3,7 +3,11 @@
 //! Pure: the caller brings the time. Times count from the start of the load (RFC 9111 §4.2, RFC 5861), or from the last renewal
 //! of an entry that slides or was touched. A clock that went back counts as age zero.
 //!
-//! Invariant: as time passes, the answer for one entry only moves down the list of [`Freshness`].
+//! Early refresh is XFetch (Vattani, Chierichetti, Lowenstein: "Optimal Probabilistic Cache Stampede Prevention", 2015): an entry with
+//! `r` left is refreshed by a read with the chance `e^(-r / (β δ))`, where δ is how long its load took.
+//!
+//! Invariants: as time passes, the answer for one entry only moves down the list of [`Freshness`]; an extension takes from the stale
+//! windows and from `max-stale` what it adds to the fresh time, so that no number of them makes an entry older than those allow.
 
 /// How old an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -77,6 +81,20 @@ impl Windows {
         Some(fresh_ms.saturating_add(self.stale_ms()).saturating_add(self.keep_ms))
     }
 
+    /// The same life, but fresh for `ms` more at an age of `age_ms`: within `max-stale`, and at the cost of the stale windows.
+    #[must_use]
+    pub fn extended(&self, age_ms: u64, ms: u64) -> Self {
+        let Some(fresh_ms) = self.fresh_ms else { return *self };
+        let more_ms = self.capped(age_ms.saturating_add(ms).saturating_sub(fresh_ms));
+        Self {
+            fresh_ms: Some(fresh_ms.saturating_add(more_ms)),
+            stale_while_revalidate_ms: self.stale_while_revalidate_ms.saturating_sub(more_ms),
+            stale_if_error_ms: self.stale_if_error_ms.saturating_sub(more_ms),
+            keep_ms: self.keep_ms,
+            max_stale_ms: self.max_stale_ms.map(|cap_ms| cap_ms - more_ms),
+        }
+    }
+
     fn stale_ms(&self) -> u64 {
         self.capped(self.stale_while_revalidate_ms.max(self.stale_if_error_ms))
     }
@@ -86,9 +104,34 @@ impl Windows {
     }
 }
 
+/// Beyond so many β δ before its end no read refreshes an entry early: the chance is below one in ten million.
+const EARLY_SPAN: f64 = 16.0;
+
+/// How long before its end an entry may be refreshed early; 0: never. `load_ms` is how long its load took.
+#[must_use]
+pub fn early_window_ms(load_ms: u32, beta: f32) -> u64 {
+    let window_ms = EARLY_SPAN * scale_ms(load_ms, beta);
+    // A float that does not fit is clamped, and what is no number is 0.
+    window_ms.ceil() as u64
+}
+
+/// Whether a read of a fresh entry with `left_ms` left refreshes it, by this throw of the die.
+#[must_use]
+pub fn is_early(left_ms: u64, load_ms: u32, beta: f32, random: u64) -> bool {
+    // 53 bits are a float's: uniform in (0, 1], so the logarithm is finite.
+    let uniform = ((random >> 11) + 1) as f64 / (1_u64 << 53) as f64;
+    let ahead_ms = -uniform.ln() * scale_ms(load_ms, beta);
+    left_ms < early_window_ms(load_ms, beta) && ahead_ms >= left_ms as f64
+}
+
+fn scale_ms(load_ms: u32, beta: f32) -> f64 {
+    if beta > 0.0 { f64::from(load_ms) * f64::from(beta) } else { 0.0 }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ports::clock::{Clock, VirtualClock};
 
     const WINDOWS: Windows = Windows {
         fresh_ms: Some(50),
@@ -152,5 +195,59 @@ mod tests {
             assert!(now >= last, "at age {age_ms}");
             last = now;
         }
+    }
+
+    #[test]
+    fn an_extension_takes_from_the_stale_windows() {
+        let extended = WINDOWS.extended(55, 10);
+        assert_eq!(
+            (extended.fresh_ms, extended.stale_while_revalidate_ms, extended.stale_if_error_ms),
+            (Some(65), 5, 15)
+        );
+        check(extended, &[(64, "fresh"), (65, "stale"), (70, "stale-if-error"), (80, "kept"), (120, "gone")]);
+        // However often it is extended, it is fresh no longer than it was told at last, and then there is nothing stale of it.
+        let often = (0..10).fold(WINDOWS, |windows, n| windows.extended(60 + n, 10));
+        check(often, &[(78, "fresh"), (79, "stale-if-error"), (80, "kept")]);
+        let eternal = Windows { fresh_ms: None, ..WINDOWS };
+        assert_eq!(eternal.extended(10, 10), eternal);
+    }
+
+    #[test]
+    fn no_extension_overrides_max_stale() {
+        for cap_ms in [0, 7, 25] {
+            let mut windows = Windows { max_stale_ms: Some(cap_ms), ..WINDOWS };
+            for age_ms in 50..200 {
+                windows = windows.extended(age_ms, 1_000);
+                let served = windows.at(0, age_ms) < Freshness::Kept;
+                assert_eq!(served, age_ms < 50 + cap_ms, "at age {age_ms} with max-stale {cap_ms}");
+            }
+        }
+    }
+
+    /// How many of 100,000 reads refresh, against the formula.
+    #[track_caller]
+    fn check_early(left_ms: u64, load_ms: u32, beta: f32, chance: f64) {
+        let clock = VirtualClock::new(0, 11);
+        let n = 100_000;
+        let early = (0..n).filter(|_| is_early(left_ms, load_ms, beta, clock.random())).count();
+        let share = early as f64 / f64::from(n);
+        // Five standard deviations: one seed, so it either holds or does not.
+        let bound = 5.0 * (chance * (1.0 - chance) / f64::from(n)).sqrt() + 1e-9;
+        assert!((share - chance).abs() <= bound, "{share} of the reads, expected {chance} ± {bound}");
+    }
+
+    #[test]
+    fn early_refresh_has_the_chance_of_the_paper() {
+        check_early(0, 100, 1.0, 1.0);
+        check_early(100, 100, 1.0, (-1.0_f64).exp());
+        check_early(300, 100, 1.0, (-3.0_f64).exp());
+        check_early(300, 100, 3.0, (-1.0_f64).exp());
+        check_early(1_600, 100, 1.0, 0.0);
+        for (load_ms, beta) in [(0, 1.0), (100, 0.0), (100, -1.0), (100, f32::NAN)] {
+            check_early(1, load_ms, beta, 0.0);
+            assert_eq!(early_window_ms(load_ms, beta), 0);
+        }
+        assert_eq!(early_window_ms(u32::MAX, f32::INFINITY), u64::MAX);
+        assert_eq!(early_window_ms(100, 1.0), 1_600);
     }
 }

@@ -17,10 +17,10 @@ use std::sync::Arc;
 use super::api::Outcome;
 use super::core::Engine;
 use super::envelope;
+use super::found::expire_for;
 use super::generation::{Part, Record};
 use super::judge::{Place, Wanted};
 use super::known::{Domain, Name};
-use super::read::expire_for;
 use super::remove::count;
 use super::standing::ends_ms;
 use crate::error::{Error, ErrorKind, Result};
@@ -134,7 +134,10 @@ impl Engine {
         let keys = match mode {
             Mode::Hard => count(self.delete_places(std::slice::from_ref(place)).await?),
             Mode::Soft => {
-                self.arrive(std::slice::from_ref(place)).await?;
+                if let Err(error) = self.arrive(std::iter::once(place)).await {
+                    tracing::debug!(domain = %place.live().domain, %error, "what cannot be carried over goes");
+                    self.forget_old(std::iter::once(place)).await?;
+                }
                 let writing = self.l1.writing(place.name);
                 self.end_leases(std::iter::once(place), Ending::Deleted).await?;
                 let ended = self.end_entry(&place.store_key).await;

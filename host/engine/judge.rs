@@ -42,6 +42,8 @@ pub(super) struct Place<'a> {
     pub(super) domain: Arc<Domain>,
     /// How many changes of them there were when the operation began: what it stores is no newer than that.
     pub(super) seq: u64,
+    /// Whether an older key version may have it.
+    pub(super) migrates: bool,
 }
 
 impl Place<'_> {
@@ -61,6 +63,12 @@ impl Place<'_> {
         leases.then(|| KeyRules::lease_keys(&self.store_key)).flatten()
     }
 
+    /// Where the lease lies under which somebody may fill it: also in a domain without leases, while older key versions are carried over.
+    pub(super) fn fence_keys(&self) -> Option<LeaseKeys> {
+        let fenced = self.migrates || self.enveloped() && self.miss != Miss::Answer;
+        fenced.then(|| KeyRules::lease_keys(&self.store_key)).flatten()
+    }
+
     /// Whether the domain's workflow may change the value under a name from which nobody can tell the key, so that no copy in
     /// memory could be dropped.
     pub(super) fn is_changed_unseen(&self) -> bool {
@@ -73,8 +81,8 @@ impl Place<'_> {
 pub(super) enum Verdict {
     /// It is stored.
     Store(Terms),
-    /// It is not stored, and what was there is out of date.
-    Pass,
+    /// It is not stored, and what was there is out of date. For so many milliseconds nobody waits for another one's load.
+    Pass(u32),
 }
 
 impl Engine {
@@ -139,7 +147,8 @@ impl Engine {
         let domain = self.domains.of(&key.live);
         let seq = domain.seq();
         let (miss, collapse_wait_ms, renamed) = (plan.miss, plan.collapse_wait_ms.into(), plan.suffix.is_some());
-        Ok(Place { key, name, store_key, miss, collapse_wait_ms, renamed, shape, epoch, domain, seq })
+        let migrates = self.migrates(&key.live);
+        Ok(Place { key, name, store_key, miss, collapse_wait_ms, renamed, shape, epoch, domain, seq, migrates })
     }
 
     /// Asks whether and how long a value lives.
@@ -170,11 +179,11 @@ impl Engine {
                 let lifetime = Lifetime { tags, ..Lifetime::fresh(Some(fresh_ms)) };
                 check_lifetime(live, &lifetime)?;
                 if !place.enveloped() {
-                    return Ok((Verdict::Pass, None));
+                    return Ok((Verdict::Pass(0), None));
                 }
                 Ok((Verdict::Store(Terms { absent: true, ..self.terms(live, lifetime, candidate) }), None))
             }
-            Admission::Pass(_) => Ok((Verdict::Pass, None)),
+            Admission::Pass(marker_ms) => Ok((Verdict::Pass(marker_ms), None)),
             Admission::Refuse(refusal) => Err(policy_error(live, PolicyError::Refused(refusal))),
         }
     }
@@ -183,6 +192,7 @@ impl Engine {
         Terms {
             rules_id: live.rules_id,
             absent: false,
+            uncacheable: false,
             fresh_ms: lifetime.fresh_ms.map(|fresh_ms| self.jittered(fresh_ms, lifetime.jitter_percent)),
             stale_while_revalidate_ms: lifetime.stale_while_revalidate_ms,
             stale_if_error_ms: lifetime.stale_if_error_ms,
@@ -200,6 +210,12 @@ impl Engine {
             origin_headers: candidate.origin_headers.to_vec(),
             load_ms: candidate.load_ms,
         }
+    }
+
+    /// The terms of a marker that says that a value is not to be stored.
+    pub(super) fn marker_terms(&self, live: &Live, marker_ms: u32) -> Terms {
+        let marker_ms = u64::from(marker_ms);
+        Terms { absent: true, uncacheable: true, ..Terms::raw(live.rules_id, Some(marker_ms)) }
     }
 
     fn jittered(&self, fresh_ms: u64, percent: u8) -> u64 {

@@ -21,6 +21,7 @@ use quick_cache::{OptionsBuilder, Weighter};
 
 use super::coherence::Coherence;
 use super::entry::Entry;
+use crate::limits::L1_SHARD_BYTES_MIN;
 use crate::ports::metrics::{Gauge, Metrics};
 
 /// What L1 drops when it is full.
@@ -209,8 +210,9 @@ impl L1 {
     pub fn changed(&self, key: &[u8], now_ms: u64) -> bool {
         let mut slot = self.slots[self.slot(key)].lock();
         slot.changes += 1;
-        let echo = self.entries.peek(key).is_some_and(|entry| entry.takes_echo(now_ms));
-        !echo && self.entries.remove(key).is_some()
+        let part = self.part(key);
+        let echo = part.peek(key).is_some_and(|entry| entry.takes_echo(now_ms));
+        !echo && part.remove(key).is_some()
     }
 
     /// The store was emptied: all copies go, and nothing that was read before it becomes one.
@@ -218,13 +220,15 @@ impl L1 {
         // Before the copies go, so that none comes in behind them.
         self.slots.iter().for_each(|slot| slot.lock().changes += 2);
         self.entries.clear();
+        self.shares.iter().for_each(|share| share.entries.clear());
     }
 
     /// Puts another copy in the place of this one, if it is still there.
     pub fn replace(&self, key: &[u8], before: &Arc<Entry>, entry: Arc<Entry>) {
         let _slot = self.slots[self.slot(key)].lock();
-        if self.entries.peek(key).is_some_and(|now| Arc::ptr_eq(&now, before)) {
-            self.entries.insert(key.into(), entry);
+        let part = self.part(key);
+        if part.peek(key).is_some_and(|now| Arc::ptr_eq(&now, before)) {
+            part.insert(key.into(), entry);
         }
     }
 
@@ -307,7 +311,11 @@ impl Drop for Writing<'_> {
 fn entries(bytes_max: u64, eviction: Eviction) -> Entries {
     let estimate = usize::try_from(bytes_max / ENTRY_BYTES_ESTIMATE).unwrap_or(usize::MAX).clamp(64, 1 << 22);
     let (hot, ghost) = eviction.allocations();
+    // Each shard has a bound of its own: with too many, a few entries of one size fill one while others are empty.
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let shards = 1 << (bytes_max / L1_SHARD_BYTES_MIN).max(1).ilog2().min((4 * cores).ilog2());
     let options = OptionsBuilder::new()
+        .shards(shards)
         .weight_capacity(bytes_max)
         .estimated_items_capacity(estimate)
         .hot_allocation(hot)

@@ -13,11 +13,13 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::core::Engine;
+use super::judge::Wanted;
 use crate::error::{Blame, Error, ErrorKind};
 use crate::limits::{OWN_KEYS_MAX, OWN_SCAN_COUNT_MAX, TTL_MS_MAX};
 use crate::ports::breaker::{Mode, Outcome, Permit, State};
+use crate::ports::lease::Ending;
 use crate::ports::lock::Held;
-use crate::ports::policy::KeyScope;
+use crate::ports::policy::{KeyScope, Operation};
 use crate::ports::store::{Command, Reply, StoreError, StoreKey};
 use crate::ports::table::Live;
 use crate::ports::workflow::{CallOutcome, CallPermit, CircuitState, HeldLock, HostError, OwnCommand, WorkflowHost};
@@ -57,6 +59,26 @@ impl Lent {
         }
         let live = self.engine.policies.table().get(domain).cloned();
         live.ok_or_else(|| HostError::Unavailable(format!("no policy serves the domain '{domain}' now")))
+    }
+}
+
+impl Lent {
+    /// Carries over what an older key version has of a key, and leaves nothing of it behind if the key is to be changed. What the policy keeps
+    /// under another name than the key's own is not carried over for its workflow, but it does not come back either.
+    async fn make_way(&self, key: &StoreKey, name: &[u8], writes: bool) -> Result<(), HostError> {
+        let engine = &self.engine;
+        let operation = if writes { Operation::Update } else { Operation::Read };
+        let Ok((_, resolved)) = engine.resolve(name) else { return Ok(()) };
+        if !engine.migrates(&resolved.live) {
+            return Ok(());
+        }
+        let place = engine.locate(name, operation, Wanted::Any).ok().filter(|place| place.store_key == *key);
+        engine.arrive(place.iter()).await.map_err(told)?;
+        if writes {
+            engine.remove_old(&engine.old_keys(&resolved.live, key)).await.map_err(told)?;
+            engine.end_leases(place.iter(), Ending::Written).await.map_err(told)?;
+        }
+        Ok(())
     }
 }
 
@@ -101,6 +123,9 @@ impl WorkflowHost for Lent {
             )));
         }
         let keys = command.keys.iter().map(|name| self.own_key(name)).collect::<Result<Vec<_>, _>>()?;
+        for (key, name) in &keys {
+            self.make_way(key, name, command.writes).await?;
+        }
         let mut sent = Command::new(command.name);
         sent.args.extend(keys.iter().map(|(key, _)| key.0.clone()).chain(command.arguments));
         let writings: Vec<_> = match command.writes {
@@ -115,6 +140,7 @@ impl WorkflowHost for Lent {
     async fn increment(&self, name: String, delta: i64, ttl_ms: Option<u64>) -> Result<i64, HostError> {
         check_life(ttl_ms)?;
         let (key, name) = self.own_key(&name)?;
+        self.make_way(&key, &name, true).await?;
         let writing = self.engine.l1.writing(&name);
         let sum = self.engine.store.increment(&key, delta, ttl_ms).await.map_err(failed)?;
         writing.done(None);

@@ -8,8 +8,8 @@ use futures_util::future::join;
 use super::core::Engine;
 use super::entry::Stamps;
 use super::envelope::PREFIX_LEN;
+use super::found::{Found, expire_for};
 use super::judge::Place;
-use super::read::{Found, expire_for};
 use super::standing::Under;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::REPLACE_ATTEMPTS_MAX;
@@ -38,7 +38,7 @@ impl Engine {
         now_ms: u64,
         decide: impl Fn(Option<&Found>) -> Result<Change<T>>,
     ) -> Result<T> {
-        self.arrive(std::slice::from_ref(place)).await?;
+        self.make_way(std::iter::once(place)).await?;
         for _ in 0..REPLACE_ATTEMPTS_MAX {
             let held = self.store.get(&place.store_key, false).await.map_err(|e| self.store_error(e))?;
             let (expect, found) = match &held {

@@ -7,36 +7,21 @@ use bytes::Bytes;
 use futures_util::future::join;
 
 use super::api::Answer;
-use super::core::{Engine, sliding_step_ms};
+use super::copy::sliding_step_ms;
+use super::core::Engine;
 use super::entry::{Entry, Stamps, Terms};
-use super::envelope::{self, EnvelopeError};
-use super::freshness::Freshness;
-use super::generation::Standing;
+use super::found::Found;
+use super::freshness::{Freshness, is_early};
 use super::judge::{Place, Verdict, Wanted};
 use super::known::Domain;
 use super::l1::Ticket;
+use super::sight::Sight;
+use super::transition::Life;
 use crate::error::Result;
+use crate::ports::hooks::Ability;
 use crate::ports::metrics::State;
-use crate::ports::policy::{Candidate, Cause, Operation};
+use crate::ports::policy::Operation;
 use crate::ports::store::{Expect, Expire, Held, Ttl};
-
-/// An enveloped entry as the store has it, under the rules of now.
-#[derive(Clone, Debug)]
-pub(super) struct Found {
-    /// Its stamps under the rules of now.
-    pub(super) stamps: Stamps,
-    /// The value; empty for an absence.
-    pub(super) value: Bytes,
-    /// Whether it was stored anew, or should have been: judged by other rules, or ended by an invalidation.
-    pub(super) changed: bool,
-}
-
-impl Found {
-    /// Whether a reader gets it: fresh or stale, and not an absence.
-    pub(super) fn is_served(&self, now_ms: u64) -> bool {
-        !self.stamps.terms.absent && self.stamps.at(now_ms) <= Freshness::Stale
-    }
-}
 
 impl Engine {
     /// Reads a string.
@@ -62,42 +47,41 @@ impl Engine {
         Ok(self.read_seen(place, now_ms).await?.0)
     }
 
-    /// The same, with what the store had: what whoever fills it instead expects to find. Of no meaning for an answer from L1.
-    /// Whoever reads again while it waits is one reader, so this counts for no hot key.
+    /// The same, with what the store had: what whoever fills it instead expects to find. Of no meaning for an answer from L1. Whoever
+    /// reads again while it waits is one reader, so this counts for no hot key.
     pub(super) async fn read_seen(&self, place: &Place<'_>, now_ms: u64) -> Result<(Answer, Expect)> {
-        if let Some(answer) = self.read_l1(place, now_ms).await {
-            return Ok((answer, Expect::Absent));
+        if let Some(sight) = self.read_l1(place, now_ms).await {
+            return Ok((self.serve(place, sight, now_ms).await?, Expect::Absent));
         }
+        let sight = self.look(place, now_ms).await?;
+        let seen = sight.seen();
+        Ok((self.serve(place, sight, now_ms).await?, seen))
+    }
+
+    /// What the store has, whatever L1 has; a copy is kept.
+    pub(super) async fn look(&self, place: &Place<'_>, now_ms: u64) -> Result<Sight> {
         let ticket = self.l1.ticket(place.name);
         let held = self.store.get(&place.store_key, self.wants_ttl(place));
         let (held, ()) = join(held, self.refresh(place, now_ms)).await;
         match held.map_err(|e| self.store_error(e))? {
-            Some(held) => self.read_found(place, ticket, held, now_ms).await,
-            None if self.migrates(place.live()) => self.read_carried(place, ticket, now_ms).await,
-            None => Ok((Answer::absent(State::Miss), Expect::Absent)),
+            Some(held) => self.read_held(place, ticket, held, false, now_ms).await,
+            None if place.migrates => self.look_behind(place, now_ms).await,
+            None => Ok(Sight::gone()),
         }
     }
 
-    /// Answers a miss from what an older key version has.
-    pub(super) async fn read_carried(
-        &self,
-        place: &Place<'_>,
-        ticket: Ticket,
-        now_ms: u64,
-    ) -> Result<(Answer, Expect)> {
-        if !self.carry_over(place).await? {
-            return Ok((Answer::absent(State::Miss), Expect::Absent));
+    /// What an older key version has, carried over; nothing if none has anything.
+    pub(super) async fn look_behind(&self, place: &Place<'_>, now_ms: u64) -> Result<Sight> {
+        if !self.bring(place).await? {
+            return Ok(Sight::gone());
         }
+        // What was carried over is newer than a ticket of before.
+        let ticket = self.l1.ticket(place.name);
         let held = self.store.get(&place.store_key, self.wants_ttl(place)).await;
         match held.map_err(|e| self.store_error(e))? {
-            Some(held) => self.read_found(place, ticket, held, now_ms).await,
-            None => Ok((Answer::absent(State::Miss), Expect::Absent)),
+            Some(held) => self.read_held(place, ticket, held, true, now_ms).await,
+            None => Ok(Sight::gone()),
         }
-    }
-
-    async fn read_found(&self, place: &Place<'_>, ticket: Ticket, held: Held, now_ms: u64) -> Result<(Answer, Expect)> {
-        let seen = Expect::Prefix(held.bytes.slice(..held.bytes.len().min(envelope::PREFIX_LEN)));
-        Ok((self.read_held(place, ticket, held, now_ms).await?, seen))
     }
 
     /// Whether a read of this place needs the life left in the store: raw values say nothing of it themselves.
@@ -105,46 +89,45 @@ impl Engine {
         !place.enveloped() && (self.raw_in_l1(place) || place.live().description.wants_raw_reads)
     }
 
-    /// Answers from what the store holds, and keeps a copy.
-    pub(super) async fn read_held(&self, place: &Place<'_>, ticket: Ticket, held: Held, now_ms: u64) -> Result<Answer> {
+    /// What the store holds, under the rules of now; keeps a copy. `own`: this host has just put it there, and will be told so.
+    pub(super) async fn read_held(
+        &self,
+        place: &Place<'_>,
+        ticket: Ticket,
+        held: Held,
+        own: bool,
+        now_ms: u64,
+    ) -> Result<Sight> {
         if self.recovery.covers(place) {
-            return Ok(Answer::absent(State::Miss));
+            return Ok(Sight { held: Some(held.bytes), ..Sight::gone() });
         }
         if !place.enveloped() {
-            return self.read_raw(place, ticket, held, now_ms).await;
+            return self.read_raw(place, ticket, held, own, now_ms).await;
         }
         let Some(found) = self.open(place, &held.bytes, now_ms).await? else {
-            return Ok(Answer::absent(State::Miss));
+            return Ok(Sight { held: Some(held.bytes), ..Sight::gone() });
         };
-        let state = match found.stamps.at(now_ms) {
-            _ if found.stamps.terms.absent && found.stamps.at(now_ms) == Freshness::Fresh => State::Negative,
-            _ if found.stamps.terms.absent => return Ok(Answer::absent(State::Miss)),
-            Freshness::Fresh => State::StoreHit,
-            Freshness::Stale => State::Stale,
-            Freshness::StaleIfError | Freshness::Kept | Freshness::Gone => return Ok(Answer::absent(State::Miss)),
-        };
-        let answer = Answer {
-            value: (state != State::Negative).then(|| found.value.clone()),
-            state,
-            age_ms: Some(found.stamps.age_ms(now_ms)),
-            fresh_left_ms: found.stamps.fresh_left_ms(now_ms),
-            waited: None,
-        };
-        let stamps = match state {
-            // Reading something does not make it fresh again.
-            State::Stale => found.stamps,
-            _ => self.slid(place, &held.bytes, found.stamps, now_ms).await,
-        };
-        let renewed = found.changed || stamps.since_ms == now_ms;
-        if let Some(entry) = self.l1_entry(place, found.value, stamps, now_ms) {
+        let life = self.life(place, &found.stamps, now_ms);
+        let changed = found.changed;
+        let mut sight = self.judged_by_hook(place, Sight::stored(life, found, held.bytes), now_ms).await;
+        let (Some(found), Some(held)) = (&mut sight.found, &sight.held) else { return Ok(sight) };
+        // Reading something does not make it fresh again.
+        if matches!(sight.life, Life::Fresh | Life::Early) {
+            found.stamps = self.slid(place, held, found.stamps.clone(), now_ms).await;
+        }
+        // What the policy judged is judged again by the next reader, unless it is fresh by that.
+        let kept = matches!(sight.life, Life::Fresh | Life::Early | Life::Negative)
+            || sight.life == Life::Stale && !sight.by_policy;
+        let renewed = own || changed || found.stamps.since_ms == now_ms;
+        if kept && let Some(entry) = self.l1_entry(place, found.value.clone(), found.stamps.clone(), now_ms) {
             self.keep(ticket, place.name, entry, renewed);
         }
-        Ok(answer)
+        Ok(sight)
     }
 
     /// The copy in L1 where [`Self::hit`] would not serve it by itself: its rules have to be compared, it is stale, absent, or
     /// due for a sliding renewal.
-    pub(super) async fn read_l1(&self, place: &Place<'_>, now_ms: u64) -> Option<Answer> {
+    pub(super) async fn read_l1(&self, place: &Place<'_>, now_ms: u64) -> Option<Sight> {
         let entry = self.l1.get(place.name)?;
         let terms = &entry.stamps.terms;
         let trusted = terms.rules_id == place.live().rules_id && entry.is_believed(now_ms, &self.coherence);
@@ -154,18 +137,36 @@ impl Engine {
         }
         entry.mark.store(Domain::mark(place.epoch, place.seq), Ordering::Release);
         match entry.stamps.at(now_ms) {
-            Freshness::Fresh if terms.absent => Some(entry.answer(State::Negative, now_ms)),
+            Freshness::Fresh if terms.uncacheable => None,
+            Freshness::Fresh if terms.absent => Some(Sight::copy(Life::Negative, &entry)),
             Freshness::Fresh if terms.sliding && now_ms >= entry.serve_until_ms => {
                 self.slide_l1(place, &entry, now_ms).await
             }
-            Freshness::Fresh => Some(entry.answer(State::L1Hit, now_ms)),
-            Freshness::Stale if !terms.absent => Some(entry.answer(State::Stale, now_ms)),
+            Freshness::Fresh if entry.is_due.swap(false, Ordering::AcqRel) => Some(Sight::copy(Life::Early, &entry)),
+            Freshness::Fresh => Some(Sight::copy(Life::Fresh, &entry)),
+            // The policy is asked about what the store holds.
+            Freshness::Stale if terms.absent || place.live().policy.abilities().contains(Ability::Revalidation) => None,
+            Freshness::Stale => Some(Sight::copy(Life::Stale, &entry)),
             _ => None,
         }
     }
 
+    /// Whether a fresh copy in L1 that may be refreshed early is left as it is by this read.
+    pub(super) fn waits(&self, entry: &Entry, now_ms: u64) -> bool {
+        let (stamps, terms) = (&entry.stamps, &entry.stamps.terms);
+        let until_ms = stamps.fresh_until_ms().unwrap_or(u64::MAX).min(entry.trust_until_ms);
+        if terms.absent || terms.sliding || now_ms >= until_ms {
+            return false;
+        }
+        let left_ms = stamps.fresh_until_ms().map_or(u64::MAX, |fresh_until_ms| fresh_until_ms - now_ms);
+        if is_early(left_ms, terms.load_ms, terms.early_refresh_beta, self.clock.random()) {
+            entry.is_due.store(true, Ordering::Release);
+        }
+        !entry.is_due.load(Ordering::Acquire)
+    }
+
     /// Renews a raw sliding entry in the store and in L1. `None`: it has gone from the store, or must be read there.
-    async fn slide_l1(&self, place: &Place<'_>, entry: &Entry, now_ms: u64) -> Option<Answer> {
+    async fn slide_l1(&self, place: &Place<'_>, entry: &Entry, now_ms: u64) -> Option<Sight> {
         let fresh_ms = entry.stamps.terms.fresh_ms?;
         if place.enveloped() {
             return None;
@@ -177,20 +178,20 @@ impl Engine {
                 if let Some(entry) = self.l1_entry(place, entry.value.clone(), stamps, now_ms) {
                     self.keep(ticket, place.name, entry, true);
                 }
-                Some(entry.answer(State::L1Hit, now_ms))
+                Some(Sight::copy(Life::Fresh, entry))
             }
             Ok(false) => None,
             // The copy is still within its stamped life; only its renewal failed.
-            Err(_) => Some(entry.answer(State::L1Hit, now_ms)),
+            Err(_) => Some(Sight::copy(Life::Fresh, entry)),
         }
     }
 
-    async fn read_raw(&self, place: &Place<'_>, ticket: Ticket, held: Held, now_ms: u64) -> Result<Answer> {
+    async fn read_raw(&self, place: &Place<'_>, ticket: Ticket, held: Held, own: bool, now_ms: u64) -> Result<Sight> {
         let mut left_ms = match held.ttl {
             Ttl::Ms(left_ms) => Some(left_ms),
             Ttl::Never | Ttl::Missing => None,
         };
-        let mut renewed = false;
+        let mut renewed = own;
         let mut terms = Terms::raw(place.live().rules_id, left_ms);
         if place.live().description.wants_raw_reads {
             let candidate = terms.candidate(&held.bytes);
@@ -201,7 +202,7 @@ impl Engine {
                 if judged.sliding && judged.fresh_ms.is_some() {
                     let before_ms = left_ms;
                     left_ms = self.slide_raw(place, judged.fresh_ms, left_ms).await?;
-                    renewed = left_ms != before_ms;
+                    renewed |= left_ms != before_ms;
                     terms.fresh_ms = judged.fresh_ms;
                     terms.sliding = true;
                 }
@@ -212,20 +213,14 @@ impl Engine {
             _ => now_ms,
         };
         let stamps = Stamps { born_ms: since_ms, since_ms, terms: Arc::new(terms), under: None };
-        let answer = Answer {
-            value: Some(held.bytes.clone()),
-            state: State::StoreHit,
-            age_ms: None,
-            fresh_left_ms: left_ms.map(|left_ms| i64::try_from(left_ms).unwrap_or(i64::MAX)),
-            waited: None,
-        };
         // Who did not ask for its expiry does not know how long a copy would be good.
         if held.ttl != Ttl::Missing
-            && let Some(entry) = self.l1_entry(place, held.bytes, stamps, now_ms)
+            && let Some(entry) = self.l1_entry(place, held.bytes.clone(), stamps.clone(), now_ms)
         {
             self.keep(ticket, place.name, entry, renewed);
         }
-        Ok(answer)
+        let found = Found { stamps, value: held.bytes.clone(), changed: false, invalidated: false };
+        Ok(Sight { age_known: false, ..Sight::stored(Life::Fresh, found, held.bytes) })
     }
 
     /// Keeps a copy of what was read, and perhaps renewed in the store by that.
@@ -261,88 +256,4 @@ impl Engine {
             Ok(false) | Err(_) => stamps,
         }
     }
-
-    /// Opens an envelope. If other rules had judged it, judges it anew from what they were told; if it was invalidated softly, its
-    /// fresh time ends. `None`: nothing that may be served or changed lies there.
-    ///
-    /// # Errors
-    /// A failure of the policy or of the store.
-    pub(super) async fn open(&self, place: &Place<'_>, held: &Bytes, now_ms: u64) -> Result<Option<Found>> {
-        let opened = match envelope::open(held) {
-            Ok(opened) => opened,
-            Err(error) => {
-                self.note_foreign(place, error);
-                return Ok(None);
-            }
-        };
-        let before = opened.stamps;
-        let Some(value) = self.unpack(opened.packed).await else {
-            self.note_foreign(place, EnvelopeError::Damaged);
-            return Ok(None);
-        };
-        let mut stamps = before.clone();
-        if stamps.terms.rules_id != place.live().rules_id {
-            place.live().metrics.rejudged.increment();
-            let Some(judged) = self.rejudge(place, &stamps, &value)? else { return Ok(None) };
-            stamps = judged;
-        }
-        let standing = self.standing(place, &stamps).await?;
-        if let Some(mode) = standing.mode() {
-            place.live().metrics.found_invalidated[mode as usize].increment();
-        }
-        match standing {
-            Standing::Current => {}
-            Standing::Soft => stamps = stamps.ended(now_ms),
-            Standing::Hard => return Ok(None),
-        }
-        let changed = !Arc::ptr_eq(&stamps.terms, &before.terms);
-        if changed && stamps.life_left_ms(now_ms) != before.life_left_ms(now_ms) {
-            // The store's expiry follows the rules of now; whoever changed the entry meanwhile has done better.
-            let _ = self.put_back(place, held, &stamps, now_ms).await;
-        }
-        Ok(Some(Found { stamps, value, changed }))
-    }
-
-    /// What the rules of now make of an entry that others judged; `None`: they would not have it.
-    pub(super) fn rejudge(&self, place: &Place<'_>, stamps: &Stamps, value: &Bytes) -> Result<Option<Stamps>> {
-        let terms = &stamps.terms;
-        if terms.absent {
-            return Ok(None);
-        }
-        let operation = match terms.cause.into() {
-            Cause::Write => Operation::Write,
-            Cause::Fill => Operation::Fill,
-            Cause::Load => Operation::Load,
-            Cause::Refresh => Operation::Refresh,
-        };
-        let candidate: Candidate<'_> = terms.candidate(value);
-        match self.admit(place, operation, &candidate)? {
-            Verdict::Store(terms) => Ok(Some(stamps.judged(terms))),
-            Verdict::Pass => Ok(None),
-        }
-    }
-
-    /// Stores an entry with other stamps if it still is the one that was read. Whether it was.
-    ///
-    /// # Errors
-    /// A failure of the store.
-    pub(super) async fn put_back(&self, place: &Place<'_>, held: &Bytes, stamps: &Stamps, now_ms: u64) -> Result<bool> {
-        let (Some(prefix), Ok(opened)) = (envelope::prefix(held), envelope::open(held)) else { return Ok(false) };
-        let bytes = self.seal(place, stamps, &opened.packed)?;
-        let expire = expire_for(stamps, now_ms);
-        self.store
-            .replace(&place.store_key, Expect::Prefix(prefix), bytes, expire)
-            .await
-            .map_err(|e| self.store_error(e))
-    }
-
-    fn note_foreign(&self, place: &Place<'_>, error: EnvelopeError) {
-        place.live().metrics.foreign_bytes.increment();
-        tracing::debug!(domain = %place.live().domain, %error, "not our bytes under a storage key: a miss");
-    }
-}
-
-/// The expiry that the store is to give an entry.
-pub(super) fn expire_for(stamps: &Stamps, now_ms: u64) -> Expire {
-    stamps.life_left_ms(now_ms).map_or(Expire::Never, Expire::InMs)
 }

@@ -38,7 +38,10 @@ impl Engine {
         let mut there = self.forget_old(places.iter()).await?;
         if !raw.is_empty() {
             let keys: Vec<_> = raw.iter().map(|&i| places[i].store_key.clone()).collect();
-            let removed = self.store.delete(&keys).await.map_err(|e| self.store_error(e))?;
+            self.end_leases(raw.iter().map(|&i| &places[i]), Ending::Deleted).await?;
+            let removed = self.store.delete(&keys).await;
+            raw.iter().for_each(|&i| self.fills.overtake(&places[i]));
+            let removed = removed.map_err(|e| self.store_error(e))?;
             raw.into_iter().zip(removed).for_each(|(i, removed)| there[i] |= removed);
         }
         if !enveloped.is_empty() {
@@ -86,7 +89,7 @@ impl Engine {
     }
 
     async fn take_place(&self, place: &Place<'_>) -> Result<Answer> {
-        self.arrive(std::slice::from_ref(place)).await?;
+        self.make_way(std::iter::once(place)).await?;
         let now_ms = self.now_ms();
         if place.enveloped() {
             return self
@@ -100,7 +103,7 @@ impl Engine {
                 .await;
         }
         let writing = self.l1.writing(place.name);
-        let reply = self.call(Command::new("GETDEL").arg(place.store_key.0.clone())).await?;
+        let reply = self.change_one(place, Command::new("GETDEL").arg(place.store_key.0.clone())).await?;
         writing.done(None);
         Ok(match reply {
             Reply::Bulk(value) => Answer { value: Some(value), ..Answer::absent(State::StoreHit) },
@@ -109,7 +112,7 @@ impl Engine {
     }
 
     /// An enveloped entry as a reader would see it, without keeping a copy.
-    pub(super) async fn peek(&self, place: &Place<'_>) -> Result<Option<super::read::Found>> {
+    pub(super) async fn peek(&self, place: &Place<'_>) -> Result<Option<super::found::Found>> {
         let now_ms = self.now_ms();
         let held = self.store.get(&place.store_key, false).await.map_err(|e| self.store_error(e))?;
         let Some(Held { bytes, .. }) = held.filter(|_| !self.recovery.covers(place)) else { return Ok(None) };

@@ -98,17 +98,20 @@ impl Engine {
         self.domains.unchecked.store(true, Ordering::Relaxed);
     }
 
-    /// Whether a copy in L1 may be served although something was invalidated in its domain since it was last looked at. Asks nobody,
-    /// neither the store nor a policy.
+    /// Whether a copy in L1 may be served although something was invalidated in its domain since it was last looked at, or it may be
+    /// refreshed early and chance says not yet. Asks nobody, neither the store nor a policy.
     #[cold]
     #[inline(never)]
     pub(super) fn recheck(&self, entry: &Entry, key: &[u8], epoch: u64, now_ms: u64) -> bool {
         let mark = entry.mark.load(Ordering::Acquire);
         // Before the comparison: what changes after it is seen by the next one.
         let mark_now = entry.domain.mark_now(epoch);
-        let served = now_ms < entry.serve_until_ms && entry.is_believed(now_ms, &self.coherence);
-        if !served || !entry.domain.may_recheck(mark, epoch) {
+        let served = now_ms < entry.serve_until_ms || self.waits(entry, now_ms);
+        if !served || !entry.is_believed(now_ms, &self.coherence) || !entry.domain.may_recheck(mark, epoch) {
             return false;
+        }
+        if mark == mark_now {
+            return true;
         }
         let own_len = if &*entry.domain.name == DEFAULT_DOMAIN { 0 } else { entry.domain.name.len() + 1 };
         let rest = escaped(key.get(own_len..).unwrap_or_default());

@@ -12,9 +12,9 @@ use super::compress::{Form, Packed};
 use super::core::Engine;
 use super::entry::{Stamps, Terms};
 use super::envelope;
+use super::found::expire_for;
 use super::judge::{Place, Verdict, Wanted};
 use super::modify::Change;
-use super::read::expire_for;
 use super::standing::Under;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::lease::Ending;
@@ -44,12 +44,10 @@ impl Engine {
         Self::check_asked(asked_ttl_ms)?;
         let plain = options.condition == Condition::Always && !options.want_previous;
         let kept = options.ttl == AskedTtl::Keep;
-        if self.migrates(place.live()) {
-            if plain && !kept {
-                self.forget_old(std::iter::once(place)).await?;
-            } else {
-                self.arrive(std::slice::from_ref(place)).await?;
-            }
+        if plain && !kept {
+            self.forget_old(std::iter::once(place)).await?;
+        } else {
+            self.make_way(std::iter::once(place)).await?;
         }
         if asked_ttl_ms == Some(0) || place.enveloped() && (!plain || kept) {
             return self.write_modifying(place, value, options, asked_ttl_ms, now_ms).await;
@@ -61,7 +59,7 @@ impl Engine {
         let stamps = stamps_now(terms, now_ms, &under);
         let expire = if kept { Expire::Keep } else { expire_for(&stamps, now_ms) };
         if !plain {
-            let reply = self.call(raw_set(place, value, options, expire)).await?;
+            let reply = self.change_one(place, raw_set(place, value, options, expire)).await?;
             writing.done(None);
             return Ok(raw_answer(&reply, options));
         }
@@ -85,7 +83,7 @@ impl Engine {
     ) -> Result<SetAnswer> {
         if !place.enveloped() {
             let writing = self.l1.writing(place.name);
-            let reply = self.call(raw_set_past(place, value, options)).await?;
+            let reply = self.change_one(place, raw_set_past(place, value, options)).await?;
             writing.done(None);
             return Ok(raw_answer(&reply, options));
         }
@@ -110,7 +108,7 @@ impl Engine {
                     let stamps = Stamps { born_ms: now_ms, since_ms, terms: Arc::new(terms), under: None };
                     Ok(Change::Put(stamps, value.clone(), SetAnswer { state: State::Done, previous }))
                 }
-                Verdict::Pass => Ok(Change::Remove(SetAnswer { state: State::Passed, previous })),
+                Verdict::Pass(_) => Ok(Change::Remove(SetAnswer { state: State::Passed, previous })),
             }
         })
         .await
@@ -138,6 +136,7 @@ impl Engine {
 
     pub(super) async fn remove_raw(&self, place: &Place<'_>) -> Result<bool> {
         let writing = self.l1.writing(place.name);
+        self.forget_old(std::iter::once(place)).await?;
         self.end_leases(std::iter::once(place), Ending::Deleted).await?;
         let removed = self.store.delete(std::slice::from_ref(&place.store_key)).await;
         self.fills.overtake(place);

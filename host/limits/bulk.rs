@@ -25,6 +25,15 @@ pub const WARM_LOCK_MS: u64 = 30_000;
 /// Longest key version, in bytes.
 pub const KEY_VERSION_BYTES_MAX: usize = 64;
 
+/// How often a key is looked at that somebody else carries over from an older key version.
+pub const MIGRATION_TURNS_MAX: usize = 6;
+/// The first pause in between, in milliseconds; it doubles.
+pub const MIGRATION_PAUSE_MS_MIN: u64 = 1;
+/// How long whoever carries a key over may hold its lease, in milliseconds.
+pub const MIGRATION_MS_MAX: u64 = 2_000;
+
+/// The smallest part of L1 that evicts by itself, in bytes.
+pub const L1_SHARD_BYTES_MIN: u64 = 1024 * 1024;
 /// Shares of L1.
 pub const L1_SHARES_MAX: usize = 32;
 /// Keys that are watched for being read most.

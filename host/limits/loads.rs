@@ -1,4 +1,4 @@
-//! Bounds of loads from origins.
+//! Bounds of loads from origins, and of what they leave behind.
 
 use super::VALUE_BYTES_MAX;
 
@@ -34,6 +34,24 @@ pub const ORIGIN_PATH_BYTES_MAX: usize = 8 * 1024;
 pub const ORIGIN_REQUEST_HEADERS_MAX: usize = 32;
 /// One such header, name and value, in bytes.
 pub const ORIGIN_REQUEST_HEADER_BYTES_MAX: usize = 8 * 1024;
+/// The shortest pause after a failed load in which its key is not loaded again, in milliseconds.
+pub const LOAD_THROTTLE_MS_MIN: u64 = 1_000;
+/// The longest one: it doubles with each failure in a row.
+pub const LOAD_THROTTLE_MS_MAX: u64 = 30_000;
+/// Keys whose latest load a node remembers: how it went, and until when it pauses.
+pub const LOADS_REMEMBERED_MAX: usize = 16_384;
+/// Keys that one request to an origin is about.
+pub const LOAD_BATCH_KEYS_MAX: usize = 100;
+/// Loads that one batch has under way at once.
+pub const BATCH_LOADS_MAX: usize = 16;
+/// How long a reader waits for a load beyond the origin's own deadline, in milliseconds: for the store, before and after it.
+pub const LOAD_MARGIN_MS: u64 = 2_000;
+/// How long a node leaves an entry alone that another node refreshes, in milliseconds.
+pub const REFRESH_PAUSE_MS: u64 = 100;
+/// Background refreshes of one host that are under way at once; one more is left to a later reader.
+pub const REFRESHES_INFLIGHT_MAX: usize = 1_024;
+/// Loads of one host that are under way at once, in the background or with readers that wait.
+pub const LOADS_INFLIGHT_MAX: usize = 4_096;
 
 const _: () = assert!(LOAD_SOFT_MS_DEFAULT <= LOAD_MS_DEFAULT && LOAD_MS_DEFAULT <= LOAD_MS_MAX);
 const _: () = assert!(LOAD_BYTES_DEFAULT <= VALUE_BYTES_MAX && LOADS_PER_ORIGIN_DEFAULT <= LOADS_PER_ORIGIN_MAX);

@@ -15,6 +15,7 @@ use super::guard::GuardMetrics;
 pub use super::hooks::Hook;
 use super::invalidation::{Mode, RecoveryMetrics, SelectorKind};
 use super::lease::{FillOutcome, Lost};
+use super::load::LoadMetrics;
 use super::lock::LockOutcome;
 use super::origin::OriginMetrics;
 use super::policy::{Fault, Operation};
@@ -38,6 +39,8 @@ pub enum State {
     StaleOutage,
     /// Not known to be there, because the store is away.
     MissOutage,
+    /// Loaded from the origin for this reader or for one before it: the value, or that there is none.
+    Loaded,
     /// Stored, changed, removed: not a read, and it went well.
     Done,
     /// Not stored or not done because a condition of the caller did not hold.
@@ -50,13 +53,15 @@ pub enum State {
     PolicyFailed,
     /// The store failed.
     StoreFailed,
+    /// The origin failed, and there was nothing stale to bridge it.
+    OriginFailed,
     /// The host failed.
     HostFailed,
 }
 
 impl State {
     /// How many there are.
-    pub const COUNT: usize = 14;
+    pub const COUNT: usize = 16;
     /// All of them.
     pub const ALL: [Self; Self::COUNT] = [
         Self::L1Hit,
@@ -66,12 +71,14 @@ impl State {
         Self::Miss,
         Self::StaleOutage,
         Self::MissOutage,
+        Self::Loaded,
         Self::Done,
         Self::Unmet,
         Self::Passed,
         Self::Refused,
         Self::PolicyFailed,
         Self::StoreFailed,
+        Self::OriginFailed,
         Self::HostFailed,
     ];
 
@@ -86,12 +93,14 @@ impl State {
             Self::Miss => "miss",
             Self::StaleOutage => "stale-store-unavailable",
             Self::MissOutage => "miss-store-unavailable",
+            Self::Loaded => "loaded",
             Self::Done => "done",
             Self::Unmet => "unmet",
             Self::Passed => "passed",
             Self::Refused => "refused",
             Self::PolicyFailed => "policy-failed",
             Self::StoreFailed => "store-failed",
+            Self::OriginFailed => "origin-failed",
             Self::HostFailed => "host-failed",
         }
     }
@@ -100,6 +109,12 @@ impl State {
     #[must_use]
     pub const fn is_hit(self) -> bool {
         matches!(self, Self::L1Hit | Self::StoreHit | Self::Stale | Self::Negative | Self::StaleOutage)
+    }
+
+    /// Whether a read found that the cache does not have it, whatever the origin then said.
+    #[must_use]
+    pub const fn is_miss(self) -> bool {
+        matches!(self, Self::Miss | Self::Loaded | Self::Passed | Self::OriginFailed)
     }
 }
 
@@ -248,6 +263,8 @@ pub struct DomainMetrics {
     pub invalidation_scanned: Counter,
     /// Times that a whole domain was invalidated because of too many prefixes.
     pub prefixes_overflowed: Counter,
+    /// Loads from the origin and stale answers.
+    pub loads: LoadMetrics,
     /// What its origin is asked.
     pub origin: OriginMetrics,
     /// Leases that callers of this node took.

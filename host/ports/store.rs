@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::lease::LeaseStore;
+use super::upstream::Upstream;
 
 /// A key as the store holds it. Only the engine makes one, from a checked suffix.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -122,6 +123,12 @@ pub enum Reply {
     Double(f64),
     /// Yes or no.
     Boolean(bool),
+    /// Text with the three letters of its form: `txt`, `mkd`.
+    Verbatim(Bytes, Bytes),
+    /// A number of any size, as digits.
+    BigNumber(Bytes),
+    /// What comes without being asked for: a message, or the confirmation of a subscription.
+    Push(Vec<Self>),
     /// An error with its code, as Redis words it: `WRONGTYPE Operation against …`.
     Error(String),
 }
@@ -231,6 +238,11 @@ pub trait Store: Send + Sync {
 
     /// Whether it answers.
     async fn ping(&self) -> StoreResult<()>;
+
+    /// The store as a Redis that any command can be forwarded to, if it is one.
+    fn upstream(&self) -> Option<&dyn Upstream> {
+        None
+    }
 }
 
 /// Keys that are watched for changes by anybody, the watcher and other programs included. Dropping it ends the watch.

@@ -33,6 +33,14 @@ impl Socket {
         }
     }
 
+    /// The connection itself, where nothing is around it.
+    pub(super) fn plain(&self) -> Option<&TcpStream> {
+        match self {
+            Self::Plain(stream) => Some(stream),
+            Self::Tls(_) => None,
+        }
+    }
+
     /// The certificate that the client showed; it was checked.
     pub(super) fn certificate(&self) -> Option<Arc<CertificateDer<'static>>> {
         match self {

@@ -128,7 +128,7 @@ async fn two_nodes_on_one_redis_have_one_leader() {
         let key = format!("profile:{round}");
         let loads = std::sync::atomic::AtomicUsize::new(0);
         let reader = async |n: usize| {
-            let engine = if n % 2 == 0 { &one.engine } else { &other.engine };
+            let engine = if n.is_multiple_of(2) { &one.engine } else { &other.engine };
             let book = LeaseBook::new();
             let answer = read(engine, &key, &book).await;
             if book.is_empty() {

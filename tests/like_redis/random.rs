@@ -51,11 +51,10 @@ fn typed(words: &str, reply: Reply, protocol: u8) -> Reply {
         (2, "HGETALL", Reply::Array(flat)) => {
             Reply::Map(flat.chunks(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect())
         }
-        (2, "SMEMBERS" | "SINTER" | "SUNION" | "SDIFF", Reply::Array(members)) => Reply::Set(members),
         (2, "HRANDFIELD", Reply::Array(flat)) if words.to_lowercase().ends_with("withvalues") => {
             Reply::Array(flat.chunks(2).map(|pair| Reply::Array(pair.to_vec())).collect())
         }
-        (2, "SPOP", Reply::Array(members)) => Reply::Set(members),
+        (2, "SMEMBERS" | "SINTER" | "SUNION" | "SDIFF" | "SPOP", Reply::Array(members)) => Reply::Set(members),
         (_, _, reply) => reply,
     }
 }

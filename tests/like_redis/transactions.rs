@@ -121,6 +121,7 @@ fn errors_in_a_block() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one script of two clients")]
 fn a_change_by_anybody_ends_it() {
     check(&[
         "a SET k 1",
@@ -176,7 +177,13 @@ fn a_change_by_anybody_ends_it() {
         "b RENAME h i",
         "a MULTI",
         "a EXEC",
-        // The watch is over with the block, with DISCARD and with UNWATCH.
+    ]);
+}
+
+#[test]
+fn a_watch_ends() {
+    check(&[
+        // With the block, with DISCARD and with UNWATCH.
         "a WATCH k",
         "a MULTI",
         "a EXEC",

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use larder::adapters::memory::MemoryLocks;
+use larder::adapters::redis::RedisStore;
 use larder::engine::key::KeyRules;
 use larder::limits::LOCK_FENCE_KEEP_MS;
 use larder::ports::clock::VirtualClock;
@@ -10,6 +11,8 @@ use larder::ports::lock::{Attempt, Found, LockKeys, LockName, LockStore, Token};
 use larder::ports::store::{Command, Reply, Store, Ttl};
 
 use crate::support::redis::RedisServer;
+use crate::support::redis::cluster::RedisCluster;
+use crate::support::redis::secured::SecuredRedis;
 use crate::support::wait::until;
 
 /// Longer than a test takes.
@@ -211,6 +214,28 @@ on_both_stores! {
     fences_only_grow,
     takers_that_race_have_one_winner,
     locks_are_found_by_the_beginning_of_their_names,
+}
+
+/// The same on a cluster, where a lock and its fence share a slot, and over TLS.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_other_forms_of_redis() {
+    let cluster = RedisCluster::start(false, 15_000).await;
+    let secured = SecuredRedis::start();
+    let empty = async |store: RedisStore| {
+        assert_eq!(call(&store, &["FLUSHALL"]).await, Reply::ok());
+        Bench { store: Arc::new(store), clock: None, _server: None }
+    };
+    for on_cluster in [true, false] {
+        let store = || if on_cluster { cluster.store() } else { secured.tls_store() };
+        a_lock_has_one_holder(&empty(store()).await).await;
+        a_lock_ends_with_its_life(&empty(store()).await).await;
+        a_life_begins_anew(&empty(store()).await).await;
+        a_holder_is_told_with_its_label(&empty(store()).await).await;
+        force_frees_and_fences_go_on(&empty(store()).await).await;
+        fences_only_grow(&empty(store()).await).await;
+        takers_that_race_have_one_winner(&empty(store()).await).await;
+        locks_are_found_by_the_beginning_of_their_names(&empty(store()).await).await;
+    }
 }
 
 async fn call(store: &impl Store, words: &[&str]) -> Reply {

@@ -128,7 +128,7 @@ async fn idle_connections_end_with_the_host() {
 async fn an_address_in_use_says_what_to_do() {
     let (host, _client) = host().await;
     let config = RespConfig { addr: host.addr, ..RespConfig::default() };
-    let error = RespServer::bind(&config, Arc::new(world().engine)).await.err().unwrap().to_string();
+    let error = RespServer::bind(&config, world().engine).await.err().unwrap().to_string();
     assert!(error.starts_with(&format!("cannot listen for Redis clients on {}: ", host.addr)), "{error}");
     assert!(error.ends_with("choose another address with --resp"), "{error}");
     assert!(host.stop().await);

@@ -83,5 +83,5 @@ fn settings_that_are_wrong_end_the_start_with_their_line() {
 fn the_first_users_variables_turn_metrics_off() {
     let host = HostBuilder::samples().env("CACHE_METRICS_ENABLED", "false").start();
     assert_eq!(host.http("GET", "/metrics", "", b"").0, 404);
-    assert!(host.log().contains("\"allowed\":"), "the limit of open files is told");
+    host.waits_to_log("\"allowed\":");
 }

@@ -38,7 +38,7 @@ fn an_address_has_its_share_of_the_connections() {
     assert_eq!(other.ask("PING"), "+PONG");
     drop((resp, http));
     wait_until("the places are free again", || Lines::connect(host.resp).ask("PING") == "+PONG");
-    assert!(host.log().contains("too many are connected from its address"));
+    host.waits_to_log("too many are connected from its address");
 }
 
 /// A connection that comes from another address of the loopback.

@@ -123,7 +123,7 @@ fn a_certificate_that_cannot_serve_ends_the_start() {
     for (pair, says) in [
         (broken, "tls.certificate: the file host.pem cannot be used: it holds no certificate"),
         (Pair { key: "nothing".into(), ..pair.clone() }, "tls.key: the file host.key cannot be used"),
-        (Pair { key: Authority::new().sign("x.test").key, ..pair.clone() }, "tls.certificate and tls.key do not serve"),
+        (Pair { key: Authority::new().sign("x.test").key, ..pair }, "tls.certificate and tls.key do not serve"),
     ] {
         let said = host(&pair, "").try_start().err().unwrap();
         assert!(said.contains(says), "{said}");

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::{LIMITED, Lines, READER, WRITER, bearer, guarded, users};
 use crate::support::host::{Host, OPERATOR, http};
+use crate::support::redis::RedisServer;
 
 const NO_COMMAND: &str = "-NOPERM this user has no permissions to run the '";
 const NO_KEY: &str = "-NOPERM this user has no permissions to access one of the keys used as arguments";
@@ -39,6 +40,34 @@ const COMMANDS: &[(&str, [&str; 4])] = &[
 
 const TOKENS: [(&str, &str); 4] =
     [("operator", OPERATOR), ("reader", READER), ("writer", WRITER), ("limited", LIMITED)];
+
+/// The same of commands that are forwarded to a Redis.
+const FORWARDED: &[(&str, [&str; 4])] = &[
+    ("ZADD z 1 a", [":", NO_KEY, ":", NO_KEY]),
+    ("ZCARD z", [":1"; 4]),
+    ("EVAL return(1) 1 z", [":1", NO_KEY, ":1", NO_KEY]),
+    ("EVAL return(1) 0", [":1", NO_COMMAND, ":1", NO_COMMAND]),
+    ("PUBLISH c m", [":0", NO_COMMAND, ":0", NO_COMMAND]),
+    ("SLOWLOG LEN", [":", NO_COMMAND, NO_COMMAND, NO_COMMAND]),
+    ("SUBSCRIBE c", ["*3", "*3", "*3", NO_COMMAND]),
+];
+
+#[test]
+fn roles_hold_of_what_is_forwarded() {
+    let redis = RedisServer::start();
+    let host =
+        guarded().set("store.url", &redis.url()).set("store.timeout", "10s").set("forward.allow", "slowlog").start();
+    let mut clients = TOKENS.map(|(name, token)| Lines::login(host.resp, name, token));
+    for (command, expected) in FORWARDED {
+        for ((client, expect), (name, _)) in clients.iter_mut().zip(expected).zip(TOKENS) {
+            let said = client.ask(command);
+            assert!(said.starts_with(expect), "{command} by {name}: {said:?}, not {expect:?}");
+        }
+    }
+    for command in ["ZCARD z", "SUBSCRIBE c", "PUBLISH c m"] {
+        assert_eq!(Lines::connect(host.resp).ask(command), "-NOAUTH Authentication required.", "{command}");
+    }
+}
 
 #[test]
 fn roles_hold_over_resp() {
@@ -148,7 +177,7 @@ fn who_guesses_is_refused_for_a_while_and_others_are_not_disturbed() {
     assert!(said.starts_with("-ERR too many wrong passwords came from your address; try again in "), "{said}");
     assert_eq!(host.http("GET", "/v1/policies", &bearer(READER), b"").0, 429, "the right one is not looked at either");
     assert_eq!(known.ask("GET none"), "$-1", "who was let in stays so");
-    assert!(host.log().contains("too many wrong passwords or tokens from an address"));
+    host.waits_to_log("too many wrong passwords or tokens from an address");
     // The pause is short at first, and ends by itself.
     crate::support::host::wait_until("the pause is over", || {
         host.http("GET", "/v1/policies", &bearer(READER), b"").0 == 200
@@ -213,8 +242,8 @@ fn users_are_taken_up_and_taken_away_while_the_host_runs() {
     assert_eq!(writer.ask("GET profile:user:1"), "x");
     assert!(writer.ask("SET profile:user:1 y").starts_with("-NOPERM"));
     assert_eq!(reader.ask(&format!("AUTH somebody {READER}")), "+OK");
-    let log = host.log();
-    assert!(log.contains("wait for the next start") && log.contains("key.prefix"), "{log}");
+    host.waits_to_log("wait for the next start");
+    host.waits_to_log("key.prefix");
     assert_eq!(host.metric("larder_config_settings_waiting"), 1.0);
     let mut operator = Lines::login(host.resp, "operator", OPERATOR);
     operator.send(b"CONFIG GET maxclients\r\n");

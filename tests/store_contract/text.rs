@@ -49,6 +49,9 @@ pub(crate) fn reply(reply: &Reply) -> String {
         }
         Reply::Double(n) => format!("{n:?}"),
         Reply::Boolean(yes) => yes.to_string(),
+        Reply::Verbatim(_, text) => format!("\"{}\"", text.escape_ascii()),
+        Reply::BigNumber(digits) => digits.escape_ascii().to_string(),
+        Reply::Push(replies) => format!(">[{}]", all(replies)),
         Reply::Error(line) => format!("!{line}"),
     }
 }

@@ -6,31 +6,46 @@ use async_trait::async_trait;
 use larder::adapters::breaker::BreakerBoard;
 use larder::adapters::memory::{MemoryLocks, MemorySettings, MemoryStore};
 use larder::engine::compress::CompressSettings;
+use larder::engine::forward::ForwardRules;
 use larder::engine::key::KeyRules;
 use larder::engine::l1::L1Settings;
 use larder::engine::locks::{LockKeeper, LockSettings};
 use larder::engine::{Engine, Ports, Settings};
 use larder::ports::breaker::BreakerSettings;
 use larder::ports::clock::VirtualClock;
-use larder::ports::hooks::Hooks;
+use larder::ports::hooks::{Abilities, Ability, EntryState, Hooks, Revalidation};
 use larder::ports::metrics::Metrics;
+use larder::ports::origin::Origin;
 use larder::ports::policy::{
-    Admission, Candidate, Description, Encoding, KeyScope, Lifetime, Miss, Plan, Policy, PolicyError, Request, Shapes,
+    Absence, Admission, Candidate, Description, Encoding, KeyScope, Lifetime, Miss, Plan, Policy, PolicyError, Request,
+    Shapes,
 };
 use larder::ports::registry::{PolicyStatus, Registry, RegistryError};
 use larder::ports::store::Store;
 use larder::ports::table::{Live, OnStoreFailure, Policies};
 
+use super::script::Script;
+
 type PlanFn = dyn Fn(&Request<'_>) -> Result<Plan, PolicyError> + Send + Sync;
+type RevalidateFn = dyn Fn(&EntryState<'_>) -> Result<Revalidation, PolicyError> + Send + Sync;
 type AdmitFn = dyn Fn(&Request<'_>, &Candidate<'_>) -> Result<Admission, PolicyError> + Send + Sync;
 
-/// A policy that is two Rust functions.
+/// A policy that is a few Rust functions.
 pub struct Rules {
     pub plan: Box<PlanFn>,
     pub admit: Box<AdmitFn>,
+    pub revalidate: Option<Box<RevalidateFn>>,
 }
 
-impl Hooks for Rules {}
+impl Hooks for Rules {
+    fn abilities(&self) -> Abilities {
+        self.revalidate.iter().map(|_| Ability::Revalidation).collect()
+    }
+
+    fn revalidate(&self, entry: &EntryState<'_>) -> Result<Revalidation, PolicyError> {
+        self.revalidate.as_ref().map_or(Ok(Revalidation::AsStamped), |revalidate| revalidate(entry))
+    }
+}
 
 impl Policy for Rules {
     fn plan(&self, request: &Request<'_>) -> Result<Plan, PolicyError> {
@@ -57,6 +72,23 @@ pub fn lives(lifetime: Lifetime) -> Rules {
             };
             Ok(Admission::Store(Lifetime { fresh_ms, ..lifetime.clone() }))
         }),
+        revalidate: None,
+    }
+}
+
+/// The same, loaded from the origin when it is missed; 404 is remembered for 20 s, and what begins with `private` is passed on, with
+/// a marker of 20 s.
+pub fn loaded(lifetime: Lifetime) -> Rules {
+    Rules {
+        plan: Box::new(|_| Ok(Plan { suffix: None, miss: Miss::Load, collapse_wait_ms: 1_000 })),
+        admit: Box::new(move |_, candidate| {
+            Ok(match candidate.origin_status {
+                Some(404) => Admission::Absent(Absence { fresh_ms: 20_000, tags: Vec::new() }),
+                _ if candidate.bytes.starts_with(b"private") => Admission::Pass(20_000),
+                _ => Admission::Store(lifetime.clone()),
+            })
+        }),
+        revalidate: None,
     }
 }
 
@@ -89,7 +121,7 @@ pub fn description(encoding: Encoding) -> Description {
 
 /// An engine and what a test moves and watches.
 pub struct World {
-    pub engine: Engine,
+    pub engine: Arc<Engine>,
     pub clock: Arc<VirtualClock>,
     pub policies: Arc<Policies>,
     pub store: Arc<dyn Store>,
@@ -115,18 +147,33 @@ impl World {
 
     /// The same with another L1.
     pub fn with_l1(store: Arc<dyn Store>, clock: Arc<VirtualClock>, l1: L1Settings) -> Self {
-        Self::made(store, clock, "chat", l1, 1 << 20)
+        Self::made(store, clock, "chat", l1, 1 << 20, ForwardRules::default())
     }
 
     /// The same with another prefix of storage keys.
     pub fn named(store: Arc<dyn Store>, clock: Arc<VirtualClock>, prefix: &str) -> Self {
-        Self::sized(store, clock, prefix, 1 << 20)
+        Self::with(store, clock, prefix, 1 << 20, ForwardRules::default())
     }
 
-    /// The same with values up to this size, in bytes.
+    /// Over a Redis, with rules of what is forwarded to it.
+    pub fn forwarding(store: Arc<dyn Store>, clock: Arc<VirtualClock>, forward: ForwardRules) -> Self {
+        Self::with(store, clock, "chat", 1 << 20, forward)
+    }
+
+    /// With values up to this size, in bytes.
     pub fn sized(store: Arc<dyn Store>, clock: Arc<VirtualClock>, prefix: &str, value_bytes_max: usize) -> Self {
+        Self::with(store, clock, prefix, value_bytes_max, ForwardRules::default())
+    }
+
+    fn with(
+        store: Arc<dyn Store>,
+        clock: Arc<VirtualClock>,
+        prefix: &str,
+        value_bytes_max: usize,
+        forward: ForwardRules,
+    ) -> Self {
         let l1 = L1Settings { bytes_max: 64 << 20, separator: b':', ..L1Settings::default() };
-        Self::made(store, clock, prefix, l1, value_bytes_max)
+        Self::made(store, clock, prefix, l1, value_bytes_max, forward)
     }
 
     fn made(
@@ -135,6 +182,7 @@ impl World {
         prefix: &str,
         l1: L1Settings,
         value_bytes_max: usize,
+        forward: ForwardRules,
     ) -> Self {
         let metrics = Arc::new(Metrics::default());
         let policies = Arc::new(Policies::default());
@@ -147,6 +195,7 @@ impl World {
             warm_keys_per_s: 1_000_000,
             batch_keys_max: 100,
             compress: CompressSettings::default(),
+            forward,
             flush_on: true,
             budget_ms: 10_000,
             on_store_failure: OnStoreFailure::Error,
@@ -174,16 +223,40 @@ impl World {
 
     /// Makes a policy live, with rules that no policy before had.
     pub fn go_live(&self, domain: &str, description: Description, rules: impl Policy + 'static) {
+        self.go_live_from(domain, description, rules, None);
+    }
+
+    /// The same with an origin.
+    pub fn go_live_from(
+        &self,
+        domain: &str,
+        description: Description,
+        rules: impl Policy + 'static,
+        origin: Option<Arc<dyn Origin>>,
+    ) {
+        let rules_id = 0x1000 + self.generation.get() + 1;
+        self.go_live_as(domain, description, rules, origin, rules_id);
+    }
+
+    /// The same as rules that were live before.
+    pub fn go_live_as(
+        &self,
+        domain: &str,
+        description: Description,
+        rules: impl Policy + 'static,
+        origin: Option<Arc<dyn Origin>>,
+        rules_id: u64,
+    ) {
         let generation = self.generation.get() + 1;
         self.generation.set(generation);
         let live = Arc::new(Live {
             domain: domain.into(),
             generation,
-            rules_id: 0x1000 + generation,
+            rules_id,
             digest: format!("{generation:064x}").into(),
             description,
             policy: Arc::new(rules),
-            origin: None,
+            origin: origin.clone(),
             reach: Arc::default(),
             metrics: self.metrics.domain(domain),
             faults: Arc::default(),
@@ -195,6 +268,13 @@ impl World {
     /// An enveloped domain with one lifetime.
     pub fn enveloped(&self, domain: &str, lifetime: Lifetime) {
         self.go_live(domain, description(Encoding::Enveloped), lives(lifetime));
+    }
+
+    /// An enveloped domain that is loaded from a script.
+    pub fn loading(&self, domain: &str, rules: Rules) -> Arc<Script> {
+        let script = Script::new(&self.clock);
+        self.go_live_from(domain, description(Encoding::Enveloped), rules, Some(script.clone()));
+        script
     }
 
     /// A raw domain with one lifetime.

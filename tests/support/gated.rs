@@ -195,7 +195,7 @@ impl Store for GatedStore {
             let done = self.inner.replace(key, expect, value.clone(), expire).await;
             done.inspect(|&done| {
                 if done {
-                    self.tell(key.as_bytes(), Some(&value))
+                    self.tell(key.as_bytes(), Some(&value));
                 }
             })
         };
@@ -206,7 +206,7 @@ impl Store for GatedStore {
         let work = async {
             self.inner.remove(key, prefix).await.inspect(|&done| {
                 if done {
-                    self.tell(key.as_bytes(), None)
+                    self.tell(key.as_bytes(), None);
                 }
             })
         };

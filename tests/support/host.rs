@@ -184,6 +184,11 @@ impl Host {
         std::fs::read_to_string(&self.log).unwrap()
     }
 
+    /// Waits until it has logged this: another thread than the one that answers writes it.
+    pub fn waits_to_log(&self, text: &str) {
+        wait_until(&format!("the log says {text:?}"), || self.log().contains(text));
+    }
+
     /// Its process.
     pub fn pid(&self) -> u32 {
         self.child.id()

@@ -28,7 +28,7 @@ pub fn app(world: World) -> App {
 pub fn app_behind(world: World, front: Arc<Front>) -> App {
     let World { engine, clock, metrics, .. } = world;
     let exporter = Exporter::new(&metrics, clock, Vec::new()).unwrap();
-    App::new(Arc::new(engine), Arc::new(move || exporter.page()), front, Surface::Whole)
+    App::new(engine, Arc::new(move || exporter.page()), front, Surface::Whole)
 }
 
 /// A running front end.

@@ -9,5 +9,7 @@ pub mod policies;
 pub mod proxy;
 pub mod redis;
 pub mod resp;
+pub mod script;
 pub mod tls;
 pub mod wait;
+pub mod weather;

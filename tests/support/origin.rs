@@ -40,10 +40,13 @@ pub fn with_headers(status: u16, headers: &[(&str, &str)], body: &str) -> Reply 
     Reply::Bytes(format!("HTTP/1.1 {status} X\r\n{headers}content-length: {}\r\n\r\n{body}", body.len()).into_bytes())
 }
 
+/// Answers a request by its number, from 0, and its head.
+type Answering = dyn Fn(usize, &str) -> Reply + Send + Sync;
+
 /// What the server was asked, and what it is to answer.
 pub struct Script {
     /// Answers a request by its number, from 0, and its head.
-    reply: Box<dyn Fn(usize, &str) -> Reply + Send + Sync>,
+    reply: Box<Answering>,
     /// The heads of all requests.
     heads: Mutex<Vec<String>>,
     /// Connections that were accepted.

@@ -1,4 +1,9 @@
-//! A real Redis for tests: on a free port of the loopback, without persistence, ended with its test.
+//! A real Redis for tests: on a free port of the loopback, without persistence, ended with its test. Its other forms are
+//! in [`cluster`], [`sentinels`] and [`secured`].
+
+pub(crate) mod cluster;
+pub(crate) mod secured;
+pub(crate) mod sentinels;
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};

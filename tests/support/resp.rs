@@ -36,7 +36,7 @@ impl Host {
     pub async fn start_with(world: World, config: RespConfig) -> Self {
         let World { engine, clock, metrics, .. } = world;
         let config = RespConfig { addr: "127.0.0.1:0".parse().unwrap(), ..config };
-        let server = RespServer::bind(&config, Arc::new(engine)).await.unwrap();
+        let server = RespServer::bind(&config, engine).await.unwrap();
         let addr = server.local_addr();
         let workers = Workers::start(2, |_| {}).unwrap();
         let running = tokio::spawn(server.run(Arc::clone(&workers)));
@@ -45,7 +45,7 @@ impl Host {
 
     /// A new connection.
     pub async fn connect(&self) -> Client {
-        Client { stream: TcpStream::connect(self.addr).await.unwrap(), read: Vec::new() }
+        Client::of(self.addr).await
     }
 
     /// Ends it; whether everything ended by itself.
@@ -63,6 +63,11 @@ pub struct Client {
 }
 
 impl Client {
+    /// A connection to any server that speaks RESP.
+    pub async fn of(addr: impl tokio::net::ToSocketAddrs) -> Self {
+        Self { stream: TcpStream::connect(addr).await.unwrap(), read: Vec::new() }
+    }
+
     /// Sends bytes as they are.
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         tokio::time::timeout(PATIENCE, self.stream.write_all(bytes.as_ref())).await.expect("the host reads").unwrap();
@@ -95,7 +100,7 @@ impl Client {
         self.stream.shutdown().await.unwrap();
     }
 
-    /// The next answer as text: `+OK`, `-ERR …`, `:1`, `"bytes"`, `nil` (RESP2), `null` (RESP3), `[…]`, `{…}`, `~[…]`, `#t`, `,1.5`,
+    /// The next answer as text: `+OK`, `-ERR …`, `:1`, `"bytes"`, `nil` (RESP2), `null` (RESP3), `[…]`, `{…}`, `~[…]`, `>[…]`, `#t`, `,1.5`,
     /// `txt"…"`.
     pub async fn answer(&mut self) -> String {
         loop {
@@ -135,7 +140,7 @@ fn parse(bytes: &[u8]) -> Option<(String, usize)> {
     let head = end + 2;
     let number = || line.parse::<i64>().expect("a number");
     match kind {
-        b'+' | b'-' | b':' | b',' | b'#' => Some((format!("{}{line}", char::from(kind)), head)),
+        b'+' | b'-' | b':' | b',' | b'#' | b'(' => Some((format!("{}{line}", char::from(kind)), head)),
         b'_' => Some(("null".into(), head)),
         b'$' | b'*' if number() < 0 => Some(("nil".into(), head)),
         b'$' | b'=' => {
@@ -149,7 +154,7 @@ fn parse(bytes: &[u8]) -> Option<(String, usize)> {
             };
             Some((text, head + len + 2))
         }
-        b'*' | b'~' | b'%' => {
+        b'*' | b'~' | b'%' | b'>' => {
             let items = usize::try_from(number()).unwrap() * if kind == b'%' { 2 } else { 1 };
             let (mut texts, mut at) = (Vec::new(), head);
             for _ in 0..items {
@@ -159,6 +164,7 @@ fn parse(bytes: &[u8]) -> Option<(String, usize)> {
             }
             let text = match kind {
                 b'*' => format!("[{}]", texts.join(", ")),
+                b'>' => format!(">[{}]", texts.join(", ")),
                 b'~' => format!("~[{}]", texts.join(", ")),
                 _ => format!("{{{}}}", texts.chunks(2).map(|pair| pair.join(": ")).collect::<Vec<_>>().join(", ")),
             };

@@ -8,6 +8,7 @@ mod leases;
 mod locks;
 mod machine;
 mod store;
+mod upstream;
 mod window;
 
 use std::sync::Arc;

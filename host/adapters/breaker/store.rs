@@ -16,6 +16,7 @@ use crate::ports::lease::LeaseStore;
 use crate::ports::store::{
     Command, Expect, Expire, Held, Reply, Sharing, Store, StoreError, StoreKey, StoreResult, Ttl, Watch,
 };
+use crate::ports::upstream::Upstream;
 
 /// Another store behind a breaker.
 #[derive(Debug)]
@@ -135,6 +136,10 @@ impl<S: Store> Store for BreakerStore<S> {
 
     async fn ping(&self) -> StoreResult<()> {
         self.guard(self.inner.ping()).await
+    }
+
+    fn upstream(&self) -> Option<&dyn Upstream> {
+        self.inner.upstream().is_some().then_some(self)
     }
 }
 

@@ -4,6 +4,7 @@ use prometheus::proto::MetricFamily;
 
 use super::family::Family;
 use crate::ports::invalidation::{Mode, SelectorKind};
+use crate::ports::load::{LoadMetrics, LoadOutcome, LoadReason, StaleReason};
 use crate::ports::metrics::{DomainMetrics, Hook, Metrics, State};
 use crate::ports::policy::{Fault, Operation};
 
@@ -14,6 +15,7 @@ pub(super) fn families(metrics: &Metrics) -> Vec<MetricFamily> {
         families.requests(&domain, &metrics);
         families.policy(&domain, &metrics);
         families.invalidation(&domain, &metrics);
+        families.loads(&domain, &metrics.loads);
     }
     families.done()
 }
@@ -38,6 +40,11 @@ struct Families {
     found_invalidated: Family,
     scanned: Family,
     overflowed: Family,
+    loads: Family,
+    loads_begun: Family,
+    throttled: Family,
+    stale_served: Family,
+    refreshes_dropped: Family,
 }
 
 impl Families {
@@ -87,6 +94,20 @@ impl Families {
             overflowed: Family::counter(
                 "larder_invalidation_prefixes_overflowed_total",
                 "Times that a whole domain was invalidated because of too many prefixes",
+            ),
+            loads: Family::counter(
+                "larder_loads_total",
+                "Loads from the origin that have ended, by what became of them",
+            ),
+            loads_begun: Family::counter("larder_loads_begun_total", "Loads from the origin that were begun, by why"),
+            throttled: Family::counter(
+                "larder_loads_throttled_total",
+                "Reads that found the load of their key paused after a failure",
+            ),
+            stale_served: Family::counter("larder_stale_served_total", "Stale values that were served, by why"),
+            refreshes_dropped: Family::counter(
+                "larder_refreshes_dropped_total",
+                "Background refreshes that were not begun because too many loads were under way",
             ),
         }
     }
@@ -142,6 +163,24 @@ impl Families {
         self.overflowed.count(&labels, metrics.prefixes_overflowed.get());
     }
 
+    fn loads(&mut self, domain: &str, loads: &LoadMetrics) {
+        for outcome in LoadOutcome::ALL {
+            let labels = [("domain", domain), ("outcome", outcome.as_str())];
+            self.loads.count_some(&labels, loads.outcomes[outcome as usize].get());
+        }
+        for reason in LoadReason::ALL {
+            let labels = [("domain", domain), ("reason", reason.as_str())];
+            self.loads_begun.count_some(&labels, loads.begun[reason as usize].get());
+        }
+        for reason in StaleReason::ALL {
+            let labels = [("domain", domain), ("reason", reason.as_str())];
+            self.stale_served.count_some(&labels, loads.stale[reason as usize].get());
+        }
+        let labels = [("domain", domain)];
+        self.throttled.count_some(&labels, loads.throttled.get());
+        self.refreshes_dropped.count_some(&labels, loads.refreshes_dropped.get());
+    }
+
     fn done(self) -> Vec<MetricFamily> {
         let all = [
             self.requests,
@@ -162,6 +201,11 @@ impl Families {
             self.found_invalidated,
             self.scanned,
             self.overflowed,
+            self.loads,
+            self.loads_begun,
+            self.throttled,
+            self.stale_served,
+            self.refreshes_dropped,
         ];
         all.map(Family::done).into()
     }

@@ -112,6 +112,9 @@ fn the_names_are_a_promise() {
         larder_coherence_refused_total counter
         larder_coherence_state gauge
         larder_coherence_suspect_seconds_total counter
+        larder_config_reloads_total counter
+        larder_config_settings_waiting gauge
+        larder_denials_total counter
         larder_fill_waiting gauge
         larder_foreign_bytes_total counter
         larder_found_invalidated_total counter
@@ -125,6 +128,7 @@ fn the_names_are_a_promise() {
         larder_l1_bytes gauge
         larder_l1_entries gauge
         larder_leases_taken_total counter
+        larder_logins_total counter
         larder_policy_call_duration_seconds histogram
         larder_policy_calls_total counter
         larder_policy_failing gauge
@@ -134,6 +138,7 @@ fn the_names_are_a_promise() {
         larder_policy_quarantines_total counter
         larder_policy_rejections_total counter
         larder_policy_swaps_total counter
+        larder_rate_limited_total counter
         larder_recovery_oldest_seconds gauge
         larder_recovery_overflowed_total counter
         larder_recovery_queued_total counter
@@ -146,9 +151,11 @@ fn the_names_are_a_promise() {
         larder_resp_connections gauge
         larder_resp_connections_refused_total counter
         larder_resp_connections_total counter
+        larder_resp_idle_ended_total counter
         larder_resp_protocol_errors_total counter
         larder_store_command_duration_seconds histogram
         larder_store_errors_total counter
+        larder_tls_failures_total counter
         larder_unknown_domain_total counter"#]]
     .assert_eq(&types.collect::<Vec<_>>().join("\n"));
     for name in RESERVED {

@@ -105,7 +105,7 @@ impl Windows {
         for (_, domain) in self.metrics.domains() {
             let reads = |state| domain.answers(Operation::Read, state);
             sample.hits += State::ALL.into_iter().filter(|state| state.is_hit()).map(reads).sum::<u64>();
-            sample.misses += reads(State::Miss);
+            sample.misses += State::ALL.into_iter().filter(|state| state.is_miss()).map(reads).sum::<u64>();
             for histogram in &domain.latency {
                 let (counts, sum_ns) = histogram.snapshot();
                 sample.latency.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);

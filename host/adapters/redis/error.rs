@@ -3,9 +3,10 @@
 //! The line between the kinds: *unavailable* is a Redis that cannot serve anybody now and has done nothing; *broken* and *timeout*
 //! leave open whether the work was done; everything else that the server says is a *reply*, for whoever asked.
 
+use std::fmt::Display;
+
 use redis::{ErrorKind, RedisError, ServerError};
 
-use super::address::RedisAddress;
 use crate::ports::store::StoreError;
 
 /// Codes with which a server says that it serves nobody now, or not this host. It has done nothing.
@@ -22,25 +23,34 @@ pub(super) fn is_unavailable(error: &ServerError) -> bool {
     UNAVAILABLE.contains(&error.code())
 }
 
+/// Whether a server says that it is a replica, and changes nothing.
+pub(super) fn is_replica(error: &ServerError) -> bool {
+    error.code() == "READONLY"
+}
+
 /// Whether a server does not know a script by its digest.
 pub(super) fn is_unknown_script(error: &ServerError) -> bool {
     error.code() == "NOSCRIPT"
 }
 
 /// A server's error in answer to a command.
-pub(super) fn refused(address: &RedisAddress, error: &ServerError) -> StoreError {
+pub(super) fn refused(address: &impl Display, error: &ServerError) -> StoreError {
     let line = line(error);
     if is_unavailable(error) { unavailable(address, &line) } else { StoreError::Reply(line) }
 }
 
 /// It cannot be reached for this reason.
-pub(super) fn unavailable(address: &RedisAddress, cause: &str) -> StoreError {
+pub(super) fn unavailable(address: &impl Display, cause: &str) -> StoreError {
     StoreError::Unavailable(format!("{address}: {cause}"))
 }
 
 /// A command that was sent got no answer for this reason.
-pub(super) fn in_flight(address: &RedisAddress, error: &RedisError) -> StoreError {
+pub(super) fn in_flight(address: &impl Display, error: &RedisError) -> StoreError {
     match error.kind() {
+        // The connection ended within an answer.
+        ErrorKind::Parse if error.detail().is_some_and(|text| text.contains("Unexpected end of input")) => {
+            StoreError::Broken(format!("{address}: the answer is cut off"))
+        }
         ErrorKind::Parse => StoreError::Protocol(format!("{address}: {}", detail(error))),
         _ => StoreError::Broken(format!("{address}: {error}")),
     }

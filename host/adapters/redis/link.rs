@@ -4,14 +4,16 @@
 //! ends with the link. A link that answers nothing while commands time out on it is given up after
 //! [`STORE_SILENCE_MS_MAX`]: TCP itself would take minutes to notice a peer that vanished.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use redis::aio::MultiplexedConnection;
+use redis::aio::{AsyncPushSender, MultiplexedConnection};
 use redis::{Cmd, Pipeline, RedisResult, Value};
 use tokio::runtime;
 use tokio::task::AbortHandle;
 
-use super::address::RedisAddress;
+use super::endpoint::Manner;
+use super::target::Target;
 use crate::limits::STORE_SILENCE_MS_MAX;
 
 /// No silence.
@@ -26,20 +28,21 @@ pub(super) struct Link {
     heard_ns: AtomicU64,
     /// Monotonic time since which nothing was answered, as far as commands have timed out.
     silent_since_ns: AtomicU64,
-    given_up: AtomicBool,
+    /// Why it was given up, if it was.
+    given_up: OnceLock<&'static str>,
 }
 
 impl Link {
     /// Connects on the current runtime. The error says why not, in words.
-    pub(super) async fn open(address: &RedisAddress) -> Result<Self, String> {
-        let (connection, driver) = address.connect().await?;
+    pub(super) async fn open<P: AsyncPushSender>(target: &Target, manner: Manner<P>) -> Result<Self, String> {
+        let (connection, driver) = target.open(manner).await?;
         Ok(Self {
             connection,
             driver: tokio::spawn(driver).abort_handle(),
             runtime: runtime::Handle::current().id(),
             heard_ns: AtomicU64::new(0),
             silent_since_ns: AtomicU64::new(NONE),
-            given_up: AtomicBool::new(false),
+            given_up: OnceLock::new(),
         })
     }
 
@@ -50,12 +53,18 @@ impl Link {
 
     /// Whether commands of any runtime may go over it.
     pub(super) fn is_alive(&self) -> bool {
-        !self.driver.is_finished() && !self.is_given_up()
+        !self.driver.is_finished() && self.given_up.get().is_none()
     }
 
-    /// Whether it was given up for its silence.
-    pub(super) fn is_given_up(&self) -> bool {
-        self.given_up.load(Ordering::Relaxed)
+    /// Why it was given up, if it was.
+    pub(super) fn given_up(&self) -> Option<&'static str> {
+        self.given_up.get().copied()
+    }
+
+    /// No more commands go over it, for this reason; those under way are answered.
+    pub(super) fn give_up(&self, cause: &'static str) {
+        // The first reason stays.
+        let _kept = self.given_up.set(cause);
     }
 
     /// Sends one command and waits for its answer.
@@ -81,7 +90,7 @@ impl Link {
         }
         let since = self.silent_since_ns.fetch_min(sent_ns, Ordering::Relaxed).min(sent_ns);
         if now_ns.saturating_sub(since) >= STORE_SILENCE_MS_MAX * 1_000_000 {
-            self.given_up.store(true, Ordering::Relaxed);
+            self.give_up("it has stopped answering");
         }
     }
 }

@@ -5,6 +5,7 @@
 //! first attempt after a connection was lost, and no longer than their own deadline. What the task leaves behind when its
 //! runtime ends is noticed by the next caller.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -14,12 +15,14 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::address::RedisAddress;
+use super::endpoint::Manner;
 use super::error;
 use super::link::Link;
+use super::target::Target;
 use crate::limits::{STORE_BACKOFF_MS_MAX, STORE_BACKOFF_MS_MIN};
 use crate::ports::clock::Clock;
 use crate::ports::store::{StoreError, StoreResult};
+use crate::ports::upstream::Types;
 
 /// Where a slot stands.
 enum Status {
@@ -46,8 +49,11 @@ struct State {
 
 /// One thread's connection.
 pub(super) struct Slot {
-    address: Arc<RedisAddress>,
+    target: Arc<Target>,
+    types: Types,
     clock: Arc<dyn Clock>,
+    /// How often any thread connected: what was learned over an earlier connection may be out of date.
+    epoch: Arc<AtomicU64>,
     state: Mutex<State>,
 }
 
@@ -59,9 +65,9 @@ enum Found {
 }
 
 impl Slot {
-    pub(super) fn new(address: Arc<RedisAddress>, clock: Arc<dyn Clock>) -> Arc<Self> {
+    pub(super) fn new(target: Arc<Target>, types: Types, clock: Arc<dyn Clock>, epoch: Arc<AtomicU64>) -> Arc<Self> {
         let state = Mutex::new(State { status: Status::Idle, connector: None });
-        Arc::new(Self { address, clock, state })
+        Arc::new(Self { target, types, clock, epoch, state })
     }
 
     /// The connection. An error at once if Redis is known to be down; at the latest at the deadline.
@@ -69,13 +75,13 @@ impl Slot {
         loop {
             let mut attempt = match self.look() {
                 Found::Link(link) => return Ok(link),
-                Found::Down(cause) => return Err(error::unavailable(&self.address, &cause)),
+                Found::Down(cause) => return Err(error::unavailable(&*self.target, &cause)),
                 Found::Wait(attempt) => attempt,
             };
             // The channel closes with the attempt, or with the runtime on which it ran: either way there is something new.
             if timeout_at(deadline, attempt.changed()).await.is_err() {
                 // The attempt itself will tell whether it can be reached.
-                return Err(StoreError::Connecting(format!("{}: no connection in time", self.address)));
+                return Err(StoreError::Connecting(format!("{}: no connection in time", self.target)));
             }
         }
     }
@@ -88,10 +94,10 @@ impl Slot {
             Status::Up(link) if link.is_usable(runtime) => Found::Link(Arc::clone(link)),
             Status::Down(cause) if tries => Found::Down(Arc::clone(cause)),
             Status::Connecting(attempt) if tries => Found::Wait(attempt.clone()),
-            Status::Up(link) if link.is_given_up() => {
-                // It accepts connections and answers nothing: nobody should wait for an attempt that may take its full time.
-                let cause: Arc<str> = "it has stopped answering".into();
-                tracing::warn!(address = %self.address, %cause, "the store cannot be reached");
+            Status::Up(link) if link.given_up().is_some() => {
+                // It may accept connections and answer nothing: nobody should wait for an attempt that may take its full time.
+                let cause: Arc<str> = link.given_up().unwrap_or_default().into();
+                tracing::warn!(address = %self.target, %cause, "the store cannot be reached");
                 self.begin(&mut state, runtime);
                 state.status = Status::Down(Arc::clone(&cause));
                 Found::Down(cause)
@@ -106,7 +112,7 @@ impl Slot {
 
     fn begin(self: &Arc<Self>, state: &mut State, runtime: runtime::Id) -> watch::Receiver<()> {
         let (over, attempt) = watch::channel(());
-        let work = connect(Arc::downgrade(self), Arc::clone(&self.address), Arc::clone(&self.clock), over);
+        let work = connect(Arc::downgrade(self), Arc::clone(&self.target), Arc::clone(&self.clock), over);
         let task = tokio::spawn(work).abort_handle();
         if let Some(before) = state.connector.replace(Connector { task, runtime }) {
             before.task.abort();
@@ -124,15 +130,19 @@ impl Drop for Slot {
 }
 
 /// Tries until there is a connection, or nobody is left who wants one.
-async fn connect(slot: Weak<Slot>, address: Arc<RedisAddress>, clock: Arc<dyn Clock>, over: watch::Sender<()>) {
+async fn connect(slot: Weak<Slot>, target: Arc<Target>, clock: Arc<dyn Clock>, over: watch::Sender<()>) {
+    let Some(types) = slot.upgrade().map(|slot| slot.types) else { return };
     let mut over = Some(over);
     let mut pause_ms = STORE_BACKOFF_MS_MIN;
     loop {
-        let outcome = Link::open(&address).await;
+        let outcome = Link::open(&target, Manner::plain(types)).await;
         let Some(slot) = slot.upgrade() else { return };
         let is_up = outcome.is_ok();
         let status = outcome.map_or_else(|cause| Status::Down(cause.into()), |link| Status::Up(Arc::new(link)));
-        tell(&address, &slot, &status);
+        tell(&target, &slot, &status);
+        if is_up {
+            slot.epoch.fetch_add(1, Ordering::Relaxed);
+        }
         slot.state.lock().status = status;
         drop((slot, over.take()));
         if is_up {
@@ -145,11 +155,11 @@ async fn connect(slot: Weak<Slot>, address: Arc<RedisAddress>, clock: Arc<dyn Cl
 }
 
 /// Logs a change, once.
-fn tell(address: &RedisAddress, slot: &Slot, now: &Status) {
+fn tell(target: &Target, slot: &Slot, now: &Status) {
     let was_down = matches!(slot.state.lock().status, Status::Down(_));
     match now {
-        Status::Down(cause) if !was_down => tracing::warn!(%address, %cause, "the store cannot be reached"),
-        Status::Up(_) if was_down => tracing::info!(%address, "the store is back"),
+        Status::Down(cause) if !was_down => tracing::warn!(address = %target, %cause, "the store cannot be reached"),
+        Status::Up(_) if was_down => tracing::info!(address = %target, "the store is back"),
         _ => {}
     }
 }

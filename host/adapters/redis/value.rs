@@ -1,14 +1,16 @@
 //! Redis' answers as the port has them.
 
-use bytes::Bytes;
-use redis::Value;
+use std::fmt::Display;
 
-use super::address::RedisAddress;
+use bytes::Bytes;
+use redis::{PushInfo, PushKind, Value};
+
 use super::error;
 use crate::ports::store::{Reply, StoreError, StoreResult, Ttl};
+use crate::ports::upstream::Heard;
 
 /// Any answer. A server that serves nobody is an error of the store; every other error of the server is a reply.
-pub(super) fn reply(address: &RedisAddress, value: Value) -> StoreResult<Reply> {
+pub(super) fn reply(address: &impl Display, value: Value) -> StoreResult<Reply> {
     match value {
         Value::ServerError(error) if error::is_unavailable(&error) => Err(error::refused(address, &error)),
         value => nested(value),
@@ -17,7 +19,7 @@ pub(super) fn reply(address: &RedisAddress, value: Value) -> StoreResult<Reply> 
 
 /// The answers of a pipeline. If the server served nobody at its beginning, nothing was done; an error further on is the reply
 /// in its place.
-pub(super) fn replies(address: &RedisAddress, values: Vec<Value>) -> StoreResult<Vec<Reply>> {
+pub(super) fn replies(address: &impl Display, values: Vec<Value>) -> StoreResult<Vec<Reply>> {
     let mut values = values.into_iter();
     let first = values.next().map(|value| reply(address, value));
     first.into_iter().chain(values.map(nested)).collect()
@@ -25,7 +27,7 @@ pub(super) fn replies(address: &RedisAddress, values: Vec<Value>) -> StoreResult
 
 /// The answers of a block, `None` if a key that was watched has changed. What refuses a command before the block begins refuses
 /// the whole block, in the words of the first refusal.
-pub(super) fn block(address: &RedisAddress, values: Vec<Value>) -> StoreResult<Option<Vec<Reply>>> {
+pub(super) fn block(address: &impl Display, values: Vec<Value>) -> StoreResult<Option<Vec<Reply>>> {
     let mut values = values;
     let last = values.pop();
     let refusal = values.iter().find_map(|value| match value {
@@ -52,7 +54,7 @@ fn nested(value: Value) -> StoreResult<Reply> {
         Value::Okay => Reply::ok(),
         Value::Double(n) => Reply::Double(n),
         Value::Boolean(yes) => Reply::Boolean(yes),
-        Value::VerbatimString { text, .. } => Reply::Bulk(text.into()),
+        Value::VerbatimString { format, text } => Reply::Verbatim(format.to_string().into(), text.into()),
         Value::Array(values) => Reply::Array(all(values)?),
         Value::Set(values) => Reply::Set(all(values)?),
         Value::Map(pairs) => {
@@ -61,13 +63,28 @@ fn nested(value: Value) -> StoreResult<Reply> {
         }
         Value::Attribute { data, .. } => nested(*data)?,
         Value::ServerError(error) => Reply::Error(error::line(&error)),
-        Value::BigNumber(digits) => Reply::Bulk(digits.into()),
+        Value::BigNumber(digits) => Reply::BigNumber(digits.into()),
+        Value::Push { kind, data } => push(&kind, data),
         other => return Err(unexpected("a reply", &other)),
     })
 }
 
+/// What came by itself over a connection that listens. What makes no sense is left out.
+pub(super) fn heard(info: PushInfo) -> Heard {
+    let PushInfo { kind, data } = info;
+    if kind == PushKind::Disconnection {
+        return Heard::Lost;
+    }
+    Heard::Push(push(&kind, data))
+}
+
+fn push(kind: &PushKind, data: Vec<Value>) -> Reply {
+    let rest = data.into_iter().map(|value| nested(value).unwrap_or(Reply::Nil));
+    Reply::Push(std::iter::once(Reply::Bulk(kind.to_string().into())).chain(rest).collect())
+}
+
 /// A string or nothing.
-pub(super) fn string(address: &RedisAddress, value: Value) -> StoreResult<Option<Bytes>> {
+pub(super) fn string(address: &impl Display, value: Value) -> StoreResult<Option<Bytes>> {
     match value {
         Value::BulkString(bytes) => Ok(Some(bytes.into())),
         Value::Nil => Ok(None),
@@ -76,7 +93,7 @@ pub(super) fn string(address: &RedisAddress, value: Value) -> StoreResult<Option
 }
 
 /// Strings, or nothing in the place of one.
-pub(super) fn strings(address: &RedisAddress, value: Value) -> StoreResult<Vec<Option<Bytes>>> {
+pub(super) fn strings(address: &impl Display, value: Value) -> StoreResult<Vec<Option<Bytes>>> {
     match value {
         Value::Array(values) => values.into_iter().map(|value| string(address, value)).collect(),
         other => Err(odd(address, "a list", &other)),
@@ -84,14 +101,14 @@ pub(super) fn strings(address: &RedisAddress, value: Value) -> StoreResult<Vec<O
 }
 
 /// A number that was sent as text.
-pub(super) fn number(address: &RedisAddress, value: Value) -> StoreResult<i64> {
+pub(super) fn number(address: &impl Display, value: Value) -> StoreResult<i64> {
     let text = string(address, value)?;
     let number = text.as_deref().and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
     number.ok_or_else(|| StoreError::Protocol("a number that is none".to_owned()))
 }
 
 /// A number.
-pub(super) fn integer(address: &RedisAddress, value: &Value) -> StoreResult<i64> {
+pub(super) fn integer(address: &impl Display, value: &Value) -> StoreResult<i64> {
     match value {
         Value::Int(n) => Ok(*n),
         other => Err(odd(address, "a number", other)),
@@ -99,12 +116,12 @@ pub(super) fn integer(address: &RedisAddress, value: &Value) -> StoreResult<i64>
 }
 
 /// A number that is 1 for yes.
-pub(super) fn yes(address: &RedisAddress, value: Value) -> StoreResult<bool> {
+pub(super) fn yes(address: &impl Display, value: Value) -> StoreResult<bool> {
     Ok(integer(address, &value)? == 1)
 }
 
 /// Whether a conditional `SET` was done: `OK` or nothing.
-pub(super) fn done(address: &RedisAddress, value: &Value) -> StoreResult<bool> {
+pub(super) fn done(address: &impl Display, value: &Value) -> StoreResult<bool> {
     match value {
         Value::Okay => Ok(true),
         Value::Nil => Ok(false),
@@ -113,7 +130,7 @@ pub(super) fn done(address: &RedisAddress, value: &Value) -> StoreResult<bool> {
 }
 
 /// The answer of `PTTL`.
-pub(super) fn ttl(address: &RedisAddress, value: &Value) -> StoreResult<Ttl> {
+pub(super) fn ttl(address: &impl Display, value: &Value) -> StoreResult<Ttl> {
     match integer(address, value)? {
         -2 => Ok(Ttl::Missing),
         -1 => Ok(Ttl::Never),
@@ -121,7 +138,7 @@ pub(super) fn ttl(address: &RedisAddress, value: &Value) -> StoreResult<Ttl> {
     }
 }
 
-fn odd(address: &RedisAddress, wanted: &str, value: &Value) -> StoreError {
+fn odd(address: &impl Display, wanted: &str, value: &Value) -> StoreError {
     match value {
         Value::ServerError(error) => error::refused(address, error),
         other => unexpected(wanted, other),

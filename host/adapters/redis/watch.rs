@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -14,32 +13,39 @@ use redis::{Pipeline, Value};
 use tokio::runtime;
 use tokio::time::{Instant, timeout_at};
 
-use super::address::RedisAddress;
+use super::endpoint::Manner;
 use super::link::Link;
+use super::node::Node;
 use super::{command, error, value};
 use crate::limits::{STORE_WATCHES_IDLE_MAX, STORE_WATCHES_MAX};
 use crate::ports::store::{Command, Reply, StoreError, StoreKey, StoreResult, Watch};
+use crate::ports::upstream::Types;
 
 /// Connections that nobody watches with, and how many are out.
-#[derive(Default)]
 pub(super) struct Spares {
     idle: Mutex<Vec<Link>>,
-    out: AtomicUsize,
+    /// Of all nodes together.
+    out: Arc<AtomicUsize>,
 }
 
 /// The right to have one out.
-struct Permit(Arc<Spares>);
+struct Permit(Arc<AtomicUsize>);
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.out.fetch_sub(1, Ordering::Relaxed);
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 impl Spares {
-    fn permit(self: &Arc<Self>) -> StoreResult<Permit> {
+    /// Those of one node, of which all together have so many out.
+    pub(super) fn new(out: &Arc<AtomicUsize>) -> Arc<Self> {
+        Arc::new(Self { idle: Mutex::default(), out: Arc::clone(out) })
+    }
+
+    fn permit(&self) -> StoreResult<Permit> {
         let before = self.out.fetch_add(1, Ordering::Relaxed);
-        let permit = Permit(Arc::clone(self));
+        let permit = Permit(Arc::clone(&self.out));
         if before < STORE_WATCHES_MAX {
             return Ok(permit);
         }
@@ -63,17 +69,9 @@ impl Spares {
     }
 }
 
-/// Where to connect, and how long anything may take.
-#[derive(Clone)]
-pub(super) struct Settings {
-    pub(super) address: Arc<RedisAddress>,
-    pub(super) store_ms: u64,
-}
-
 /// Keys that are watched, with the connection that watches them.
 pub(super) struct Watching {
-    settings: Settings,
-    spares: Arc<Spares>,
+    node: Arc<Node>,
     /// `None`: something went wrong on it.
     link: Option<Link>,
     _permit: Permit,
@@ -81,25 +79,21 @@ pub(super) struct Watching {
 
 impl Watching {
     /// Watches keys on a connection of its own.
-    pub(super) async fn begin(settings: Settings, spares: Arc<Spares>, keys: &[StoreKey]) -> StoreResult<Self> {
-        let permit = spares.permit()?;
-        let deadline = Instant::now() + Duration::from_millis(settings.store_ms);
-        let link = match spares.take() {
+    pub(super) async fn begin(node: Arc<Node>, keys: &[StoreKey], deadline: Instant) -> StoreResult<Self> {
+        let permit = node.spares.permit()?;
+        let target = &*node.target;
+        let link = match node.spares.take() {
             Some(link) => link,
-            None => match timeout_at(deadline, Link::open(&settings.address)).await {
-                Ok(link) => link.map_err(|cause| error::unavailable(&settings.address, &cause))?,
-                Err(_) => return Err(error::unavailable(&settings.address, "no connection in time")),
+            None => match timeout_at(deadline, Link::open(target, Manner::plain(Types::Rich))).await {
+                Ok(link) => link.map_err(|cause| error::unavailable(target, &cause))?,
+                Err(_) => return Err(error::unavailable(target, "no connection in time")),
             },
         };
-        let mut watching = Self { settings, spares, link: Some(link), _permit: permit };
+        let mut watching = Self { node, link: Some(link), _permit: permit };
         let mut commands = Pipeline::with_capacity(2);
         commands.cmd("UNWATCH").add_command(command::on_all("WATCH", keys));
         watching.send(&commands, deadline).await?;
         Ok(watching)
-    }
-
-    fn deadline(&self) -> Instant {
-        Instant::now() + Duration::from_millis(self.settings.store_ms)
     }
 
     /// Sends commands whose answers are all `OK`.
@@ -109,21 +103,21 @@ impl Watching {
             Value::ServerError(error) => Some(error),
             _ => None,
         });
-        refusal.map_or(Ok(()), |error| Err(error::refused(&self.settings.address, error)))
+        refusal.map_or(Ok(()), |error| Err(error::refused(&*self.node.target, error)))
     }
 
     /// A connection whose answer did not come is not used again.
     async fn ask(&mut self, commands: &Pipeline, deadline: Instant) -> StoreResult<Vec<Value>> {
         let Some(link) = self.link.take() else {
-            return Err(StoreError::Broken(format!("{}: the watch is lost", self.settings.address)));
+            return Err(StoreError::Broken(format!("{}: the watch is lost", self.node.target)));
         };
         match timeout_at(deadline, link.many(commands)).await {
             Ok(Ok(answers)) => {
                 self.link = Some(link);
                 Ok(answers)
             }
-            Ok(Err(error)) => Err(error::in_flight(&self.settings.address, &error)),
-            Err(_) => Err(StoreError::Timeout(self.settings.store_ms)),
+            Ok(Err(error)) => Err(error::in_flight(&*self.node.target, &error)),
+            Err(_) => Err(StoreError::Timeout(self.node.common.store_ms)),
         }
     }
 }
@@ -133,8 +127,8 @@ impl Watch for Watching {
     async fn add(&mut self, keys: &[StoreKey]) -> StoreResult<()> {
         let mut commands = Pipeline::with_capacity(1);
         commands.add_command(command::on_all("WATCH", keys));
-        let deadline = self.deadline();
-        self.send(&commands, deadline).await
+        let node = Arc::clone(&self.node);
+        node.common.within(|deadline| self.send(&commands, deadline)).await
     }
 
     async fn commit(mut self: Box<Self>, commands: Vec<Command>) -> StoreResult<Option<Vec<Reply>>> {
@@ -143,16 +137,16 @@ impl Watch for Watching {
         }
         let block = command::block(&commands);
         drop(commands);
-        let deadline = self.deadline();
-        let answers = self.ask(&block, deadline).await?;
-        value::block(&self.settings.address, answers)
+        let node = Arc::clone(&self.node);
+        let answers = node.common.within(|deadline| self.ask(&block, deadline)).await?;
+        value::block(&*node.target, answers)
     }
 }
 
 impl Drop for Watching {
     fn drop(&mut self) {
         if let Some(link) = self.link.take() {
-            self.spares.give(link);
+            self.node.spares.give(link);
         }
     }
 }

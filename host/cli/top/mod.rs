@@ -8,11 +8,12 @@ mod screen;
 
 use std::collections::VecDeque;
 use std::io::IsTerminal as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use self::figures::Figures;
 use super::TopArgs;

@@ -162,9 +162,14 @@ impl Engine {
             return Ok(Leased { answer, lease: None });
         }
         let place = self.locate(key, Operation::Read, Wanted::String)?;
-        let leased = match place.lease_keys() {
+        // What is loaded from an origin is no client's to load.
+        let leased = match place.lease_keys().filter(|_| !place.loads()) {
             Some(keys) => self.read_or_lease(&place, &keys, who).await,
-            None => self.read(&place, now_ms).await.map(|answer| Leased { answer, lease: None }),
+            None => {
+                let answer = self.budgeted(self.read(&place, now_ms)).await;
+                let answer = answer.or_else(|error| self.without_store(&place, now_ms, error));
+                answer.map(|answer| Leased { answer, lease: None })
+            }
         };
         self.tally_result(&place, Operation::Read, leased, |leased| leased.answer.state, started_ns)
     }
@@ -178,7 +183,16 @@ impl Engine {
         };
         for _ in 0..TURNS_MAX {
             let seq = place.domain.seq();
-            let (answer, seen) = self.read_seen(place, self.now_ms()).await?;
+            let now_ms = self.now_ms();
+            let (answer, seen) = match self.budgeted(self.read_seen(place, now_ms)).await {
+                Ok(found) => found,
+                Err(error) => {
+                    return Ok(Leased { answer: self.without_store(place, now_ms, error)?, lease: None });
+                }
+            };
+            if answer.state == State::MissOutage {
+                return Ok(Leased { answer, lease: None });
+            }
             if answer.state.is_hit() {
                 waiting.share(&answer, seq);
                 // A stale value is there at once; whoever can refresh it may.
@@ -188,6 +202,9 @@ impl Engine {
                 let lease = lease.and_then(|lease| self.claim(lease));
                 let waited = waiting.told(FillOutcome::Done);
                 return Ok(Leased { answer: Answer { waited, ..answer }, lease });
+            }
+            if answer.state == State::Passed {
+                return Ok(absent(&waiting, FillOutcome::GiveUp));
             }
             let turn = match who {
                 Who::Bearer => self.fill_turn(place, keys, &seen, &mut waiting, CLIENT_LEASE_MS_MAX).await?,

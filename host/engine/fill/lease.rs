@@ -241,7 +241,6 @@ impl Lease {
     }
 
     /// Ends when [`Self::is_lost`] becomes true.
-    #[expect(dead_code, reason = "for loads of the host; those of clients cannot be ended")]
     pub(in crate::engine) async fn lost(&self) {
         while let (false, Some(left)) = (self.life.watch.has_landed(), self.life.left()) {
             tokio::select! {
@@ -253,7 +252,11 @@ impl Lease {
 
     /// Stores the entry if the lease is still held. Those who wait are not told yet: see [`Self::share`]. If this fails or is
     /// dropped, what the store holds is unknown, and the lease is given back.
-    pub(super) async fn store(&mut self, value: Bytes, expire: Expire) -> Result<std::result::Result<(), Lost>> {
+    pub(in crate::engine) async fn store(
+        &mut self,
+        value: Bytes,
+        expire: Expire,
+    ) -> Result<std::result::Result<(), Lost>> {
         let (keys, token) = (&self.life.keys, self.life.token);
         let answer = self.life.desk.store.leases().fill(keys, token, value, expire).await;
         match answer.map_err(store_error)? {
@@ -293,7 +296,6 @@ impl Lease {
     }
 
     /// Ends the load with nothing: whoever waits goes its own way ([`FillOutcome::GiveUp`]).
-    #[expect(dead_code, reason = "for loads of the host; a client says nothing of the kind")]
     pub(in crate::engine) fn give_up(mut self) {
         self.land_after_return(Landing::Alone);
     }

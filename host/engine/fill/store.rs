@@ -6,14 +6,15 @@ use bytes::Bytes;
 
 use super::fence::Fence;
 use super::lease::Lease;
-use crate::engine::api::Answer;
+use crate::engine::api::{Answer, LoadSeen};
 use crate::engine::core::Engine;
 use crate::engine::entry::{Stamps, Terms};
+use crate::engine::found::expire_for;
 use crate::engine::generation::{Ids, Standing};
 use crate::engine::judge::{Place, Verdict};
-use crate::engine::read::expire_for;
 use crate::error::Result;
 use crate::ports::lease::Lost;
+use crate::ports::load::LoadOutcome;
 use crate::ports::metrics::State;
 use crate::ports::policy::{Candidate, Cause, Operation};
 
@@ -30,6 +31,10 @@ pub(in crate::engine) struct Offer<'a> {
     /// The origin's headers that the policy sees.
     pub(in crate::engine) origin_headers: &'a [(String, String)],
 }
+
+/// What those who waited are told of a load that was not stored.
+const PASSED: Option<LoadSeen> =
+    Some(LoadSeen { outcome: LoadOutcome::Passed, status: None, collapsed: true, held_stale: false });
 
 /// What became of a fill.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +60,7 @@ impl Engine {
         };
         match verdict {
             Ok(Verdict::Store(terms)) => self.fill_as(place, lease, offer.value, terms).await,
-            Ok(Verdict::Pass) => self.pass_on(place, lease, offer.value).await,
+            Ok(Verdict::Pass(marker_ms)) => self.pass_on(place, lease, offer.value, false, marker_ms).await,
             Err(error) => {
                 lease.fail(error.clone());
                 Err(error)
@@ -121,6 +126,7 @@ impl Engine {
         let stamps = loaded(&lease.fence, terms, under);
         let (bytes, value) = self.packed(place, &stamps, value).await?;
         let writing = self.l1.writing(place.name);
+        self.forget_old(std::iter::once(place)).await?;
         let stored = lease.store(bytes, expire_for(&stamps, self.now_ms())).await?;
         let now_ms = self.now_ms();
         let answer = answer(&stamps, &value, now_ms);
@@ -133,8 +139,51 @@ impl Engine {
         Ok((Filled { state: State::Unmet, lost: Some(lost), answer }, false))
     }
 
-    /// Ends a load with a value that is not to be stored: what was there before is out of date.
-    async fn pass_on(&self, place: &Place<'_>, mut lease: Lease, value: Bytes) -> Result<Filled> {
+    /// Ends a load with a value, or an absence, that is not to be stored: what was there before is out of date. Those who wait get it; for
+    /// `marker_ms` nobody waits for another one's load of the key.
+    ///
+    /// # Errors
+    /// A failure of the store; those who wait get it, too.
+    pub(in crate::engine) async fn pass_on(
+        &self,
+        place: &Place<'_>,
+        lease: Lease,
+        value: Bytes,
+        absent: bool,
+        marker_ms: u32,
+    ) -> Result<Filled> {
+        let value = (!absent).then_some(value);
+        if marker_ms > 0 {
+            self.pass_marked(place, lease, value, marker_ms).await
+        } else {
+            self.pass_unmarked(place, lease, value).await
+        }
+    }
+
+    async fn pass_marked(
+        &self,
+        place: &Place<'_>,
+        mut lease: Lease,
+        value: Option<Bytes>,
+        marker_ms: u32,
+    ) -> Result<Filled> {
+        let marker = self.marker_terms(place.live(), marker_ms);
+        let (filled, is_current) = match self.store_under(place, &mut lease, Bytes::new(), marker).await {
+            Ok(stored) => stored,
+            Err(error) => {
+                lease.fail(error.clone());
+                return Err(error);
+            }
+        };
+        let answer = Answer { fresh_left_ms: Some(0), value, state: State::StoreHit, load: PASSED, ..filled.answer };
+        if is_current {
+            lease.share(answer.clone());
+        }
+        let state = if filled.lost.is_some() { filled.state } else { State::Passed };
+        Ok(Filled { state, answer, ..filled })
+    }
+
+    async fn pass_unmarked(&self, place: &Place<'_>, mut lease: Lease, value: Option<Bytes>) -> Result<Filled> {
         let passed = self.give_back_current(place, &mut lease).await;
         let (stamps, held, is_current) = match passed {
             Ok(passed) => passed,
@@ -143,7 +192,8 @@ impl Engine {
                 return Err(error);
             }
         };
-        let answer = Answer { fresh_left_ms: Some(0), ..answer(&stamps, &value, self.now_ms()) };
+        let age_ms = Some(stamps.age_ms(self.now_ms()));
+        let answer = Answer { value, age_ms, fresh_left_ms: Some(0), load: PASSED, ..Answer::absent(State::StoreHit) };
         if is_current {
             lease.share(answer.clone());
         }

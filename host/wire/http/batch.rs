@@ -22,6 +22,7 @@ use crate::config::users::Role;
 use crate::engine::api::{Answer, BatchWrite};
 use crate::error::{Error, ErrorKind};
 use crate::limits::{BATCH_ANSWER_BYTES_MAX, BATCH_BODY_BYTES_MAX};
+use crate::ports::load::StaleReason;
 use crate::ports::metrics::State;
 use crate::ports::table::DEFAULT_DOMAIN;
 
@@ -69,6 +70,9 @@ pub(super) struct Done {
     /// The fresh time left; negative when stale.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) fresh_left_ms: Option<i64>,
+    /// Why a stale value is the answer: a [`StaleReason`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) stale: Option<&'static str>,
     /// What went wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) error: Option<Failed>,
@@ -152,8 +156,9 @@ impl Done {
     }
 
     fn read(answer: Answer, room: &mut usize) -> Self {
-        let Answer { value, state, age_ms, fresh_left_ms, waited: _ } = answer;
-        let done = Self { age_ms, fresh_left_ms, ..Self::plain(state) };
+        let Answer { value, state, age_ms, fresh_left_ms, stale, waited: _, load: _ } = answer;
+        let stale = stale.map(StaleReason::as_str);
+        let done = Self { age_ms, fresh_left_ms, stale, ..Self::plain(state) };
         let Some(value) = value else { return done };
         let Some(left) = room.checked_sub(value.len()) else {
             let detail =

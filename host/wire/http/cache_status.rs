@@ -1,49 +1,72 @@
-//! The `Cache-Status` field (RFC 9211): how an answer came about, in the words of [`State`].
+//! The `Cache-Status` field (RFC 9211): how an answer came about, in words of closed sets.
 //!
 //! `hit` and `fwd` exclude each other (§2.1); `ttl` is what is left and negative when stale (§2.4); `key` is the application's
 //! key, its foreign bytes as `%XX` because a string of RFC 8941 is ASCII. `detail` (§2.8) says which hit it was.
 
 use bytes::{BufMut, BytesMut};
 
-use crate::engine::api::Answer;
+use crate::engine::api::{Answer, LoadSeen};
+use crate::error::ErrorKind;
 use crate::ports::lease::Waited;
+use crate::ports::load::LoadOutcome;
 use crate::ports::metrics::State;
 
 /// Keys above it are left out of the field, so that one header never crowds out the others.
 const KEY_BYTES_SHOWN_MAX: usize = 512;
 
-/// Writes the field for a read that was answered in this state.
+/// Writes the field for a read that was answered so. What the origin was asked for is `fwd`, whoever asked it; everything else that
+/// has an answer is a `hit`.
 pub(super) fn write_read(out: &mut BytesMut, answer: &Answer, key: &[u8]) {
-    let Answer { state, fresh_left_ms, waited, .. } = *answer;
-    let detail = match state {
-        State::L1Hit => "l1",
-        State::StoreHit => "store",
-        other => other.as_str(),
+    let detail = match (answer.state, answer.stale, &answer.load) {
+        (_, Some(reason), _) => reason.as_str(),
+        (_, _, Some(load)) => load.outcome.as_str(),
+        (State::L1Hit, ..) => "l1",
+        (State::StoreHit, ..) => "store",
+        (other, ..) => other.as_str(),
     };
-    if state.is_hit() {
-        out.put_slice(b"larder; hit");
-        if let Some(left_ms) = fresh_left_ms {
-            out.put_slice(b"; ttl=");
-            // Rounded down, so that 1 ms past is stale in whole seconds too.
-            out.put_slice(itoa::Buffer::new().format(left_ms.div_euclid(1000)).as_bytes());
-        }
-        write_key(out, key);
-    } else {
-        out.put_slice(b"larder; fwd=miss");
-        write_key(out, key);
-        if state == State::MissOutage {
-            out.put_slice(b"; detail=");
-            out.put_slice(detail.as_bytes());
-        }
+    match answer.load {
+        Some(load) => write_load(out, load, answer.waited.is_none()),
+        None if answer.state.is_hit() => out.put_slice(b"larder; hit"),
+        None => out.put_slice(b"larder; fwd=miss"),
     }
-    match waited {
-        None if state.is_hit() => {
-            out.put_slice(b"; detail=");
-            out.put_slice(detail.as_bytes());
+    if let Some(left_ms) = answer.fresh_left_ms {
+        out.put_slice(b"; ttl=");
+        // Rounded down, so that 1 ms past is stale in whole seconds too.
+        out.put_slice(itoa::Buffer::new().format(left_ms.div_euclid(1000)).as_bytes());
+    }
+    write_key(out, key);
+    match answer.waited {
+        Some(waited) => write_waited(out, detail, waited),
+        None if answer.load.is_some() || answer.state.is_hit() || answer.state == State::MissOutage => {
+            write_detail(out, detail);
         }
         None => {}
-        Some(waited) => write_waited(out, detail, waited),
     }
+}
+
+/// Writes the field for a read that failed because of the origin.
+pub(super) fn write_failed(out: &mut BytesMut, kind: ErrorKind, key: &[u8]) {
+    out.put_slice(b"larder; fwd=miss");
+    write_key(out, key);
+    write_detail(out, kind.as_str());
+}
+
+fn write_load(out: &mut BytesMut, load: LoadSeen, alone: bool) {
+    out.put_slice(if load.held_stale { b"larder; fwd=stale" } else { b"larder; fwd=miss" });
+    if let Some(status) = load.status {
+        out.put_slice(b"; fwd-status=");
+        out.put_slice(itoa::Buffer::new().format(status).as_bytes());
+    }
+    if load.collapsed && alone {
+        out.put_slice(b"; collapsed");
+    }
+    let stored = matches!(load.outcome, LoadOutcome::Stored | LoadOutcome::Unchanged | LoadOutcome::Absent);
+    out.put_slice(if stored { b"; stored" } else { b"; stored=?0" });
+}
+
+fn write_detail(out: &mut BytesMut, detail: &str) {
+    out.put_slice(b"; detail=");
+    out.put_slice(detail.as_bytes());
 }
 
 /// `collapsed` (§2.7), and a `detail` that says for whom the reader waited, how long, and what came of it.
@@ -102,6 +125,7 @@ mod tests {
 
     use super::*;
     use crate::ports::lease::{FillOutcome, Leader};
+    use crate::ports::load::StaleReason;
 
     #[track_caller]
     fn check(write: impl Fn(&mut BytesMut), expected: &Expect) {
@@ -132,6 +156,39 @@ mod tests {
         check(
             read(State::MissOutage, None, b"k"),
             &expect![[r#"larder; fwd=miss; key="k"; detail=miss-store-unavailable"#]],
+        );
+    }
+
+    #[test]
+    fn loads() {
+        let load = LoadSeen { outcome: LoadOutcome::Stored, status: Some(200), collapsed: false, held_stale: false };
+        let read = |load, stale| {
+            let answer =
+                Answer { load: Some(load), stale, fresh_left_ms: Some(60_000), ..Answer::absent(State::Loaded) };
+            move |out: &mut BytesMut| write_read(out, &answer, b"k")
+        };
+        check(
+            read(load, None),
+            &expect![[r#"larder; fwd=miss; fwd-status=200; stored; ttl=60; key="k"; detail=stored"#]],
+        );
+        let shared = LoadSeen { outcome: LoadOutcome::Passed, collapsed: true, ..load };
+        check(
+            read(shared, None),
+            &expect![[r#"larder; fwd=miss; fwd-status=200; collapsed; stored=?0; ttl=60; key="k"; detail=passed"#]],
+        );
+        let renewed = LoadSeen { outcome: LoadOutcome::Unchanged, status: Some(304), held_stale: true, ..load };
+        check(
+            read(renewed, None),
+            &expect![[r#"larder; fwd=stale; fwd-status=304; stored; ttl=60; key="k"; detail=unchanged"#]],
+        );
+        let failed = LoadSeen { outcome: LoadOutcome::Failed, status: Some(503), held_stale: true, ..load };
+        check(
+            read(failed, Some(StaleReason::LoadFailed)),
+            &expect![[r#"larder; fwd=stale; fwd-status=503; stored=?0; ttl=60; key="k"; detail=stale-load-failed"#]],
+        );
+        check(
+            |out| write_failed(out, ErrorKind::OriginTimeout, b"k"),
+            &expect![[r#"larder; fwd=miss; key="k"; detail=origin-timeout"#]],
         );
     }
 

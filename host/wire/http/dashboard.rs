@@ -49,10 +49,10 @@ const ASSETS: &[Asset] = &[
 ];
 
 /// `GET /`: the page for a browser, the list of what there is for everybody else.
-pub(super) async fn page(shared: Of<Arc<Shared>>, headers: HeaderMap) -> Response {
+pub(super) async fn page(Of(shared): Of<Arc<Shared>>, headers: HeaderMap) -> Response {
     let wants_html =
         headers.get_all(ACCEPT).iter().any(|accept| accept.as_bytes().windows(9).any(|it| it == b"text/html"));
-    let mut response = if wants_html { file(HTML, PAGE) } else { operator::index(shared).await };
+    let mut response = if wants_html { file(HTML, PAGE) } else { operator::index(&shared) };
     response.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
     response
 }

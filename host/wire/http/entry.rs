@@ -18,7 +18,7 @@ use super::{asked, body, target};
 use crate::config::users::Role;
 use crate::engine::api::{Answer, Condition, SetOptions};
 use crate::engine::fill::{Leased, Who};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Blame, Error, ErrorKind};
 use crate::ports::metrics::State;
 use crate::wire::access::Access;
 
@@ -55,10 +55,18 @@ pub(super) fn hit(
 pub(super) async fn read(Of(shared): Of<Arc<Shared>>, request: Request) -> Result<Response, Problem> {
     let key = key(request.uri(), CACHE, shared.separator)?;
     // Whoever asks only whether it is there will not load it.
-    let Leased { mut answer, lease } = match *request.method() {
-        Method::HEAD => Leased { answer: shared.engine.get(&key).await?, lease: None },
-        _ => shared.engine.get_or_lease(&key, Who::Bearer).await?,
+    let leased = match *request.method() {
+        Method::HEAD => shared.engine.get(&key).await.map(|answer| Leased { answer, lease: None }),
+        _ => shared.engine.get_or_lease(&key, Who::Bearer).await,
     };
+    let Leased { mut answer, lease } = leased.map_err(|error| {
+        let (kind, problem) = (error.kind, Problem::from(error));
+        if kind.blame() == Blame::Origin {
+            problem.with_header(CACHE_STATUS, fields::failed(kind, &key))
+        } else {
+            problem
+        }
+    })?;
     let lease = lease.and_then(|lease| HeaderValue::try_from(lease).ok());
     match answer.value.take() {
         Some(value) => {

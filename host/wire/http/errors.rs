@@ -81,7 +81,7 @@ pub(super) struct Row {
 
 impl ProblemKind {
     /// All of them.
-    pub(super) const ALL: [Self; 35] = [
+    pub(super) const ALL: [Self; 38] = [
         Self::Error(ErrorKind::InvalidKey),
         Self::Error(ErrorKind::InvalidValue),
         Self::Error(ErrorKind::InvalidArgument),
@@ -92,6 +92,9 @@ impl ProblemKind {
         Self::Error(ErrorKind::StoreUnavailable),
         Self::Error(ErrorKind::StoreTimeout),
         Self::Error(ErrorKind::StoreData),
+        Self::Error(ErrorKind::OriginUnavailable),
+        Self::Error(ErrorKind::OriginFailed),
+        Self::Error(ErrorKind::OriginTimeout),
         Self::Error(ErrorKind::PolicyFailed),
         Self::Error(ErrorKind::PolicyUnavailable),
         Self::Error(ErrorKind::Overloaded),
@@ -181,6 +184,9 @@ const fn engine_row(kind: ErrorKind) -> (StatusCode, &'static str) {
         ErrorKind::StoreUnavailable => (S::SERVICE_UNAVAILABLE, "The store cannot be reached"),
         ErrorKind::StoreTimeout => (S::GATEWAY_TIMEOUT, "The store did not answer in time"),
         ErrorKind::StoreData => (S::BAD_GATEWAY, "The stored bytes are not of this host"),
+        ErrorKind::OriginUnavailable => (S::SERVICE_UNAVAILABLE, "The origin cannot be asked now"),
+        ErrorKind::OriginFailed => (S::BAD_GATEWAY, "The origin failed"),
+        ErrorKind::OriginTimeout => (S::GATEWAY_TIMEOUT, "The origin did not answer in time"),
         ErrorKind::PolicyFailed => (S::INTERNAL_SERVER_ERROR, "The policy failed"),
         ErrorKind::PolicyUnavailable => (S::SERVICE_UNAVAILABLE, "The policy cannot do it now"),
         ErrorKind::Overloaded => (S::SERVICE_UNAVAILABLE, "A bound of the host is reached"),
@@ -314,6 +320,9 @@ mod tests {
             store-unavailable 503 store retry
             store-timeout 504 store retry
             store-data 502 store
+            origin-unavailable 503 origin retry
+            origin-failed 502 origin retry
+            origin-timeout 504 origin retry
             policy-failed 500 policy
             policy-unavailable 503 policy retry
             overloaded 503 host retry

@@ -10,6 +10,7 @@ use bytes::{BufMut, BytesMut};
 use super::cache_status;
 use super::etag::ETag;
 use crate::engine::api::Answer;
+use crate::error::ErrorKind;
 use crate::ports::lease::Lost;
 use crate::ports::metrics::State;
 
@@ -51,6 +52,14 @@ pub(super) fn found(answer: &Answer, etag: ETag, key: &[u8]) -> HeaderMap {
 pub(super) fn absent(answer: &Answer, key: &[u8]) -> HeaderValue {
     let mut text = BytesMut::with_capacity(TEXT_BYTES + key.len());
     cache_status::write_read(&mut text, answer, key);
+    cut(&mut text)
+}
+
+/// `Cache-Status` of a read that failed because of the origin.
+#[must_use]
+pub(super) fn failed(kind: ErrorKind, key: &[u8]) -> HeaderValue {
+    let mut text = BytesMut::with_capacity(TEXT_BYTES + key.len());
+    cache_status::write_failed(&mut text, kind, key);
     cut(&mut text)
 }
 

@@ -91,8 +91,8 @@ pub(super) async fn openapi(Of(shared): Of<Arc<Shared>>) -> Response {
     ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], shared.openapi.clone()).into_response()
 }
 
-/// `GET /`.
-pub(super) async fn index(Of(shared): Of<Arc<Shared>>) -> Response {
+/// The list of what there is.
+pub(super) fn index(shared: &Shared) -> Response {
     ([(CONTENT_TYPE, TEXT)], shared.index.clone()).into_response()
 }
 

@@ -18,6 +18,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::buffers;
 use super::clients::Ending;
+use super::forward::Listener;
 use super::frame::Frame;
 use super::outbox::Outbox;
 use super::parser::Parser;
@@ -41,7 +42,7 @@ pub(super) enum Phase {
 
 /// One connection.
 pub(super) struct Connection {
-    stream: Socket,
+    pub(super) stream: Socket,
     pub(super) session: Session,
     pub(super) parser: Parser,
     pub(super) pipeline: Pipeline,
@@ -52,6 +53,10 @@ pub(super) struct Connection {
     /// A command at the front of the input that may not begin yet.
     pub(super) waiting: Option<Frame>,
     pub(super) phase: Phase,
+    /// Whether the last command that was begun may wait for what others do.
+    pub(super) blocked: bool,
+    /// What the client has subscribed to.
+    pub(super) listener: Option<Box<Listener>>,
     /// Read since other connections of the thread last had their turn.
     turn_bytes: usize,
 }
@@ -67,7 +72,7 @@ enum Event {
 impl Connection {
     pub(super) fn new(stream: Socket, session: Session) -> Self {
         let mut parser = Parser::default();
-        parser.set_guarded(!session.access().is_some());
+        parser.set_guarded(session.access().is_none());
         Self {
             stream,
             session,
@@ -78,6 +83,8 @@ impl Connection {
             input: BytesMut::new(),
             waiting: None,
             phase: Phase::Open,
+            blocked: false,
+            listener: None,
             turn_bytes: 0,
         }
     }
@@ -118,8 +125,12 @@ impl Connection {
                 return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, "killed")));
             }
         }
-        if self.settle(cx) && self.waiting.is_some() {
+        let (ended, settled) = (self.settle(cx), self.poll_heard(cx)?);
+        if (ended || settled) && (self.waiting.is_some() || !self.input.is_empty()) {
             return Poll::Ready(Ok(Event::Progress));
+        }
+        if self.is_deserted(cx) || (self.blocked && self.phase > Phase::Open) {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, "left while a command waited")));
         }
         let sent = self.outbox.poll_send(&mut self.stream, cx)?;
         self.session.client().awaits(!self.pipeline.is_empty());
@@ -151,6 +162,16 @@ impl Connection {
         self.outbox.len() + self.pipeline.held_bytes() > RESP_OUTPUT_BYTES_MAX
     }
 
+    /// Reads what has come behind what was read.
+    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.input.capacity() == 0 {
+            self.input = buffers::take_input();
+        }
+        self.input.reserve(RESP_READ_BYTES);
+        let mut input = (&mut self.input).limit(RESP_READ_BYTES);
+        pin!(self.stream.read_buf(&mut input)).poll(cx)
+    }
+
     fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Event>> {
         if self.turn_bytes >= RESP_READ_BYTES {
             // A client that always has more to say must not hold the thread.
@@ -158,13 +179,7 @@ impl Connection {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        if self.input.capacity() == 0 {
-            self.input = buffers::take_input();
-        }
-        self.input.reserve(RESP_READ_BYTES);
-        let mut input = (&mut self.input).limit(RESP_READ_BYTES);
-        let read = pin!(self.stream.read_buf(&mut input)).poll(cx);
-        match read {
+        match self.poll_read(cx) {
             Poll::Pending => {
                 self.turn_bytes = 0;
                 if self.input.is_empty() {

@@ -6,7 +6,7 @@
 use bytes::{Buf, BytesMut};
 
 use super::args::{Args, Words};
-use super::commands::{self, Run, SessionFn, Spec, TurnFn, resolve};
+use super::commands::{self, Run, SessionFn, Spec, TurnFn, find, resolve};
 use super::connection::{Connection, Phase};
 use super::errors;
 use super::frame::{Frame, ProtocolError};
@@ -19,7 +19,7 @@ use crate::ports::store::Reply;
 
 /// What became of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Admission {
+pub(super) enum Admission {
     /// Carried out or begun; it is still in the input.
     Done,
     /// Carried out or begun; its bytes are taken out of the input.
@@ -47,7 +47,8 @@ impl Connection {
                     break;
                 }
             };
-            let admission = if self.is_pressed() { Admission::Wait } else { self.admit(frame, now_ms) };
+            let admission =
+                if self.is_pressed() || self.is_settling() { Admission::Wait } else { self.admit(frame, now_ms) };
             match admission {
                 Admission::Done => self.input.advance(frame.len),
                 Admission::Taken => {}
@@ -90,10 +91,10 @@ impl Connection {
 
     /// Answers `GET` from L1, if it is one and L1 may.
     fn hit(&mut self, frame: Frame, now_ms: u64) -> bool {
-        let Self { parser, input, session, pipeline, outbox, tally, .. } = self;
+        let Self { parser, input, session, pipeline, outbox, tally, listener, .. } = self;
         let words = parser.words(input, frame);
         let (2, Some(name), Some(key)) = (words.len(), words.get(0), words.get(1)) else { return false };
-        if !name.eq_ignore_ascii_case(b"get") || !session.may_hit(key) {
+        if !name.eq_ignore_ascii_case(b"get") || !session.may_hit(key) || listener.is_some() {
             return false;
         }
         let alone = pipeline.is_empty();
@@ -116,6 +117,9 @@ impl Connection {
     fn begin(&mut self, frame: Frame) -> Admission {
         self.tally.count(self.session.engine());
         let words = self.parser.words(&self.input, frame);
+        if let Some(refusal) = words.get(0).and_then(|name| self.refusal_while_listening(name)) {
+            return self.refuse(refusal);
+        }
         let found = match resolve(&words) {
             Ok(spec) => self.allowed(spec, words).map(|()| spec),
             Err(_) if is_http(&words) => {
@@ -125,6 +129,9 @@ impl Connection {
                 );
                 self.phase = Phase::Ending;
                 return Admission::Done;
+            }
+            Err(unknown) if words.get(0).is_none_or(|name| find(name).is_none()) => {
+                return self.begin_forward(frame, unknown);
             }
             found => found,
         };
@@ -159,7 +166,7 @@ impl Connection {
     }
 
     /// Answers without doing anything, in turn.
-    fn refuse(&mut self, reply: Reply) -> Admission {
+    pub(super) fn refuse(&mut self, reply: Reply) -> Admission {
         if self.pipeline.is_full() {
             return Admission::Wait;
         }
@@ -176,6 +183,16 @@ impl Connection {
         self.session.client().label(|label| label.command = spec.name);
         let args = self.parser.words(&self.input, frame).to_args();
         let output = self.session.run(run, &args);
+        let output = match output {
+            Output::Reply(_) if spec.name == "ping" && self.pings_while_listening() => {
+                let said = if args.len() > 1 { args.shared(1) } else { bytes::Bytes::new() };
+                Output::Reply(Reply::Array(vec![Reply::Bulk("pong".into()), Reply::Bulk(said)]))
+            }
+            output => output,
+        };
+        if spec.name == "reset" {
+            self.listener = None;
+        }
         let protocol = self.session.protocol();
         match output {
             Output::Reply(reply) | Output::Always(reply) => reply::write(self.outbox.buffer(), protocol, &reply),
@@ -211,7 +228,7 @@ impl Connection {
     }
 
     /// After `MULTI`: queues a command, unless it is one that is for the transaction itself or ends it.
-    fn begin_queued(&mut self, frame: Frame, found: Result<&'static Spec, Reply>) -> Admission {
+    pub(super) fn begin_queued(&mut self, frame: Frame, found: Result<&'static Spec, Reply>) -> Admission {
         let at_once = ["discard", "exec", "multi", "quit", "reset", "watch"];
         let queued = match found {
             Ok(spec) if at_once.contains(&spec.name) => {

@@ -6,7 +6,8 @@
 //!
 //! Rules: the words of errors are those of Redis 7.0 wherever a client may depend on them ([`errors`]); a connection's commands
 //! never overtake each other on a key ([`claims`]); memory is bounded by what came and by `limits`, never by what a
-//! client claims. A transaction is queued here and carried out by the engine as one ([`transaction`]). Deliberately absent: databases, scripts, pub/sub.
+//! client claims. A transaction is queued here and carried out by the engine as one ([`transaction`]). What is not in the table
+//! goes to the Redis behind this host ([`forward`]). Deliberately absent: databases.
 
 pub mod args;
 mod buffers;
@@ -16,6 +17,7 @@ pub mod commands;
 mod connection;
 mod dispatch;
 mod errors;
+mod forward;
 pub mod frame;
 mod glob;
 mod inline;

@@ -56,7 +56,7 @@ impl Outbox {
         cx: &mut Context<'_>,
     ) -> io::Result<bool> {
         let mut progress = false;
-        while self.len() > 0 {
+        while self.sent < self.bytes.len() {
             match Pin::new(&mut *stream).poll_write(cx, &self.bytes[self.sent..]) {
                 Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(Ok(n)) => {

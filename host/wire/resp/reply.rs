@@ -1,7 +1,7 @@
 //! Writes answers as RESP2 or RESP3.
 //!
 //! RESP2 has no maps, sets, doubles and booleans: they become flat lists, lists, strings and numbers, as Redis sends them to
-//! clients that never said `HELLO 3`. Deliberately absent: pushes and attributes, which nothing here sends.
+//! clients that never said `HELLO 3`. Deliberately absent: attributes, which Redis itself does not send.
 
 use crate::ports::store::Reply;
 
@@ -58,6 +58,12 @@ pub fn write(out: &mut Vec<u8>, protocol: Protocol, reply: &Reply) {
             (Protocol::Resp3, false) => out.extend_from_slice(b"#f\r\n"),
             (Protocol::Resp2, yes) => header(out, b':', i64::from(*yes)),
         },
+        Reply::Verbatim(form, text) => verbatim(out, protocol, form, text),
+        Reply::BigNumber(digits) => match protocol {
+            Protocol::Resp2 => bulk(out, digits),
+            Protocol::Resp3 => line(out, b'(', digits),
+        },
+        Reply::Push(items) => list(out, protocol, if protocol == Protocol::Resp3 { b'>' } else { b'*' }, items),
     }
 }
 
@@ -71,12 +77,17 @@ pub fn bulk(out: &mut Vec<u8>, bytes: &[u8]) {
 
 /// Writes text for people, which RESP3 marks as such.
 pub fn text(out: &mut Vec<u8>, protocol: Protocol, text: &str) {
+    verbatim(out, protocol, b"txt", text.as_bytes());
+}
+
+fn verbatim(out: &mut Vec<u8>, protocol: Protocol, form: &[u8], text: &[u8]) {
     match protocol {
-        Protocol::Resp2 => bulk(out, text.as_bytes()),
+        Protocol::Resp2 => bulk(out, text),
         Protocol::Resp3 => {
-            header(out, b'=', size(text.len() + 4));
-            out.extend_from_slice(b"txt:");
-            out.extend_from_slice(text.as_bytes());
+            header(out, b'=', size(form.len() + 1 + text.len()));
+            out.extend_from_slice(form);
+            out.push(b':');
+            out.extend_from_slice(text);
             out.extend_from_slice(b"\r\n");
         }
     }
@@ -88,9 +99,11 @@ pub fn weight(reply: &Reply) -> usize {
     const OVERHEAD: usize = 16;
     OVERHEAD
         + match reply {
-            Reply::Status(bytes) | Reply::Bulk(bytes) => bytes.len(),
+            Reply::Status(bytes) | Reply::Bulk(bytes) | Reply::BigNumber(bytes) | Reply::Verbatim(_, bytes) => {
+                bytes.len()
+            }
             Reply::Error(text) => text.len(),
-            Reply::Array(items) | Reply::Set(items) => items.iter().map(weight).sum(),
+            Reply::Array(items) | Reply::Set(items) | Reply::Push(items) => items.iter().map(weight).sum(),
             Reply::Map(pairs) | Reply::Pairs(pairs) => {
                 pairs.iter().map(|(name, value)| weight(name) + weight(value)).sum()
             }
@@ -183,6 +196,9 @@ mod tests {
         check(&Reply::Array(vec![Reply::Nil, Reply::Integer(1)]), "*2|$-1|:1|", "*2|_|:1|");
         check(&Reply::Set(vec![bulk("a")]), "*1|$1|a|", "~1|$1|a|");
         check(&Reply::Map(vec![(bulk("a"), Reply::Integer(1))]), "*2|$1|a|:1|", "%1|$1|a|:1|");
+        check(&Reply::Verbatim("mkd".into(), "#".into()), "$1|#|", "=5|mkd:#|");
+        check(&Reply::BigNumber("-12".into()), "$3|-12|", "(-12|");
+        check(&Reply::Push(vec![bulk("a")]), "*1|$1|a|", ">1|$1|a|");
         check(&Reply::Boolean(true), ":1|", "#t|");
         check(&Reply::Boolean(false), ":0|", "#f|");
         check(&Reply::Error("ERR no\r\n+OK".into()), "-ERR no  +OK|", "-ERR no  +OK|");

@@ -24,6 +24,7 @@ use tokio::task::JoinSet;
 use self::joint::Joint;
 use self::node::Node;
 use super::RedisAddress;
+use super::target::Where;
 use crate::limits::{PROBE_MS_MAX, PROBE_MS_MIN, PROBES_PER_TRUST};
 use crate::ports::clock::Clock;
 use crate::ports::coherence::ChangeListener;
@@ -47,7 +48,7 @@ pub struct Tracking {
 }
 
 impl Tracking {
-    /// Begins to follow, on the current runtime.
+    /// Begins to follow, on the current runtime. A cluster is not followed: its primaries come and go.
     #[must_use]
     pub fn start(
         settings: TrackingSettings,
@@ -55,12 +56,23 @@ impl Tracking {
         clock: &Arc<dyn Clock>,
         metrics: &Arc<Metrics>,
     ) -> Self {
-        let joint = Arc::new(Joint::new(settings.nodes.len(), listener));
         let mut tasks = JoinSet::new();
-        for (number, address) in settings.nodes.into_iter().enumerate() {
+        let mut targets = Vec::with_capacity(settings.nodes.len());
+        for address in &settings.nodes {
+            match Where::of(address) {
+                Where::One(target) => targets.push(target),
+                Where::Cluster(_) => {
+                    let trust_ms = settings.trust_ms;
+                    tracing::info!(%address, trust_ms, "a cluster's changes are not followed: copies are believed for l1.trust");
+                    return Self { _tasks: tasks };
+                }
+            }
+        }
+        let joint = Arc::new(Joint::new(targets.len(), listener));
+        for (number, target) in targets.into_iter().enumerate() {
             let node = Node {
                 number,
-                address,
+                target,
                 joint: Arc::clone(&joint),
                 trust_ms: settings.trust_ms,
                 probe_ms: (settings.trust_ms / PROBES_PER_TRUST).clamp(PROBE_MS_MIN, PROBE_MS_MAX),

@@ -12,16 +12,18 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::joint::Joint;
-use crate::adapters::redis::RedisAddress;
+use crate::adapters::redis::endpoint::Manner;
 use crate::adapters::redis::error;
+use crate::adapters::redis::target::Target;
 use crate::limits::{PROBE_KEY_MS, STORE_BACKOFF_MS_MAX, STORE_BACKOFF_MS_MIN, TRACKING_REFUSED_MS};
 use crate::ports::clock::Clock;
 use crate::ports::metrics::Metrics;
+use crate::ports::upstream::Types;
 
 /// A node.
 pub(super) struct Node {
     pub(super) number: usize,
-    pub(super) address: RedisAddress,
+    pub(super) target: Arc<Target>,
     pub(super) joint: Arc<Joint>,
     pub(super) trust_ms: u64,
     pub(super) probe_ms: u64,
@@ -56,7 +58,7 @@ impl Node {
             let began_ns = self.clock.monotonic_ns();
             let ended = self.follow_once().await;
             self.joint.lost(self.number);
-            let address = &self.address;
+            let address = &self.target;
             match ended {
                 Ended::Changed => continue,
                 Ended::Lost(why) => tracing::debug!(%address, why, "the store's changes are not told"),
@@ -91,7 +93,7 @@ impl Node {
             }
             Ok::<(), redis::aio::SendError>(())
         };
-        let (mut connection, driver) = match self.address.connect_told(told).await {
+        let (mut connection, driver) = match self.target.open(Manner { types: Types::Rich, pushes: Some(told) }).await {
             Ok(connected) => connected,
             Err(why) => return Ended::Lost(why),
         };
@@ -100,7 +102,7 @@ impl Node {
         driving.spawn(driver);
         let wanted = self.joint.wanted();
         match self.ask(&mut connection, &tracking(&wanted)).await {
-            Ok(Value::ServerError(refusal)) => return refused(&refusal),
+            Ok(Value::ServerError(refusal)) => return self.refused(&refusal),
             Ok(_) => {}
             Err(why) => return Ended::Lost(why),
         }
@@ -159,7 +161,14 @@ impl Node {
             *probe.lock() = Arc::new(self.new_probe());
             return Ok(false);
         }
-        Err(refused(refusal))
+        Err(self.refused(refusal))
+    }
+
+    /// A primary that was replaced by another one is lost; the next connection finds that.
+    fn refused(&self, refusal: &redis::ServerError) -> Ended {
+        let line = error::line(refusal);
+        let is_replaced = error::is_replica(refusal) && self.target.may_move();
+        if is_replaced || error::is_unavailable(refusal) { Ended::Lost(line) } else { Ended::Refused(line) }
     }
 
     fn new_probe(&self) -> Probe {
@@ -172,11 +181,6 @@ impl Node {
             timeout(Duration::from_millis(self.trust_ms.max(1)), connection.send_packed_command(command)).await;
         answer.map_err(|_| format!("no answer within {} ms", self.trust_ms))?.map_err(|error| error.to_string())
     }
-}
-
-fn refused(refusal: &redis::ServerError) -> Ended {
-    let line = error::line(refusal);
-    if error::is_unavailable(refusal) { Ended::Lost(line) } else { Ended::Refused(line) }
 }
 
 /// Whether a key is among those that were told.

@@ -1,6 +1,7 @@
 //! The JSON schemas of the OpenAPI document. A test holds each against what the host really writes.
 
-mod entry;
+mod bulk;
+mod explained;
 
 use serde_json::{Map, Value, json};
 
@@ -16,13 +17,13 @@ pub(super) fn all() -> Value {
         "Problem": problem(),
         "PolicyList": object(&[("policies", json!({ "type": "array", "items": { "$ref": "#/components/schemas/PolicyStatus" } }))]),
         "PolicyStatus": policy_status(),
-        "Explanation": entry::explanation(),
-        "Batch": entry::batch(),
-        "BatchDone": entry::batch_done(),
-        "BatchKey": entry::batch_key(),
-        "HotKey": entry::hot_key(),
-        "Warm": entry::warm(),
-        "Warmed": entry::warmed(),
+        "Explanation": explained::schema(),
+        "Batch": bulk::batch(),
+        "BatchDone": bulk::batch_done(),
+        "BatchKey": bulk::batch_key(),
+        "HotKey": bulk::hot_key(),
+        "Warm": bulk::warm(),
+        "Warmed": bulk::warmed(),
         "HotKeys": object(&[("keys", list_of("HotKey"))]),
         "BreakerList": object(&[("breakers", list_of("BreakerStatus"))]),
         "Breaker": object(&[("breaker", reference("BreakerStatus")), ("history", list_of("BreakerStep"))]),
@@ -77,7 +78,7 @@ fn problem() -> Value {
         ("title", text("what went wrong, in a few words")),
         ("status", number("the status code")),
         ("detail", text("what exactly, and what to do")),
-        ("blame", json!({ "type": "string", "enum": ["caller", "policy", "store", "host"] })),
+        ("blame", json!({ "type": "string", "enum": ["caller", "policy", "store", "origin", "host"] })),
         ("retry", flag("whether the same request may succeed later by itself")),
     ])
 }

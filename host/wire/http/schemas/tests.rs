@@ -4,6 +4,7 @@ use axum::response::IntoResponse;
 use http_body_util::BodyExt;
 
 use super::*;
+use crate::engine::api::{Explanation, LoadExplained};
 use crate::engine::status::{Connections, DomainStatus, L1Status, Status, StoreStatus};
 use crate::ports::breaker::{BreakerStatus, Transition, shown};
 use crate::ports::lock::{Freed, LockInfo, LockList};
@@ -62,6 +63,20 @@ fn a_policy_status_is_as_described() {
     check(&schema, &value);
     check(&schema["properties"]["history"]["items"], &value["history"][0]);
     check(&schema["properties"]["quarantined"]["items"], &value["quarantined"][0]);
+}
+
+#[test]
+fn an_explanation_is_as_described() {
+    let mut explanation = Explanation::default();
+    check(&explained::schema(), &serde_json::to_value(&explanation).unwrap());
+    explanation.load = Some(LoadExplained::default());
+    explanation.fresh_left_ms = Some(-1);
+    explanation.rules_stored = Some(String::new());
+    (explanation.lease, explanation.lease_ttl_ms, explanation.lease_waiting) = (Some("free"), Some(1), Some(0));
+    explanation.invalidated = Some("soft");
+    let (schema, value) = (explained::schema(), serde_json::to_value(&explanation).unwrap());
+    check(&schema, &value);
+    check(&schema["properties"]["load"], &value["load"]);
 }
 
 #[test]

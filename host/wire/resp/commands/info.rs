@@ -112,7 +112,11 @@ fn stats(lines: &mut Lines, session: &Session) {
             .filter(|state| state.is_hit())
             .map(|&state| domain.answers(Operation::Read, state))
             .sum::<u64>();
-        misses += domain.answers(Operation::Read, State::Miss);
+        misses += State::ALL
+            .into_iter()
+            .filter(|state| state.is_miss())
+            .map(|state| domain.answers(Operation::Read, state))
+            .sum::<u64>();
     }
     lines.add("total_connections_received", metrics.resp_connections_total.get());
     lines.add("total_commands_processed", answered);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{bulk, count, field, work};
 use crate::engine::Engine;
-use crate::engine::api::Explanation;
+use crate::engine::api::{Explanation, LoadExplained};
 use crate::ports::registry::{PolicyEvent, PolicyStatus, RegistryError};
 use crate::ports::store::Reply;
 use crate::wire::resp::args::Args;
@@ -133,6 +133,11 @@ fn explanation(explanation: Explanation) -> Reply {
         field("fresh_ms", number(explanation.fresh_ms)),
         field("stale_while_revalidate_ms", number(explanation.stale_while_revalidate_ms)),
         field("stale_if_error_ms", number(explanation.stale_if_error_ms)),
+        field("keep_ms", number(explanation.keep_ms)),
+        field("max_stale_ms", number(explanation.max_stale_ms)),
+        field("life", bulk(explanation.life)),
+        field("on_read", bulk(explanation.on_read)),
+        field("load", explanation.load.map_or(Reply::Nil, load)),
         field("fresh_left_ms", explanation.fresh_left_ms.map_or(Reply::Nil, Reply::Integer)),
         field("store_ttl_ms", number(explanation.store_ttl_ms)),
         field("rules_stored", explanation.rules_stored.map_or(Reply::Nil, bulk)),
@@ -141,6 +146,20 @@ fn explanation(explanation: Explanation) -> Reply {
         field("tags", Reply::Array(explanation.tags.into_iter().map(bulk).collect())),
         field("invalidated", explanation.invalidated.map_or(Reply::Nil, bulk)),
         field("invalidated_by", Reply::Array(explanation.invalidated_by.into_iter().map(bulk).collect())),
+    ])
+}
+
+fn load(load: LoadExplained) -> Reply {
+    let number = |number: Option<u64>| number.map_or(Reply::Nil, count);
+    Reply::Map(vec![
+        field("origin", bulk(load.origin)),
+        field("healthy", Reply::Boolean(load.healthy)),
+        field("outcome", load.outcome.map_or(Reply::Nil, bulk)),
+        field("status", number(load.status.map(u64::from))),
+        field("error", load.error.map_or(Reply::Nil, bulk)),
+        field("ago_ms", number(load.ago_ms)),
+        field("took_ms", number(load.took_ms.map(u64::from))),
+        field("throttled_ms", number(load.throttled_ms)),
     ])
 }
 

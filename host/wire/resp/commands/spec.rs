@@ -312,7 +312,9 @@ impl Spec {
         let word = |at: usize| words.get(at).unwrap_or_default();
         let found = match of {
             Of::Keys => {
-                let least = self.keys.of(words).map(|key| caller.on_key(engine, key)).min().unwrap_or(Role::None);
+                // Words that name no key are wrong, which the command itself says; but nobody learns more by that.
+                let least = self.keys.of(words).map(|key| caller.on_key(engine, key)).min();
+                let least = least.unwrap_or_else(|| caller.on_everything());
                 return if least >= role { Ok(()) } else { Err(errors::reply(errors::NO_PERMISSION_KEY)) };
             }
             Of::DomainOrAll(at) if word(at) == b"*" => caller.on_everything(),

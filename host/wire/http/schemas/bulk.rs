@@ -1,52 +1,9 @@
-//! The JSON schemas of what is said of entries: explanations, batches.
+//! The JSON schemas of what concerns many keys: batches, warming, hot keys.
 
 use serde_json::{Value, json};
 
 use super::{flag, maybe, number, object, optional, reference, text};
 use crate::ports::metrics::State;
-
-pub(super) fn explanation() -> Value {
-    let states: Vec<&str> = State::ALL.iter().map(|state| state.as_str()).collect();
-    object(&[
-        ("key", text("the application's key, foreign bytes as %XX")),
-        ("domain", text("the domain that serves it")),
-        ("policy_digest", text("SHA-256 of the policy's component")),
-        ("policy_version", text("the policy's own version")),
-        ("generation", number("generation of the policy on this node")),
-        ("storage_key", text("what the store calls the key; empty if the policy refuses it")),
-        ("encoding", text("raw or enveloped")),
-        ("on_miss", text("answer, lease or load")),
-        (
-            "lease",
-            maybe(
-                "string",
-                "who may fill the key: free, this-node, other-node; what ended the last lease: written, deleted",
-            ),
-        ),
-        ("lease_ttl_ms", maybe("integer", "life left to the lease")),
-        ("lease_waiting", maybe("integer", "readers of this node that wait for the load")),
-        ("state", text(&format!("how a read would be answered now: `refused: …` or one of {}", states.join(", ")))),
-        ("from", text("l1, store or nowhere")),
-        ("size_bytes", maybe("integer", "size of the value")),
-        ("stored_bytes", maybe("integer", "size of it as the store holds it, if the store was asked")),
-        ("compression", maybe("string", "how it is compressed there: none, lz4, zstd")),
-        ("age_ms", maybe("integer", "since the start of its load")),
-        ("fresh_ms", maybe("integer", "fresh time under the rules of now; null: never expires or unknown")),
-        ("stale_while_revalidate_ms", maybe("integer", "stale-while-revalidate window")),
-        ("stale_if_error_ms", maybe("integer", "stale-if-error window")),
-        ("fresh_left_ms", maybe("integer", "the fresh time left; negative when stale")),
-        ("store_ttl_ms", maybe("integer", "life left in the store")),
-        ("rules_stored", maybe("string", "the rules that judged the stored entry")),
-        ("rules_now", text("the rules that serve now")),
-        ("rejudged", flag("whether the stored entry was judged under other rules and is judged again")),
-        ("tags", json!({ "type": "array", "items": { "type": "string" }, "description": "tags of the entry" })),
-        ("invalidated", maybe("string", "whether it was invalidated since it was loaded: soft, hard")),
-        (
-            "invalidated_by",
-            json!({ "type": "array", "items": { "type": "string" }, "description": "what was: domain, tag …, prefix …, with how" }),
-        ),
-    ])
-}
 
 /// A batch as it is asked for.
 pub(super) fn batch() -> Value {
@@ -94,6 +51,7 @@ pub(super) fn batch_key() -> Value {
         ("base64", text("the value's bytes, if they are not")),
         ("age_ms", number("since the start of its load, where that is known")),
         ("fresh_left_ms", number("the fresh time left; negative when stale")),
+        ("stale", text("why a stale value is the answer")),
         ("error", error),
     ]);
     schema["required"] = json!(["state"]);
@@ -141,55 +99,10 @@ pub(super) fn hot_key() -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::api::Explanation;
     use crate::engine::hot::HotKey;
     use crate::engine::warm::Warmed;
     use crate::wire::http::batch::{Batch, Done, Failed};
     use crate::wire::http::schemas::tests::check;
-
-    #[test]
-    fn an_explanation_is_as_described() {
-        let mut explanation = Explanation {
-            key: String::new(),
-            domain: String::new(),
-            policy_digest: String::new(),
-            policy_version: String::new(),
-            generation: 1,
-            storage_key: String::new(),
-            encoding: "raw",
-            on_miss: "answer",
-            lease: None,
-            lease_ttl_ms: None,
-            lease_waiting: None,
-            state: String::new(),
-            from: "l1",
-            size_bytes: None,
-            stored_bytes: None,
-            compression: None,
-            age_ms: None,
-            fresh_ms: None,
-            stale_while_revalidate_ms: None,
-            stale_if_error_ms: None,
-            fresh_left_ms: None,
-            store_ttl_ms: None,
-            rules_stored: None,
-            rules_now: String::new(),
-            rejudged: false,
-            tags: Vec::new(),
-            invalidated: None,
-            invalidated_by: Vec::new(),
-        };
-        check(&explanation_schema(), &serde_json::to_value(&explanation).unwrap());
-        explanation.fresh_left_ms = Some(-1);
-        explanation.rules_stored = Some(String::new());
-        (explanation.lease, explanation.lease_ttl_ms, explanation.lease_waiting) = (Some("free"), Some(1), Some(0));
-        explanation.invalidated = Some("soft");
-        check(&explanation_schema(), &serde_json::to_value(&explanation).unwrap());
-    }
-
-    fn explanation_schema() -> Value {
-        super::explanation()
-    }
 
     #[test]
     fn a_hot_key_is_as_described() {
@@ -213,6 +126,7 @@ mod tests {
             base64: Some(String::new()),
             age_ms: Some(1),
             fresh_left_ms: Some(-1),
+            stale: Some("stale"),
             error: Some(Failed { kind: "refused", detail: String::new(), retry: false }),
         };
         let full = serde_json::to_value(full).unwrap();

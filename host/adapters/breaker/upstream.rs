@@ -1,0 +1,48 @@
+//! A Redis to which commands are forwarded, behind the store's breaker. What a connection of a caller's own takes says nothing of
+//! the store: it is the command that waits.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::BreakerStore;
+use crate::ports::store::{Command, Reply, Store, StoreError, StoreResult};
+use crate::ports::upstream::{CommandTable, Dedicated, Heard, Types, Upstream};
+
+impl<S: Store> BreakerStore<S> {
+    fn inner(&self) -> StoreResult<&dyn Upstream> {
+        self.inner.upstream().ok_or_else(|| StoreError::Unavailable("it is no Redis".to_owned()))
+    }
+}
+
+#[async_trait]
+impl<S: Store> Upstream for BreakerStore<S> {
+    fn known(&self) -> Option<Arc<CommandTable>> {
+        self.inner.upstream()?.known()
+    }
+
+    async fn commands(&self) -> StoreResult<Arc<CommandTable>> {
+        match self.known() {
+            Some(known) => Ok(known),
+            None => self.guard_untimed(self.inner()?.commands()).await,
+        }
+    }
+
+    async fn keys_of(&self, command: &Command) -> StoreResult<Vec<Bytes>> {
+        self.guard(self.inner()?.keys_of(command)).await
+    }
+
+    async fn forward(&self, command: Command, types: Types) -> StoreResult<Reply> {
+        self.guard(self.inner()?.forward(command, types)).await
+    }
+
+    async fn open(&self, command: &Command, types: Types) -> StoreResult<Box<dyn Dedicated>> {
+        self.guard_untimed(self.inner()?.open(command, types)).await
+    }
+
+    async fn listen(&self, command: &Command, heard: UnboundedSender<Heard>) -> StoreResult<Box<dyn Dedicated>> {
+        self.guard_untimed(self.inner()?.listen(command, heard)).await
+    }
+}

@@ -1,0 +1,280 @@
+//! Which commands are forwarded, and on which connection.
+//!
+//! A command with keys goes unless the server itself calls it dangerous. One without keys goes only if it stands here, for it concerns
+//! all users of the server. An operator may allow more, by name, and may take away what would go.
+
+use crate::engine::key::escaped;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ports::store::{Command, Reply};
+use crate::ports::upstream::Facts;
+
+/// What an operator says of forwarding: names in small letters, a subcommand as `script|flush`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ForwardRules {
+    /// What goes though it would be refused.
+    pub allow: Vec<String>,
+    /// What is refused though it would go.
+    pub deny: Vec<String>,
+}
+
+/// On which connection a command goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// The one that all callers share.
+    Shared,
+    /// One of its own, as it may wait.
+    Own,
+    /// One that listens.
+    Listening,
+}
+
+/// Without keys, and harmless.
+const KEYLESS: [&str; 20] = [
+    "eval",
+    "eval_ro",
+    "evalsha",
+    "evalsha_ro",
+    "lastsave",
+    "lolwut",
+    "memory|doctor",
+    "memory|help",
+    "memory|stats",
+    "object",
+    "publish",
+    "pubsub",
+    "script|exists",
+    "script|help",
+    "script|load",
+    "script|show",
+    "spublish",
+    "time",
+    "wait",
+    "waitaof",
+];
+/// With keys and called dangerous by the server, for they are slow on large data. What they do is confined to their keys.
+const CONFINED: [&str; 2] = ["sort", "sort_ro"];
+/// Change what a connection is: no way to forward them.
+const STATEFUL: [&str; 16] = [
+    "asking",
+    "auth",
+    "client",
+    "discard",
+    "exec",
+    "hello",
+    "monitor",
+    "multi",
+    "psync",
+    "quit",
+    "readonly",
+    "readwrite",
+    "reset",
+    "select",
+    "unwatch",
+    "watch",
+];
+/// They answer by what they hear.
+const LISTENING: [&str; 6] = ["psubscribe", "punsubscribe", "ssubscribe", "subscribe", "sunsubscribe", "unsubscribe"];
+/// They answer a list, or nothing.
+const LISTS: [&str; 12] = [
+    "blmove",
+    "blmpop",
+    "blpop",
+    "brpop",
+    "brpoplpush",
+    "bzmpop",
+    "bzpopmax",
+    "bzpopmin",
+    "lmpop",
+    "xread",
+    "xreadgroup",
+    "zmpop",
+];
+/// They may wait.
+const WAITING: [&str; 10] =
+    ["blmove", "blmpop", "blpop", "brpop", "brpoplpush", "bzmpop", "bzpopmax", "bzpopmin", "wait", "waitaof"];
+
+fn is_one_of(names: &[&str], name: &[u8]) -> bool {
+    names.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
+}
+
+/// On which connection a command goes.
+pub(super) fn way(words: &[impl AsRef<[u8]>]) -> Way {
+    let Some(name) = words.first().map(AsRef::as_ref) else { return Way::Shared };
+    let reads_stream = is_one_of(&["xread", "xreadgroup"], name);
+    let blocks = |word: &[u8]| word.eq_ignore_ascii_case(b"block");
+    // The name of a stream may be this word, too: then it has a connection of its own for nothing.
+    if is_one_of(&WAITING, name) || (reads_stream && words.iter().any(|word| blocks(word.as_ref()))) {
+        Way::Own
+    } else if is_one_of(&LISTENING, name) {
+        Way::Listening
+    } else {
+        Way::Shared
+    }
+}
+
+/// What a command answers: its nothing is that of a list where there would be a list, which a client's library does not tell apart.
+pub(super) fn with_its_nothing(name: &[u8], answer: Reply) -> Reply {
+    match answer {
+        Reply::Nil if is_one_of(&LISTS, name) => Reply::NilArray,
+        answer => answer,
+    }
+}
+
+/// Whether a command waits for replicas to have what was written.
+pub(super) fn waits_for_replicas(name: &[u8]) -> bool {
+    is_one_of(&["wait", "waitaof"], name)
+}
+
+impl ForwardRules {
+    /// On which connection a command goes.
+    #[must_use]
+    pub fn way(words: &[impl AsRef<[u8]>]) -> Way {
+        way(words)
+    }
+
+    /// # Errors
+    /// The command is not to be forwarded.
+    pub(super) fn check(&self, facts: &Facts, words: &[&[u8]]) -> Result<()> {
+        let name = name_of(words);
+        let container = name.split('|').next().unwrap_or_default();
+        if STATEFUL.contains(&container) {
+            let message =
+                format!("'{container}' concerns a connection, and connections to Redis are shared by all clients");
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+        let lists = |names: &[String]| names.iter().any(|known| *known == name || known == container);
+        if lists(&self.deny) {
+            return Err(refused(&name, "this host's settings (forward.deny) say so"));
+        }
+        if lists(&self.allow) {
+            return Ok(());
+        }
+        let listed = |names: &[&str]| names.contains(&name.as_str()) || names.contains(&container);
+        let has_keys = facts.first > 0 || facts.movable;
+        let goes = match has_keys {
+            true => !facts.is_dangerous || listed(&CONFINED),
+            false => listed(&KEYLESS),
+        };
+        if goes {
+            Ok(())
+        } else {
+            Err(refused(&name, "it concerns all users of the store; an operator may add it to forward.allow"))
+        }
+    }
+
+    /// # Errors
+    /// The command is not to be forwarded, by its name alone.
+    pub(super) fn check_name(&self, name: &[u8]) -> Result<()> {
+        let name = name_of(&[name]);
+        let denied = self.deny.contains(&name);
+        if denied { Err(refused(&name, "this host's settings (forward.deny) say so")) } else { Ok(()) }
+    }
+}
+
+/// `container|sub` for what may have subcommands, else the name, in small letters.
+fn name_of(words: &[&[u8]]) -> String {
+    let small = |word: &[u8]| escaped(word).to_ascii_lowercase();
+    let name = words.first().map(|name| small(name)).unwrap_or_default();
+    match words.get(1) {
+        Some(second)
+            if ["script", "object", "memory", "pubsub", "xgroup", "xinfo", "function", "cluster", "config"]
+                .contains(&name.as_str()) =>
+        {
+            format!("{name}|{}", small(second))
+        }
+        _ => name,
+    }
+}
+
+fn refused(name: &str, why: &str) -> Error {
+    Error::new(ErrorKind::Unsupported, format!("'{name}' is not forwarded to Redis: {why}"))
+}
+
+fn shown(command: &Command) -> String {
+    escaped(command.name()).to_ascii_lowercase()
+}
+
+/// The server has the command, and not this part of it. In its words.
+pub(super) fn unknown_subcommand(name: &[u8], second: &[u8]) -> Error {
+    let second = &second[..second.len().min(128)];
+    let message =
+        format!("ERR unknown subcommand '{}'. Try {} HELP.", escaped(second), escaped(name).to_ascii_uppercase());
+    Error::new(ErrorKind::StoreReply, message)
+}
+
+/// The store is no Redis.
+pub(super) fn needs_redis(command: &Command) -> Error {
+    let message = format!(
+        "'{}' needs a Redis store: it is forwarded, and this host keeps its data in memory (store.url)",
+        shown(command)
+    );
+    Error::new(ErrorKind::Unsupported, message)
+}
+
+/// `default` does not keep keys as Redis does.
+pub(super) fn needs_verbatim(command: &Command) -> Error {
+    let message = format!(
+        "'{}' is forwarded to Redis, which needs a policy 'default' that keeps keys verbatim and values raw",
+        shown(command)
+    );
+    Error::new(ErrorKind::Unsupported, message)
+}
+
+/// A key is of another domain.
+pub(super) fn of_a_domain(command: &Command, key: &[u8], domain: &str) -> Error {
+    let message = format!(
+        "'{}' is forwarded to Redis, which the domain 'default' alone allows; the key '{}' is of the domain '{domain}'",
+        shown(command),
+        escaped(key)
+    );
+    Error::new(ErrorKind::Unsupported, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<&[u8]> {
+        line.split(' ').map(str::as_bytes).collect()
+    }
+
+    #[test]
+    fn what_may_wait_has_its_own_connection() {
+        for (line, expect) in [
+            ("ZADD k 1 m", Way::Shared),
+            ("BLPOP k 0", Way::Own),
+            ("xread BLOCK 0 STREAMS s $", Way::Own),
+            ("XREAD STREAMS s 0", Way::Shared),
+            ("pSubscribe c", Way::Listening),
+        ] {
+            assert_eq!(way(&words(line)), expect, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_goes_and_what_does_not() {
+        let rules = ForwardRules { allow: vec!["debug".into(), "script|flush".into()], deny: vec!["eval".into()] };
+        let keyed = Facts { first: 1, last: 1, step: 1, ..Facts::default() };
+        let dangerous = Facts { is_dangerous: true, ..keyed.clone() };
+        let keyless = Facts::default();
+        for (facts, line, goes) in [
+            (&keyed, "ZADD k 1 m", true),
+            (&dangerous, "RESTORE k 0 x", false),
+            (&dangerous, "SORT k", true),
+            (&keyless, "PUBLISH c m", true),
+            (&keyless, "SHUTDOWN", false),
+            (&keyless, "FLUSHALL", false),
+            (&keyless, "SCRIPT LOAD x", true),
+            (&keyless, "SCRIPT KILL", false),
+            (&keyless, "SCRIPT FLUSH", true),
+            (&keyless, "DEBUG SLEEP 1", true),
+            (&keyless, "CONFIG SET a b", false),
+            (&keyless, "EVALSHA x 0", true),
+            (&keyless, "EVAL x 0", false),
+            (&keyless, "MULTI", false),
+            (&keyless, "MONITOR", false),
+        ] {
+            assert_eq!(rules.check(facts, &words(line)).is_ok(), goes, "{line}");
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Bounds of the ways to Redis: clusters, and connections that clients have for themselves.
+
+/// How long one attempt to reach the store may take, greeting included.
+pub const STORE_CONNECT_MS_MAX: u64 = 1_000;
+/// Shortest pause between two attempts to reach a store that is down.
+pub const STORE_BACKOFF_MS_MIN: u64 = 20;
+/// Longest pause between two attempts; what a recovered store waits at most until it is used again.
+pub const STORE_BACKOFF_MS_MAX: u64 = 1_000;
+/// How long a connection may answer nothing while commands time out on it before it is replaced.
+pub const STORE_SILENCE_MS_MAX: u64 = 1_000;
+/// Commands that may wait to be written to one store connection; more wait with their callers.
+pub const STORE_WRITE_QUEUE_MAX: usize = 1_024;
+/// Connections to the store that clients have for themselves at the same time, by default: for blocking commands and subscriptions.
+pub const STORE_OWN_MAX: usize = 1_000;
+/// Such connections that are kept for the next client when nobody has them.
+pub const STORE_OWN_IDLE_MAX: usize = 32;
+/// Clients of one host that may watch keys at the same time (`WATCH`): each has a connection to the store of its own.
+pub const STORE_WATCHES_MAX: usize = 256;
+/// Of these connections, those that are kept for the next client, of one server.
+pub const STORE_WATCHES_IDLE_MAX: usize = 32;
+/// How often a command of a cluster is sent on from one node to another.
+pub const CLUSTER_REDIRECTS_MAX: u32 = 5;
+/// The first pause before a cluster that has to agree first is asked again, in milliseconds; it doubles.
+pub const CLUSTER_RETRY_MS_MIN: u64 = 5;
+/// The shortest time between two readings of a cluster's slots, in milliseconds.
+pub const CLUSTER_LOOK_MS_MIN: u64 = 100;
+/// Bits of a scan's cursor that say at which primary of a cluster it is; Redis allows 1,000 nodes.
+pub const CLUSTER_PRIMARIES_BITS: u32 = 10;
+/// Messages that wait for a subscriber that does not read, in bytes; more, and it is disconnected. Redis' own bound.
+pub const RESP_HEARD_BYTES_MAX: usize = 32 * 1024 * 1024;
