@@ -1,5 +1,7 @@
 //! Many keys at once: each has an answer of its own, and together they cost what one does.
 
+mod loads;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -37,6 +39,7 @@ fn picky(world: &World) {
             b"refuse" => Ok(Admission::Refuse(Refusal::InvalidValue("not this value".into()))),
             _ => (lives(life()).admit)(request, candidate),
         }),
+        revalidate: None,
     };
     world.go_live("profile", description(Encoding::Enveloped), rules);
 }

@@ -133,8 +133,8 @@ async fn hot_keys_are_seen_on_hits_and_on_misses() {
         assert!(world.engine.hit(b"doc:hot", world.engine.now_ms()).is_some());
         world.engine.get(b"note:absent").await.unwrap();
     }
-    let shown = |domain| {
-        let keys = world.engine.hot_keys(domain, 10);
+    let shown = |domain: Option<&str>| {
+        let keys = world.engine.hot_keys(|of| domain.is_none_or(|domain| of == domain), 10);
         keys.iter().map(|it| (it.domain.clone(), it.key.clone())).collect::<Vec<_>>()
     };
     let (doc, note) = (("doc".to_owned(), "doc:hot".to_owned()), ("note".to_owned(), "note:absent".to_owned()));

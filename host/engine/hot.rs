@@ -87,15 +87,15 @@ impl HotKeys {
         }
     }
 
-    /// The hottest keys, of one domain or of all.
+    /// The hottest keys of those domains that `shows` lets pass.
     #[must_use]
-    pub fn top(&self, domain: Option<&str>, count: usize, now_ms: u64) -> Vec<HotKey> {
+    pub fn top(&self, shows: impl Fn(&str) -> bool, count: usize, now_ms: u64) -> Vec<HotKey> {
         let mut sketch = self.sketch.lock();
         sketch.age(now_ms);
         let total = sketch.total.max(1);
         let mut found: Vec<&Watched> = sketch.watched.iter().collect();
         // What may be nothing but what it inherited is not shown.
-        found.retain(|it| it.count > it.error && domain.is_none_or(|domain| *it.domain == *domain));
+        found.retain(|it| it.count > it.error && shows(&it.domain));
         found.sort_unstable_by(|a, b| b.count.cmp(&a.count).then_with(|| a.key.cmp(&b.key)));
         let sample = u64::from(HOT_KEYS_SAMPLE);
         let shown = |it: &Watched| HotKey {
@@ -110,10 +110,11 @@ impl HotKeys {
 }
 
 impl Engine {
-    /// The keys that are read most just now, of one domain or of all, the hottest first.
+    /// The keys that are read most just now, the hottest first, of those domains that `shows` lets pass: a key is data, so whoever may
+    /// not read a domain is not shown its keys.
     #[must_use]
-    pub fn hot_keys(&self, domain: Option<&str>, count: usize) -> Vec<HotKey> {
-        self.hot.top(domain, count, self.now_ms())
+    pub fn hot_keys(&self, shows: impl Fn(&str) -> bool, count: usize) -> Vec<HotKey> {
+        self.hot.top(shows, count, self.now_ms())
     }
 }
 
@@ -184,14 +185,14 @@ mod tests {
             read(&hot, "profile:hot", "profile", 2);
             read(&hot, "session:warm", "session", 1);
         }
-        let top = hot.top(None, 2, 1_000);
+        let top = hot.top(|_| true, 2, 1_000);
         let names: Vec<&str> = top.iter().map(|it| it.key.as_str()).collect();
         assert_eq!(names, ["profile:hot", "session:warm"]);
         // 80,000 of 280,000 reads, within what sampling and the sketch may be wrong by.
         assert!((24..=33).contains(&top[0].share_percent), "{top:?}");
         assert!((70_000..=90_000).contains(&top[0].reads), "{top:?}");
-        assert_eq!(hot.top(Some("session"), 10, 1_000)[0].key, "session:warm");
-        assert!(hot.top(Some("nobody"), 10, 1_000).is_empty());
+        assert_eq!(hot.top(|of| of == "session", 10, 1_000)[0].key, "session:warm");
+        assert!(hot.top(|of| of == "nobody", 10, 1_000).is_empty());
     }
 
     #[test]
@@ -200,7 +201,7 @@ mod tests {
         for _ in 0..4_000 {
             (0..HOT_KEYS_SAMPLE).for_each(|n| read(&hot, &format!("k{n}"), "default", 1));
         }
-        let shares: Vec<u64> = hot.top(None, 100, 1_000).iter().map(|it| it.share_percent).collect();
+        let shares: Vec<u64> = hot.top(|_| true, 100, 1_000).iter().map(|it| it.share_percent).collect();
         assert_eq!(shares.len(), HOT_KEYS_SAMPLE as usize);
         assert!(shares.iter().all(|&share| share <= 3), "{shares:?}");
     }
@@ -209,7 +210,7 @@ mod tests {
     fn what_was_hot_is_forgotten() {
         let hot = HotKeys::default();
         read(&hot, "a", "default", 100_000);
-        let reads = |at_ms| hot.top(None, 1, at_ms).first().map_or(0, |it| it.reads);
+        let reads = |at_ms| hot.top(|_| true, 1, at_ms).first().map_or(0, |it| it.reads);
         let before = reads(1_000);
         assert_eq!(reads(1_000 + HOT_KEYS_HALF_LIFE_MS) / 64, before / 2 / 64);
         assert_eq!(reads(1_000 + 64 * HOT_KEYS_HALF_LIFE_MS), 0);

@@ -134,7 +134,7 @@ pub(super) const ROUTES: &[Route] = &[
         path: "/v1/hot-keys",
         action: Action::HotKeys,
         summary: "list the keys that are read most",
-        description: "With `?domain=`, those of one domain; `?count=`, so many. From samples: `reads` is about how many there were, the \
+        description: "Of the domains that the caller may read. With `?domain=`, those of one domain; `?count=`, so many. From samples: `reads` is about how many there were, the \
                       last ones in full and earlier ones less.",
         headers: &[],
         replies: &[reply(200, Content::Schema("HotKeys"), "the keys, the hottest first")],

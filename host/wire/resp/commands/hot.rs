@@ -1,6 +1,7 @@
-//! `LARDER.HOTKEYS`: the keys that are read most.
+//! `LARDER.HOTKEYS`: the keys that are read most, of the domains that the caller may read.
 
 use super::{bulk, count, field};
+use crate::config::users::Role;
 use crate::engine::hot::HotKey;
 use crate::limits::HOT_KEYS_MAX;
 use crate::ports::store::Reply;
@@ -23,7 +24,10 @@ pub(super) fn keys(session: &mut Session, args: &Args) -> Result<Output, Reply> 
         _ => return Err(errors::reply(errors::SYNTAX)),
     };
     let domain = named.then(|| args.text(1));
-    let keys = session.engine().hot_keys(domain.as_deref(), shown.min(HOT_KEYS_MAX));
+    let access = session.access();
+    let reads = |domain: &str| access.is_some_and(|access| access.in_domain(domain.as_bytes()) >= Role::Read);
+    let shows = |of: &str| domain.as_deref().is_none_or(|named| named == of) && reads(of);
+    let keys = session.engine().hot_keys(shows, shown.min(HOT_KEYS_MAX));
     Ok(Output::Reply(Reply::Array(keys.into_iter().map(described).collect())))
 }
 

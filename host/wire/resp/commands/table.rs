@@ -123,7 +123,7 @@ const OTHERS: &[Spec] = &[
     Spec::session("larder.hotkeys", -1, hot::keys).admin().needs(Read, Of::Host).doc(
         Group::Larder,
         OWN,
-        "([domain] [COUNT n]) The keys that are read most just now.",
+        "([domain] [COUNT n]) The keys that are read most just now, of domains that may be read.",
     ),
     Spec::container("larder.invalidate", INVALIDATE).doc(Group::Larder, OWN, "Invalidates what is out of date."),
     Spec::container("larder.lock", LOCK).doc(Group::Larder, OWN, "Distributed locks."),
