@@ -5,7 +5,7 @@
 //! is the own key `{name}`, for names that begin with `@` themselves.
 //!
 //! Invariants: a name becomes a storage key through `key.rs` alone, so no workflow leaves what it was lent; a command that may change a
-//! key is noted in L1 as any other write is, from before the store is asked until after it has answered.
+//! key is noted in L1 as any other write is, from before the store is asked until after it has answered, and ends the key's lease.
 
 use std::sync::Arc;
 
@@ -13,12 +13,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::core::Engine;
+use super::key::KeyRules;
 use crate::error::{Blame, Error, ErrorKind};
 use crate::limits::{OWN_KEYS_MAX, OWN_SCAN_COUNT_MAX, TTL_MS_MAX};
 use crate::ports::breaker::{Mode, Outcome, Permit, State};
+use crate::ports::lease::{Ending, LeaseKeys};
 use crate::ports::lock::Held;
-use crate::ports::policy::KeyScope;
-use crate::ports::store::{Command, Reply, StoreError, StoreKey};
+use crate::ports::policy::{Encoding, KeyScope};
+use crate::ports::store::{Command, Reply, StoreError, StoreKey, StoreResult};
 use crate::ports::table::Live;
 use crate::ports::workflow::{CallOutcome, CallPermit, CircuitState, HeldLock, HostError, OwnCommand, WorkflowHost};
 
@@ -34,13 +36,35 @@ impl Lent {
         Self { engine, live }
     }
 
-    fn own_key(&self, name: &str) -> Result<(StoreKey, Bytes), HostError> {
+    fn own_key(&self, name: &str) -> Result<Own, HostError> {
         let table = self.engine.policies.table();
-        let Some((domain, name)) = elsewhere(name) else {
-            return self.engine.keys.own_key(&table, &self.live, name).map_err(HostError::NotAllowed);
+        let (live, name) = match elsewhere(name) {
+            Some((domain, name)) => (self.granted(domain, name)?, name),
+            None => (Arc::clone(&self.live), name),
         };
-        let live = self.granted(domain, name)?;
-        self.engine.keys.own_key(&table, &live, name).map_err(HostError::NotAllowed)
+        let (key, name) = self.engine.keys.own_key(&table, &live, name).map_err(HostError::NotAllowed)?;
+        // Raw domains behave as Redis does: nothing of theirs is filled under a lease.
+        let enveloped = live.description.encoding == Encoding::Enveloped;
+        let lease = enveloped.then(|| KeyRules::lease_keys(&key)).flatten();
+        Ok(Own { key, name, lease })
+    }
+
+    /// Does what may change these keys. Their leases end before: a load that began earlier read what is now old.
+    async fn changing<T>(
+        &self,
+        keys: &[Own],
+        how: Ending,
+        change: impl Future<Output = StoreResult<T>> + Send,
+    ) -> Result<T, HostError> {
+        let engine = &self.engine;
+        let writings: Vec<_> = keys.iter().map(|own| engine.l1.writing(&own.name)).collect();
+        let leases: Vec<_> = keys.iter().filter_map(|own| own.lease.clone()).collect();
+        engine.end_found_leases(&leases, how).await.map_err(told)?;
+        let changed = change.await;
+        leases.iter().for_each(|keys| engine.fills.overtake_entry(&keys.entry));
+        let changed = changed.map_err(failed)?;
+        writings.into_iter().for_each(|writing| writing.done(None));
+        Ok(changed)
     }
 
     /// The domain of keys whose names begin so, if this workflow may use them.
@@ -58,6 +82,15 @@ impl Lent {
         let live = self.engine.policies.table().get(domain).cloned();
         live.ok_or_else(|| HostError::Unavailable(format!("no policy serves the domain '{domain}' now")))
     }
+}
+
+/// A key that was lent.
+struct Own {
+    key: StoreKey,
+    /// As applications say it.
+    name: Bytes,
+    /// Where its lease lies, if it may have one.
+    lease: Option<LeaseKeys>,
 }
 
 /// Domain and name, if a name is that of another domain's key.
@@ -102,23 +135,17 @@ impl WorkflowHost for Lent {
         }
         let keys = command.keys.iter().map(|name| self.own_key(name)).collect::<Result<Vec<_>, _>>()?;
         let mut sent = Command::new(command.name);
-        sent.args.extend(keys.iter().map(|(key, _)| key.0.clone()).chain(command.arguments));
-        let writings: Vec<_> = match command.writes {
-            true => keys.iter().map(|(_, name)| self.engine.l1.writing(name)).collect(),
-            false => Vec::new(),
-        };
-        let reply = self.engine.store.call(sent).await.map_err(failed)?;
-        writings.into_iter().for_each(|writing| writing.done(None));
-        Ok(reply)
+        sent.args.extend(keys.iter().map(|own| own.key.0.clone()).chain(command.arguments));
+        let how = if command.name == "DEL" { Ending::Deleted } else { Ending::Written };
+        let call = self.engine.store.call(sent);
+        if command.writes { self.changing(&keys, how, call).await } else { call.await.map_err(failed) }
     }
 
     async fn increment(&self, name: String, delta: i64, ttl_ms: Option<u64>) -> Result<i64, HostError> {
         check_life(ttl_ms)?;
-        let (key, name) = self.own_key(&name)?;
-        let writing = self.engine.l1.writing(&name);
-        let sum = self.engine.store.increment(&key, delta, ttl_ms).await.map_err(failed)?;
-        writing.done(None);
-        Ok(sum)
+        let own = [self.own_key(&name)?];
+        let increment = self.engine.store.increment(&own[0].key, delta, ttl_ms);
+        self.changing(&own, Ending::Written, increment).await
     }
 
     async fn scan(&self, prefix: String, cursor: u64, count: u32) -> Result<(u64, Vec<String>), HostError> {
