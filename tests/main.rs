@@ -32,6 +32,7 @@ mod policy_cases;
 mod policy_life;
 mod policy_probation;
 mod policy_runtime;
+mod policy_storms;
 mod readme;
 mod resp;
 mod samples;

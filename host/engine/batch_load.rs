@@ -143,7 +143,7 @@ impl Engine {
         };
         let landings = places.iter().zip(ready).zip(answers).map(|((place, (job, tell)), fetched)| async move {
             let told = self.land(place, job, fetched, began_ns).await;
-            drop(tell.send(told.map(Some)));
+            drop(tell.send(told));
         });
         join_all(landings).await;
     }

@@ -210,6 +210,16 @@ impl KeyRules {
         Some(LeaseKeys { entry: entry.clone(), lease: StoreKey(lease.into()) })
     }
 
+    /// The entry of a lease and the lease itself, if a key of the store is one's; the opposite of [`Self::lease_keys`].
+    #[must_use]
+    pub fn leased(key: &Bytes) -> Option<LeaseKeys> {
+        let entry = match key.strip_suffix(b"}:lease") {
+            Some(braced) => braced.strip_prefix(b"{")?,
+            None => key.strip_suffix(b"\x1flease")?,
+        };
+        Self::lease_keys(&StoreKey(key.slice_ref(entry))).filter(|keys| keys.lease.0 == *key)
+    }
+
     /// What every storage key of a policy domain, and every key of the host's own, begins with.
     #[must_use]
     pub fn storage_prefixes(&self) -> [Bytes; 2] {

@@ -5,7 +5,7 @@
 //! is the own key `{name}`, for names that begin with `@` themselves.
 //!
 //! Invariants: a name becomes a storage key through `key.rs` alone, so no workflow leaves what it was lent; a command that may change a
-//! key is noted in L1 as any other write is, from before the store is asked until after it has answered.
+//! key is noted in L1 as any other write is, from before the store is asked until after it has answered, and ends the key's lease.
 
 use std::sync::Arc;
 
@@ -14,13 +14,14 @@ use bytes::Bytes;
 
 use super::core::Engine;
 use super::judge::Wanted;
+use super::key::KeyRules;
 use crate::error::{Blame, Error, ErrorKind};
 use crate::limits::{OWN_KEYS_MAX, OWN_SCAN_COUNT_MAX, TTL_MS_MAX};
 use crate::ports::breaker::{Mode, Outcome, Permit, State};
-use crate::ports::lease::Ending;
+use crate::ports::lease::{Ending, LeaseKeys};
 use crate::ports::lock::Held;
-use crate::ports::policy::{KeyScope, Operation};
-use crate::ports::store::{Command, Reply, StoreError, StoreKey};
+use crate::ports::policy::{Encoding, KeyScope, Operation};
+use crate::ports::store::{Command, Reply, StoreError, StoreKey, StoreResult};
 use crate::ports::table::Live;
 use crate::ports::workflow::{CallOutcome, CallPermit, CircuitState, HeldLock, HostError, OwnCommand, WorkflowHost};
 
@@ -36,13 +37,53 @@ impl Lent {
         Self { engine, live }
     }
 
-    fn own_key(&self, name: &str) -> Result<(StoreKey, Bytes), HostError> {
+    fn own_key(&self, name: &str) -> Result<Own, HostError> {
         let table = self.engine.policies.table();
-        let Some((domain, name)) = elsewhere(name) else {
-            return self.engine.keys.own_key(&table, &self.live, name).map_err(HostError::NotAllowed);
+        let (live, name) = match elsewhere(name) {
+            Some((domain, name)) => (self.granted(domain, name)?, name),
+            None => (Arc::clone(&self.live), name),
         };
-        let live = self.granted(domain, name)?;
-        self.engine.keys.own_key(&table, &live, name).map_err(HostError::NotAllowed)
+        let (key, name) = self.engine.keys.own_key(&table, &live, name).map_err(HostError::NotAllowed)?;
+        // Raw domains behave as Redis does: nothing of theirs is filled under a lease, but what older key versions have.
+        let fenced = live.description.encoding == Encoding::Enveloped || self.engine.migrates(&live);
+        let lease = fenced.then(|| KeyRules::lease_keys(&key)).flatten();
+        Ok(Own { key, name, lease, live })
+    }
+
+    /// Carries over what an older key version has of a key, and leaves nothing of it behind if the key is to be changed. What the policy keeps
+    /// under another name than the key's own is not carried over for its workflow, but it does not come back either.
+    async fn make_way(&self, own: &Own, writes: bool) -> Result<(), HostError> {
+        let engine = &self.engine;
+        if !engine.migrates(&own.live) {
+            return Ok(());
+        }
+        let operation = if writes { Operation::Update } else { Operation::Read };
+        let place = engine.locate(&own.name, operation, Wanted::Any).ok().filter(|place| place.store_key == own.key);
+        engine.arrive(place.iter()).await.map_err(told)?;
+        if writes {
+            engine.remove_old(&engine.old_keys(&own.live, &own.key)).await.map_err(told)?;
+        }
+        Ok(())
+    }
+
+    /// Does what may change these keys. Their leases end before: a load that began earlier read what is now old.
+    async fn changing<T>(
+        &self,
+        keys: &[Own],
+        how: Ending,
+        change: impl Future<Output = StoreResult<T>> + Send,
+    ) -> Result<T, HostError> {
+        let engine = &self.engine;
+        let writings: Vec<_> = keys.iter().map(|own| engine.l1.writing(&own.name)).collect();
+        let leases: Vec<_> = keys.iter().filter_map(|own| own.lease.clone()).collect();
+        let loads = keys.iter().all(|own| own.live.description.encoding == Encoding::Enveloped);
+        // What is brought from an older key version is older than any write: there is no doubt to be told of.
+        engine.end_found_leases(&leases, if loads { how } else { Ending::Deleted }).await.map_err(told)?;
+        let changed = change.await;
+        leases.iter().for_each(|keys| engine.fills.overtake_entry(&keys.entry));
+        let changed = changed.map_err(failed)?;
+        writings.into_iter().for_each(|writing| writing.done(None));
+        Ok(changed)
     }
 
     /// The domain of keys whose names begin so, if this workflow may use them.
@@ -62,24 +103,15 @@ impl Lent {
     }
 }
 
-impl Lent {
-    /// Carries over what an older key version has of a key, and leaves nothing of it behind if the key is to be changed. What the policy keeps
-    /// under another name than the key's own is not carried over for its workflow, but it does not come back either.
-    async fn make_way(&self, key: &StoreKey, name: &[u8], writes: bool) -> Result<(), HostError> {
-        let engine = &self.engine;
-        let operation = if writes { Operation::Update } else { Operation::Read };
-        let Ok((_, resolved)) = engine.resolve(name) else { return Ok(()) };
-        if !engine.migrates(&resolved.live) {
-            return Ok(());
-        }
-        let place = engine.locate(name, operation, Wanted::Any).ok().filter(|place| place.store_key == *key);
-        engine.arrive(place.iter()).await.map_err(told)?;
-        if writes {
-            engine.remove_old(&engine.old_keys(&resolved.live, key)).await.map_err(told)?;
-            engine.end_leases(place.iter(), Ending::Written).await.map_err(told)?;
-        }
-        Ok(())
-    }
+/// A key that was lent.
+struct Own {
+    key: StoreKey,
+    /// As applications say it.
+    name: Bytes,
+    /// Where its lease lies, if it may have one.
+    lease: Option<LeaseKeys>,
+    /// Its domain.
+    live: Arc<Live>,
 }
 
 /// Domain and name, if a name is that of another domain's key.
@@ -123,28 +155,22 @@ impl WorkflowHost for Lent {
             )));
         }
         let keys = command.keys.iter().map(|name| self.own_key(name)).collect::<Result<Vec<_>, _>>()?;
-        for (key, name) in &keys {
-            self.make_way(key, name, command.writes).await?;
+        for own in &keys {
+            self.make_way(own, command.writes).await?;
         }
         let mut sent = Command::new(command.name);
-        sent.args.extend(keys.iter().map(|(key, _)| key.0.clone()).chain(command.arguments));
-        let writings: Vec<_> = match command.writes {
-            true => keys.iter().map(|(_, name)| self.engine.l1.writing(name)).collect(),
-            false => Vec::new(),
-        };
-        let reply = self.engine.store.call(sent).await.map_err(failed)?;
-        writings.into_iter().for_each(|writing| writing.done(None));
-        Ok(reply)
+        sent.args.extend(keys.iter().map(|own| own.key.0.clone()).chain(command.arguments));
+        let how = if command.name == "DEL" { Ending::Deleted } else { Ending::Written };
+        let call = self.engine.store.call(sent);
+        if command.writes { self.changing(&keys, how, call).await } else { call.await.map_err(failed) }
     }
 
     async fn increment(&self, name: String, delta: i64, ttl_ms: Option<u64>) -> Result<i64, HostError> {
         check_life(ttl_ms)?;
-        let (key, name) = self.own_key(&name)?;
-        self.make_way(&key, &name, true).await?;
-        let writing = self.engine.l1.writing(&name);
-        let sum = self.engine.store.increment(&key, delta, ttl_ms).await.map_err(failed)?;
-        writing.done(None);
-        Ok(sum)
+        let own = [self.own_key(&name)?];
+        self.make_way(&own[0], true).await?;
+        let increment = self.engine.store.increment(&own[0].key, delta, ttl_ms);
+        self.changing(&own, Ending::Written, increment).await
     }
 
     async fn scan(&self, prefix: String, cursor: u64, count: u32) -> Result<(u64, Vec<String>), HostError> {

@@ -235,7 +235,7 @@ impl Engine {
         }
     }
 
-    /// Ends a load that was one of many: as [`Self::perform`] does.
+    /// Ends a load that was one of many: as [`Self::perform`] does. `None`: it was overtaken.
     ///
     /// # Errors
     /// The load's.
@@ -245,10 +245,14 @@ impl Engine {
         job: Job,
         fetched: std::result::Result<Fetched, NotFetched>,
         began_ns: u64,
-    ) -> Result<Answer> {
+    ) -> Result<Option<Answer>> {
         let Job { lease, sight, reason, .. } = job;
         place.live().metrics.loads.begun[reason as usize].increment();
-        self.ended(place, lease, fetched, reason, began_ns, sight.found.is_some()).await
+        if lease.is_lost() {
+            self.note_load(place, reason, LoadOutcome::Lost, None, began_ns);
+            return Ok(None);
+        }
+        self.ended(place, lease, fetched, reason, began_ns, sight.found.is_some()).await.map(Some)
     }
 
     async fn ended(

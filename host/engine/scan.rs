@@ -2,7 +2,8 @@
 //!
 //! What is compared is the suffix: what follows `{prefix}:{version}:{domain}:`, the key itself unless the policy says otherwise. What
 //! comes before it is the host's, with every special character escaped, so no pattern leaves the domain. Keys that are there from the
-//! beginning to the end are found; a write that is under way meanwhile may survive it, as it would a `DEL`.
+//! beginning to the end are found; a write that is under way meanwhile may survive it, as it would a `DEL`. A load may not: the leases
+//! of what matches are ended first, so what was read from an origin before is not stored after.
 //!
 //! Each step is bounded, and the future may be dropped between two of them; what was removed by then stays removed. How far
 //! it has come is in the log and in the metrics.
@@ -15,12 +16,14 @@ use futures_util::future::join_all;
 use super::api::Outcome;
 use super::core::Engine;
 use super::invalidate::Found;
+use super::key::KeyRules;
 use super::known::Domain;
 use super::lent::literal;
 use super::space::{Forgetting, portion};
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::SCAN_STEP_KEYS;
 use crate::ports::invalidation::Mode;
+use crate::ports::lease::Ending;
 use crate::ports::policy::{Encoding, KeyScope};
 use crate::ports::store::{Command, StoreKey};
 use crate::ports::table::Live;
@@ -45,6 +48,8 @@ impl Engine {
         let old = self.old_beginnings(live).into_iter().map(|all| (all, Mode::Hard));
         for (all, mode) in old.chain([(self.keys.in_domain(live, ""), mode)]) {
             let pattern = scan_pattern(live, &all, found)?;
+            // Those of now after what is old is gone: nobody who read that before stores it after.
+            self.scan_leases(live, &pattern).await?;
             let mut cursor = Bytes::from_static(b"0");
             loop {
                 let (next, batch) = self.scan_step(&pattern, cursor, SCAN_STEP_KEYS).await?;
@@ -61,6 +66,27 @@ impl Engine {
         }
         tracing::info!(domain = %domain.name, seen, keys, mode = mode.as_str(), "an invalidation by scan has ended");
         Ok(Outcome { keys: Some(keys) })
+    }
+
+    /// Ends the leases of keys that match. A lease lies under its entry's key with something before or behind it: the same glob
+    /// with room for that finds them, and sometimes one more, which costs that load its fill and nothing else.
+    async fn scan_leases(&self, live: &Live, pattern: &[u8]) -> Result<()> {
+        if live.description.encoding == Encoding::Raw && !self.migrates(live) {
+            return Ok(());
+        }
+        let own = self.keys.in_domain(live, "");
+        let pattern: Bytes = [b"*", pattern, b"*lease"].concat().into();
+        let mut cursor = Bytes::from_static(b"0");
+        loop {
+            let (next, batch) = self.scan_step(&pattern, cursor, SCAN_STEP_KEYS).await?;
+            let leases = batch.iter().filter_map(KeyRules::leased);
+            let leases: Vec<_> = leases.filter(|it| it.entry.as_bytes().starts_with(own.as_bytes())).collect();
+            self.end_found_leases(&leases, Ending::Deleted).await?;
+            if next.as_ref() == b"0" {
+                return Ok(());
+            }
+            cursor = next;
+        }
     }
 
     /// One step of a scan over the store: about `count` keys that match, and where the next one begins; `0`: it is over.

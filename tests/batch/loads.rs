@@ -195,8 +195,11 @@ async fn a_write_overtakes_a_load_of_many() {
     };
     let keys = names(&["user:a", "user:b"]);
     let (answers, ()) = join(world.engine.get_each(&keys), write).await;
-    assert_eq!(shown(answers)[1], "2 (loaded)");
-    assert!(!read(&world, &["user:a"]).await[0].starts_with('1'));
+    let answers = shown(answers);
+    assert!(answers[0].starts_with("new ("), "{answers:?}");
+    assert_eq!(answers[1], "2 (loaded)");
+    assert_eq!(read(&world, &["user:a"]).await, ["new (l1-hit)"]);
+    assert_eq!(origin.calls(), 1);
 }
 
 #[tokio::test]

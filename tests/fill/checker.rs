@@ -67,7 +67,10 @@ fn covers(selector: &Selector, key: &str) -> bool {
         Selector::Tag(tag) => key.split_once('@').is_some_and(|(_, tags)| tags.split('+').any(|one| one == tag)),
         Selector::Prefix(prefix) => key.starts_with(prefix.as_str()),
         Selector::Domain => true,
-        Selector::Pattern(_) => false,
+        Selector::Pattern(glob) => {
+            let inner = glob.trim_matches('*');
+            if glob.starts_with('*') { key.contains(inner) } else { key.starts_with(inner) }
+        }
     }
 }
 
@@ -174,7 +177,7 @@ impl Run {
     async fn step(&self, node: usize, random: &mut fastrand::Rng) {
         let key = KEYS[random.usize(..KEYS.len())];
         let mode = if random.bool() { Mode::Soft } else { Mode::Hard };
-        match random.u8(..24) {
+        match random.u8(..26) {
             0..12 => {
                 let bearer = random.u8(..3) == 0;
                 self.visit(node, key, bearer, random).await;
@@ -187,6 +190,10 @@ impl Run {
             20 => self.clock.advance_ms(random.u64(..600)),
             21 => self.evict(format!("{{chat:v1:profile:{key}}}:lease")).await,
             22 => self.evict("{chat:generations:profile}".to_owned()).await,
+            23..25 => {
+                let glob = ["a*", "b*", "*red*"][random.usize(..3)];
+                self.invalidate(node, Selector::Pattern(glob.to_owned()), mode).await;
+            }
             _ => tokio::task::yield_now().await,
         }
     }

@@ -103,8 +103,9 @@ async fn a_reader_waits_no_longer_than_its_plan_says() {
 
 #[tokio::test(start_paused = true)]
 async fn a_delete_or_an_invalidation_fences_the_fill() {
-    for (what, shared) in
-        ["delete", "key", "key soft", "domain", "tag", "prefix"].into_iter().flat_map(|w| [(w, false), (w, true)])
+    for (what, shared) in ["delete", "key", "key soft", "pattern", "pattern soft", "domain", "tag", "prefix"]
+        .into_iter()
+        .flat_map(|w| [(w, false), (w, true)])
     {
         let (world, _) = paused_world(shared);
         let (engine, book) = (&world.engine, LeaseBook::new());
@@ -119,6 +120,7 @@ async fn a_delete_or_an_invalidation_fences_the_fill() {
             "domain" => Some(Selector::Domain),
             "tag" => Some(Selector::Tag("red".into())),
             "prefix" => Some(Selector::Prefix("a".into())),
+            "pattern" | "pattern soft" => Some(Selector::Pattern("?@r*".into())),
             _ => Some(Selector::Key("a@red".into())),
         };
         let mode = if what.ends_with("soft") { Mode::Soft } else { Mode::Hard };
@@ -126,7 +128,7 @@ async fn a_delete_or_an_invalidation_fences_the_fill() {
             None => drop(engine.delete(&[key.into()]).await.unwrap()),
             Some(selector) => drop(engine.invalidate("profile", selector, mode).await.unwrap()),
         }
-        let by_key = matches!(what, "delete" | "key" | "key soft");
+        let by_key = matches!(what, "delete" | "key" | "key soft" | "pattern" | "pattern soft");
         let filled = write(engine, key, "old", &book).await;
         assert_eq!(filled, if by_key { "unmet" } else { "done" }, "{what} on a shared store: {shared}");
         let after = shown(&read(engine, key, &LeaseBook::new()).await);

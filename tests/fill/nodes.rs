@@ -69,7 +69,7 @@ async fn the_other_node_waits_no_longer_than_its_plan_says() {
 
 #[tokio::test(start_paused = true)]
 async fn a_delete_on_the_other_node_fences_the_fill() {
-    for what in ["key", "domain", "tag", "prefix"] {
+    for what in ["key", "pattern", "domain", "tag", "prefix"] {
         for mode in [Mode::Soft, Mode::Hard] {
             let (one, other) = paused_nodes();
             let (leader, next) = (LeaseBook::new(), LeaseBook::new());
@@ -78,6 +78,7 @@ async fn a_delete_on_the_other_node_fences_the_fill() {
             read(&one.engine, KEY, &leader).await.unwrap();
             let selector = match what {
                 "key" => Selector::Key("a@red".into()),
+                "pattern" => Selector::Pattern("*@red".into()),
                 "domain" => Selector::Domain,
                 "tag" => Selector::Tag("red".into()),
                 _ => Selector::Prefix("a".into()),
@@ -91,7 +92,7 @@ async fn a_delete_on_the_other_node_fences_the_fill() {
                 }
                 write(&one.engine, KEY, "old", &leader).await
             });
-            assert_eq!(filled, if what == "key" { "unmet" } else { "done" }, "{what}");
+            assert_eq!(filled, if matches!(what, "key" | "pattern") { "unmet" } else { "done" }, "{what}");
             let waiter = shown(&waiter);
             let stale = mode == Mode::Soft && waiter.starts_with("old (stale");
             assert!(waiter.starts_with("- (miss") || stale, "{what} {mode:?}: a waiter got {waiter}");

@@ -121,7 +121,6 @@ fn errors_in_a_block() {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "one script of two clients")]
 fn a_change_by_anybody_ends_it() {
     check(&[
         "a SET k 1",

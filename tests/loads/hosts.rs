@@ -26,7 +26,7 @@ fn host(origin: &TestOrigin, settings: &str, limits: &str, store: &str) -> Host 
 }
 
 /// Does something that blocks where it does not hold up the origin.
-async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(super) async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::task::spawn_blocking(work).await.unwrap()
 }
 

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -27,6 +28,8 @@ pub enum Reply {
     Reset,
     /// These bytes, but only when the gate is opened once.
     Gated(Vec<u8>),
+    /// These bytes, after a while.
+    Late(Vec<u8>, Duration),
 }
 
 /// An answer of this status with this body.
@@ -212,6 +215,10 @@ impl Script {
             Reply::Reset => {
                 stream.reset();
                 false
+            }
+            Reply::Late(bytes, after) => {
+                tokio::time::sleep(after).await;
+                stream.write_all(&bytes).await.is_ok()
             }
             Reply::Gated(bytes) => {
                 let Ok(permit) = self.gate.acquire().await else { return false };

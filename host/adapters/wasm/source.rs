@@ -92,15 +92,17 @@ fn read(path: &Path, bytes_max: u64) -> Result<Option<Vec<u8>>, Refused> {
     if !meta.is_file() {
         return Err(Refused::new(Reason::Unreadable, format!("{name} is not a file")));
     }
-    let mut bytes = Vec::with_capacity(usize::try_from(meta.len().min(bytes_max)).unwrap_or(0));
-    File::open(path).and_then(|file| file.take(bytes_max + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
-    if bytes.len() as u64 > bytes_max {
-        return Err(Refused::new(
-            Reason::TooLarge,
-            format!("{name} is larger than {} KiB, the most that is allowed", bytes_max >> 10),
-        ));
+    let too_large = || {
+        let allowed = bytes_max >> 10;
+        Refused::new(Reason::TooLarge, format!("{name} is larger than {allowed} KiB, the most that is allowed"))
+    };
+    if meta.len() > bytes_max {
+        return Err(too_large());
     }
-    Ok(Some(bytes))
+    let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(0));
+    // It may have grown since.
+    File::open(path).and_then(|file| file.take(bytes_max + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
+    if bytes.len() as u64 > bytes_max { Err(too_large()) } else { Ok(Some(bytes)) }
 }
 
 #[cfg(test)]

@@ -6,26 +6,36 @@ use super::Fills;
 use crate::engine::core::Engine;
 use crate::engine::judge::Place;
 use crate::error::{Error, ErrorKind, Result};
-use crate::ports::lease::Ending;
-use crate::ports::store::{Command, Expire, Reply, Sharing};
+use crate::ports::lease::{Ending, LeaseKeys};
+use crate::ports::store::{Command, Expire, Reply, Sharing, StoreKey};
 
 impl Fills {
     /// The command that ends the lease of a place, to be sent before the one that changes the entry; `None`: it has no leases.
     pub(in crate::engine) fn ending(&self, place: &Place<'_>, how: Ending) -> Option<Command> {
-        let keys = place.fence_keys().filter(|_| !self.is_open())?;
-        // Where nobody shares the store every lease is of this node.
-        let alone = self.desk.store.sharing() == Sharing::Exclusive;
         // Where nobody loads, what is brought from an older key version is older than any write: there is no doubt to be told of.
         let how = if place.lease_keys().is_some() { how } else { Ending::Deleted };
-        (!alone || self.desk.counts.may_hold(place.store_key.as_bytes())).then(|| keys.ending(how))
+        self.ending_of(&place.fence_keys()?, how)
+    }
+
+    /// The same for an entry and its lease.
+    pub(in crate::engine) fn ending_of(&self, keys: &LeaseKeys, how: Ending) -> Option<Command> {
+        // Where nobody shares the store every lease is of this node.
+        let alone = self.desk.store.sharing() == Sharing::Exclusive;
+        let may = !self.is_open() && (!alone || self.desk.counts.may_hold(keys.entry.as_bytes()));
+        may.then(|| keys.ending(how))
     }
 
     /// The key was written, removed or invalidated here: who waits for an older load looks again. To be called before the change is
     /// acknowledged, whatever came of it.
     pub(in crate::engine) fn overtake(&self, place: &Place<'_>) {
         if place.fence_keys().is_some() {
-            self.desk.flights.overtake(place.store_key.as_bytes());
+            self.overtake_entry(&place.store_key);
         }
+    }
+
+    /// The same for an entry.
+    pub(in crate::engine) fn overtake_entry(&self, entry: &StoreKey) {
+        self.desk.flights.overtake(entry.as_bytes());
     }
 }
 
@@ -39,7 +49,20 @@ impl Engine {
         places: impl Iterator<Item = &'a Place<'a>>,
         how: Ending,
     ) -> Result<()> {
-        let commands: Vec<_> = places.filter_map(|place| self.fills.ending(place, how)).collect();
+        self.send_endings(places.filter_map(|place| self.fills.ending(place, how)).collect()).await
+    }
+
+    /// Ends these leases; who waits for their loads looks again.
+    ///
+    /// # Errors
+    /// A failure of the store.
+    pub(in crate::engine) async fn end_found_leases(&self, found: &[LeaseKeys], how: Ending) -> Result<()> {
+        let ended = self.send_endings(found.iter().filter_map(|keys| self.fills.ending_of(keys, how)).collect()).await;
+        found.iter().for_each(|keys| self.fills.overtake_entry(&keys.entry));
+        ended
+    }
+
+    async fn send_endings(&self, commands: Vec<Command>) -> Result<()> {
         if commands.is_empty() {
             return Ok(());
         }
