@@ -6,13 +6,68 @@ use crate::support::host::{Host, HostBuilder, command, guest, sample, text, vari
 use crate::support::origin::{TestOrigin, answer};
 use crate::support::redis::RedisServer;
 
+/// Series that have moved after [`work`].
+const MOVING: &[&str] = &[
+    "cache_hit_rate{window=\"1m\"}",
+    "cache_hit_rate{window=\"5m\"}",
+    "cache_hit_rate{window=\"1h\"}",
+    "cache_error_rate{window=\"1m\"}",
+    "cache_operations_per_second{window=\"1m\"}",
+    "cache_operation_latency_seconds{quantile=\"0.95\"}",
+    "cache_operation_latency_seconds{quantile=\"0.99\"}",
+    "cache_operation_latency_seconds_count",
+    "cache_active_locks",
+    "larder_lock_operations_total{outcome=\"acquired\"}",
+    "larder_circuit_breaker_calls_total{name=\"store\",outcome=\"success\"}",
+    "larder_circuit_breaker_calls_total{name=\"origin:profile\",outcome=\"success\"}",
+    "larder_requests_total{domain=\"profile\",operation=\"read\",state=\"loaded\"}",
+    "larder_requests_total{domain=\"profile\",operation=\"read\",state=\"l1-hit\"}",
+    "larder_requests_total{domain=\"presence\",operation=\"write\",state=\"done\"}",
+    "larder_requests_total{domain=\"hostile\",operation=\"read\",state=\"policy-failed\"}",
+    "larder_request_duration_seconds_count{domain=\"profile\",operation=\"read\"}",
+    "larder_policy_calls_total{domain=\"profile\",hook=\"plan\"}",
+    "larder_policy_faults_total{domain=\"hostile\",fault=\"trap\"}",
+    "larder_policy_swaps_total{domain=\"profile\"}",
+    "larder_policy_rejections_total{domain=\"presence\"}",
+    "larder_policy_generation{domain=\"profile\"}",
+    "larder_policy_instances_created_total{domain=\"profile\"}",
+    "larder_l1_bytes",
+    "larder_l1_entries",
+    "larder_leases_taken_total{domain=\"profile\"}",
+    "larder_loads_begun_total{domain=\"profile\",reason=\"miss\"}",
+    "larder_loads_total{domain=\"profile\",outcome=\"stored\"}",
+    "larder_origin_loads_total{domain=\"profile\",outcome=\"2xx\"}",
+    "larder_origin_load_duration_seconds_count{domain=\"profile\"}",
+    "larder_invalidations_total{domain=\"presence\",kind=\"domain\",mode=\"hard\"}",
+    "larder_store_command_duration_seconds_count",
+    "larder_coherence_state",
+    "larder_coherence_changes_total",
+    "larder_coherence_lag_seconds_count",
+    "larder_http_requests_total",
+    "larder_resp_connections_total",
+    "process_resident_memory_bytes",
+];
+
+/// Series that are 0 while all is well, and are there to be alerted on.
+const STILL: &[&str] = &[
+    "cache_circuit_breaker_state{name=\"store\"}",
+    "cache_circuit_breaker_state{name=\"origin:profile\"}",
+    "larder_circuit_breaker_transitions_total{name=\"store\",to=\"open\"}",
+    "larder_coherence_suspect_seconds_total",
+    "larder_recovery_waiting",
+    "larder_spans_waiting",
+];
+
 /// The page as series and values.
 fn page(host: &Host) -> BTreeMap<String, f64> {
     let (status, _, page) = host.http("GET", "/metrics", "", b"");
     assert_eq!(status, 200);
     let page = String::from_utf8(page).unwrap();
     let lines = page.lines().filter(|line| !line.starts_with('#'));
-    lines.filter_map(|line| line.rsplit_once(' ')).map(|(name, value)| (name.to_owned(), value.parse().unwrap())).collect()
+    lines
+        .filter_map(|line| line.rsplit_once(' '))
+        .map(|(name, value)| (name.to_owned(), value.parse().unwrap()))
+        .collect()
 }
 
 fn ask(host: &Host, words: &[&str]) -> String {
@@ -68,58 +123,11 @@ async fn what_operators_are_promised_is_there_and_moves() {
     });
     let page = working.await.unwrap();
     let names = || page.keys().map(String::as_str).collect::<Vec<_>>().join("\n");
-    for series in [
-        "cache_hit_rate{window=\"1m\"}",
-        "cache_hit_rate{window=\"5m\"}",
-        "cache_hit_rate{window=\"1h\"}",
-        "cache_error_rate{window=\"1m\"}",
-        "cache_operations_per_second{window=\"1m\"}",
-        "cache_operation_latency_seconds{quantile=\"0.95\"}",
-        "cache_operation_latency_seconds{quantile=\"0.99\"}",
-        "cache_operation_latency_seconds_count",
-        "cache_active_locks",
-        "larder_lock_operations_total{outcome=\"acquired\"}",
-        "larder_circuit_breaker_calls_total{name=\"store\",outcome=\"success\"}",
-        "larder_circuit_breaker_calls_total{name=\"origin:profile\",outcome=\"success\"}",
-        "larder_requests_total{domain=\"profile\",operation=\"read\",state=\"loaded\"}",
-        "larder_requests_total{domain=\"profile\",operation=\"read\",state=\"l1-hit\"}",
-        "larder_requests_total{domain=\"presence\",operation=\"write\",state=\"done\"}",
-        "larder_requests_total{domain=\"hostile\",operation=\"read\",state=\"policy-failed\"}",
-        "larder_request_duration_seconds_count{domain=\"profile\",operation=\"read\"}",
-        "larder_policy_calls_total{domain=\"profile\",hook=\"plan\"}",
-        "larder_policy_faults_total{domain=\"hostile\",fault=\"trap\"}",
-        "larder_policy_swaps_total{domain=\"profile\"}",
-        "larder_policy_rejections_total{domain=\"presence\"}",
-        "larder_policy_generation{domain=\"profile\"}",
-        "larder_policy_instances_created_total{domain=\"profile\"}",
-        "larder_l1_bytes",
-        "larder_l1_entries",
-        "larder_leases_taken_total{domain=\"profile\"}",
-        "larder_loads_begun_total{domain=\"profile\",reason=\"miss\"}",
-        "larder_loads_total{domain=\"profile\",outcome=\"stored\"}",
-        "larder_origin_loads_total{domain=\"profile\",outcome=\"2xx\"}",
-        "larder_origin_load_duration_seconds_count{domain=\"profile\"}",
-        "larder_invalidations_total{domain=\"presence\",kind=\"domain\",mode=\"hard\"}",
-        "larder_store_command_duration_seconds_count",
-        "larder_coherence_state",
-        "larder_coherence_changes_total",
-        "larder_coherence_lag_seconds_count",
-        "larder_http_requests_total",
-        "larder_resp_connections_total",
-        "process_resident_memory_bytes",
-    ] {
-        assert!(page.get(series).is_some_and(|&value| value > 0.0), "{series} does not move:\n{}", names());
+    for series in MOVING {
+        assert!(page.get(*series).is_some_and(|&value| value > 0.0), "{series} does not move:\n{}", names());
     }
-    // These are 0 while all is well, and are there to be alerted on.
-    for series in [
-        "cache_circuit_breaker_state{name=\"store\"}",
-        "cache_circuit_breaker_state{name=\"origin:profile\"}",
-        "larder_circuit_breaker_transitions_total{name=\"store\",to=\"open\"}",
-        "larder_coherence_suspect_seconds_total",
-        "larder_recovery_waiting",
-        "larder_spans_waiting",
-    ] {
-        assert!(page.contains_key(series), "{series} is missing:\n{}", names());
+    for series in STILL {
+        assert!(page.contains_key(*series), "{series} is missing:\n{}", names());
     }
 }
 

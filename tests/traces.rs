@@ -62,8 +62,10 @@ async fn a_request_is_a_tree_in_its_callers_trace() {
     let origin = TestOrigin::always(answer(200, "one")).await;
     let builder = traced(builder(Some(&origin), ""), &collector, "parentbased_always_off", "0");
     let builder = builder.env("OTEL_SERVICE_NAME", "cache-a").env("OTEL_EXPORTER_OTLP_HEADERS", "x-key=secret");
+    let builder = builder.env("LOG_LEVEL", "info,larder::wire=debug");
     let host = Arc::new(builder.arg("--store").arg(redis.url()).start());
     assert_eq!(read(&host, said(true)).await, 200);
+    host.waits_to_log(&format!("\"trace\":\"{TRACE}\""));
     // One that nobody traces leaves none, though it comes to the same host.
     assert_eq!(read(&host, String::new()).await, 200);
     let spans = collector.waits_for("the request's spans", |spans| spans.iter().any(|span| span.parent == CALLER));
@@ -89,7 +91,10 @@ async fn a_request_is_a_tree_in_its_callers_trace() {
     assert!(head.contains(&format!("traceparent: 00-{TRACE}-{}-01\r\n", asked.id)), "{head}");
     assert!(head.contains("tracestate: a=1,b=2\r\n"), "{head}");
     let heads = collector.heads();
-    assert!(heads[0].starts_with("POST /v1/traces ") && heads[0].to_ascii_lowercase().contains("x-key: secret"), "{heads:?}");
+    assert!(
+        heads[0].starts_with("POST /v1/traces ") && heads[0].to_ascii_lowercase().contains("x-key: secret"),
+        "{heads:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -124,7 +129,8 @@ fn commands_are_traced_by_their_own_ratio_and_sent_at_the_end() {
     assert!(host.stop(), "what waits is sent at the end");
     let spans = collector.spans();
     let roots: Vec<_> = spans.iter().filter(|span| span.kind == 2).collect();
-    let seen = |name: &str, state: &str| roots.iter().filter(|it| it.name == name && it.at("larder.state") == state).count();
+    let seen =
+        |name: &str, state: &str| roots.iter().filter(|it| it.name == name && it.at("larder.state") == state).count();
     assert_eq!((seen("SET", "done"), seen("GET", "l1-hit"), seen("GET", "miss")), (1, 1, 1), "{roots:#?}");
     let push = roots.iter().find(|span| span.name == "LPUSH").expect("a span");
     assert_eq!((push.status, push.at("error.type")), (2, "error-reply"));
@@ -160,7 +166,8 @@ async fn a_refresh_is_below_the_request_that_began_it() {
     let stale = Arc::clone(&host);
     beside(move || wait_until("it is stale", || stale.explain(KEY)["life"] == "stale")).await;
     assert_eq!(read(&host, said(true)).await, 200);
-    let is_there = |spans: &[Span]| spans.iter().any(|span| span.name == "load stale") && spans.iter().any(|span| span.kind == 2);
+    let is_there =
+        |spans: &[Span]| spans.iter().any(|span| span.name == "load stale") && spans.iter().any(|span| span.kind == 2);
     let spans = collector.waits_for("the refresh", is_there);
     let root = spans.iter().find(|span| span.kind == 2).unwrap();
     let (load, asked) = (named(&spans, "load stale"), named(&spans, "origin GET"));

@@ -23,11 +23,12 @@ use self::layers::{Layers, Source};
 use self::reader::Reader;
 use self::secret::Secret;
 pub use self::store::{StoreAccess, StoreChoice};
-pub use self::tracing::TracingSettings;
 use self::table::{POLICY_VARIABLES, RESERVED_VARIABLES};
+pub use self::tracing::TracingSettings;
 use self::users::User;
 use crate::limits::{
-    DRAIN_MS_MAX, KEY_BYTES_MAX, LOCK_TTL_MS_MAX, LOCK_WAIT_MS_MAX, RATE_MAX, SUMMARY_MS_MAX, SUMMARY_MS_MIN, VALUE_BYTES_MAX,
+    DRAIN_MS_MAX, KEY_BYTES_MAX, LOCK_TTL_MS_MAX, LOCK_WAIT_MS_MAX, RATE_MAX, SUMMARY_MS_MAX, SUMMARY_MS_MIN,
+    VALUE_BYTES_MAX,
 };
 
 /// The longest duration of a breaker.

@@ -91,12 +91,9 @@ impl State {
             // Whatever the origin then said, and whether or not the store could be asked: the reader got nothing from the cache.
             Self::Miss | Self::MissOutage | Self::Loaded | Self::Passed | Self::OriginFailed => Counts::Miss,
             // No reads, and reads of which nobody knows whether the value is there.
-            Self::Done
-            | Self::Unmet
-            | Self::Refused
-            | Self::PolicyFailed
-            | Self::StoreFailed
-            | Self::HostFailed => Counts::Neither,
+            Self::Done | Self::Unmet | Self::Refused | Self::PolicyFailed | Self::StoreFailed | Self::HostFailed => {
+                Counts::Neither
+            }
         }
     }
 
@@ -151,6 +148,9 @@ mod tests {
     #[test]
     fn a_failure_is_nobodys_wish() {
         let failures = State::ALL.into_iter().filter(|state| state.is_failure());
-        assert_eq!(failures.map(State::as_str).collect::<Vec<_>>().join(" "), "policy-failed store-failed origin-failed host-failed");
+        assert_eq!(
+            failures.map(State::as_str).collect::<Vec<_>>().join(" "),
+            "policy-failed store-failed origin-failed host-failed"
+        );
     }
 }

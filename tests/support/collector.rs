@@ -104,7 +104,8 @@ fn serve(mut stream: TcpStream, manner: Manner, held: &Mutex<Held>) {
                 return;
             }
         }
-        let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+        let length =
+            head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
         let mut body = vec![0; length.expect("a body with a length")];
         if reader.read_exact(&mut body).is_err() {
             return;

@@ -147,7 +147,14 @@ impl Otlp {
         metrics.count(SpanOutcome::ExportFailed, n as u64);
         if let Some(hushed) = self.quiet[cause as usize].speaks(self.clock.monotonic_ns()) {
             let (endpoint, cause) = (&self.endpoint, cause.as_str());
-            tracing::warn!(endpoint, cause, why, spans = n, hushed, "spans were dropped: the collector did not take them");
+            tracing::warn!(
+                endpoint,
+                cause,
+                why,
+                spans = n,
+                hushed,
+                "spans were dropped: the collector did not take them"
+            );
         }
     }
 }

@@ -89,7 +89,17 @@ impl SummaryLine {
         let [hit_rate_1m, hit_rate_5m, hit_rate_1h] = hit_rates.map(|rate| rate.map(rounded));
         let (p95_ms, p99_ms) = (p95_ms.map(rounded), p99_ms.map(rounded));
         tracing::info!(
-            requests, hit_rate_1m, hit_rate_5m, hit_rate_1h, p95_ms, p99_ms, errors, breakers, l1_bytes, locks, "summary"
+            requests,
+            hit_rate_1m,
+            hit_rate_5m,
+            hit_rate_1h,
+            p95_ms,
+            p99_ms,
+            errors,
+            breakers,
+            l1_bytes,
+            locks,
+            "summary"
         );
     }
 }
@@ -158,6 +168,10 @@ mod tests {
             metrics.breaker(&format!("profile/b{at:02}")).state.set(1);
         }
         let line = summary.line();
-        assert!(line.breakers.starts_with("1 closed, origin:profile half-open, ") && line.breakers.ends_with(", 14 more not"), "{line:?}");
+        assert!(
+            line.breakers.starts_with("1 closed, origin:profile half-open, ")
+                && line.breakers.ends_with(", 14 more not"),
+            "{line:?}"
+        );
     }
 }

@@ -167,7 +167,8 @@ fn quantile_ns(counts: &Buckets, quantile: f64) -> Option<f64> {
 pub(super) fn families(windows: &Windows) -> Vec<MetricFamily> {
     let mut rates = Family::gauge("cache_hit_rate", "Share of hits among the reads of the last window");
     let mut errors = Family::gauge("cache_error_rate", "Share of failures among the operations of the last window");
-    let mut asked = Family::gauge("cache_operations_per_second", "Operations of the last window, for each second of it");
+    let mut asked =
+        Family::gauge("cache_operations_per_second", "Operations of the last window, for each second of it");
     for (label, window_s) in WINDOWS_S {
         let labels = &[("window", label)];
         if let Some(rate) = windows.hit_rate(window_s) {
@@ -236,7 +237,11 @@ mod tests {
         domain.answered_many(Operation::Write, State::Refused, 20);
         domain.answered_many(Operation::Write, State::StoreFailed, 10);
         clock.advance_ms(10_000);
-        assert_eq!((windows.per_second(60), windows.error_rate(60)), (10.0, Some(0.1)), "of the ten seconds that it lives");
+        assert_eq!(
+            (windows.per_second(60), windows.error_rate(60)),
+            (10.0, Some(0.1)),
+            "of the ten seconds that it lives"
+        );
         windows.sample();
         clock.advance_ms(60_000);
         assert_eq!((windows.per_second(60), windows.error_rate(60)), (0.0, None));

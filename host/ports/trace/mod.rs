@@ -227,8 +227,7 @@ impl Drop for Span {
         let ended_ns = open.trace.now_ns();
         let context = open.context();
         let parent_is_remote = parent_is_remote && parent.is_some();
-        let record =
-            SpanRecord { context, parent, parent_is_remote, layer, name, began_ns, ended_ns, notes, failure };
+        let record = SpanRecord { context, parent, parent_is_remote, layer, name, began_ns, ended_ns, notes, failure };
         open.trace.tracer.sink.ended(record);
     }
 }
