@@ -141,7 +141,7 @@ impl Otlp {
         (0..n).for_each(|_| metrics.waiting.decrement());
         let (cause, why) = match sent {
             Ok(Ok(())) => return metrics.count(SpanOutcome::Exported, n as u64),
-            Ok(Err(error)) => self.client.last_failure().unwrap_or((Cause::Refused, error.to_string())),
+            Ok(Err(error)) => self.client.last_failure().unwrap_or_else(|| (Cause::Refused, error.to_string())),
             Err(_) => (Cause::TimedOut, format!("no answer within {SPANS_EXPORT_MS_MAX} ms")),
         };
         metrics.count(SpanOutcome::ExportFailed, n as u64);
