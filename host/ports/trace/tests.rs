@@ -94,11 +94,8 @@ async fn who_is_not_recorded_is_passed_on() {
 async fn work_of_its_own_is_below_who_began_it() {
     let (tracer, sink, _) = tracer(1.0, true);
     let request = tracer.sample(Layer::Resp, "get").unwrap();
-    let begun = request.within(async {
-        let here = here();
-        tokio::spawn(here.within(async { drop(span(Layer::Load, "miss")) }))
-    });
-    let begun = begun.await;
+    let here = request.within(async { here() }).await;
+    let begun = tokio::spawn(here.within(async { drop(span(Layer::Load, "miss")) }));
     let id = request.0.as_ref().unwrap().id;
     drop(request);
     begun.await.unwrap();
