@@ -13,6 +13,7 @@ pub(crate) mod reload;
 pub(crate) mod serve;
 pub(crate) mod settings;
 pub(crate) mod state;
+mod telling;
 pub(crate) mod top;
 
 use std::path::PathBuf;

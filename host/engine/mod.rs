@@ -34,7 +34,6 @@ pub mod locks;
 mod modify;
 mod outage;
 mod pool;
-mod quiet;
 mod read;
 pub mod recent;
 mod recovery;

@@ -14,6 +14,8 @@ mod host;
 mod origins;
 mod process;
 mod sources;
+mod summary;
+mod traces;
 mod windows;
 
 use std::sync::Arc;
@@ -23,6 +25,7 @@ use prometheus::proto::MetricFamily;
 use prometheus::{Registry, TextEncoder};
 
 pub use self::sources::{Series, Source, Value};
+pub use self::summary::{Summary, SummaryLine};
 pub use self::windows::Windows;
 use crate::ports::clock::Clock;
 use crate::ports::metrics::Metrics;
@@ -57,6 +60,8 @@ impl Exporter {
         registry.register(part("fills", move || fills::families(&loads))?)?;
         registry.register(part("coherence", move || coherence::families(&shared))?)?;
         registry.register(part("breakers", move || breakers::families(&guarded))?)?;
+        let traced = Arc::clone(metrics);
+        registry.register(part("traces", move || traces::families(&traced))?)?;
         registry.register(part("guard", move || guard::families(&turned_away))?)?;
         registry.register(part("windows", move || windows::families(&recent))?)?;
         registry.register(part("process", process::families)?)?;

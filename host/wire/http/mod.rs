@@ -31,6 +31,7 @@ mod schemas;
 mod server;
 mod service;
 mod target;
+mod traced;
 mod workflow;
 
 pub use self::app::{App, MetricsPage, Surface};

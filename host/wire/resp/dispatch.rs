@@ -13,6 +13,7 @@ use super::frame::{Frame, ProtocolError};
 use super::pipeline::Work;
 use super::reply;
 use super::session::{Output, Session};
+use super::traced;
 use super::transaction::Queued;
 use crate::limits::RESP_READ_BYTES;
 use crate::ports::store::Reply;
@@ -105,6 +106,9 @@ impl Connection {
         tally.begin(engine);
         let Some(entry) = engine.hit(key, now_ms) else { return false };
         tally.add(engine, &entry);
+        if let Some(tracer) = session.tracer() {
+            traced::hit(tracer, &entry);
+        }
         if alone {
             reply::bulk(outbox.buffer(), &entry.value);
         } else if let Some(reply) = pipeline.answer(Reply::Bulk(entry.value.clone()), false) {
@@ -215,7 +219,7 @@ impl Connection {
         let args = self.parser.words(&self.input, frame).to_args();
         let muted = self.session.next_is_muted();
         let answer = match run(&mut self.session, &args) {
-            Ok(work) => self.pipeline.begin(work, None, muted),
+            Ok(work) => self.pipeline.begin(traced::command(&self.session, spec.name, work), None, muted),
             Err(reply) => self.pipeline.answer(reply, muted),
         };
         if let Some(reply) = answer {
@@ -288,7 +292,7 @@ impl Connection {
         let (args, admission) = take_args(&self.parser, &mut self.input, frame);
         let muted = self.session.next_is_muted();
         let answer = match run(&self.session, args) {
-            Ok(work) => self.pipeline.begin(work, footprint, muted),
+            Ok(work) => self.pipeline.begin(traced::command(&self.session, spec.name, work), footprint, muted),
             Err(reply) => self.pipeline.answer(reply, muted),
         };
         if let Some(reply) = answer {

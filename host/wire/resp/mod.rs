@@ -29,6 +29,7 @@ pub mod reply;
 mod server;
 pub mod session;
 mod tally;
+mod traced;
 pub mod transaction;
 
 pub use server::RespServer;

@@ -17,6 +17,7 @@ use crate::config::users::Role;
 use crate::engine::Engine;
 use crate::engine::fill::LeaseBook;
 use crate::ports::store::Reply;
+use crate::ports::trace::Tracer;
 use crate::wire::access::{Access, Denied, Rate};
 use crate::wire::front::Front;
 
@@ -97,6 +98,8 @@ pub struct Session {
     pub closing: bool,
     /// The keys that the client may fill.
     leases: Arc<LeaseBook>,
+    /// Which commands are traced, if any are.
+    tracer: Option<Arc<Tracer>>,
 }
 
 impl Session {
@@ -105,8 +108,10 @@ impl Session {
     pub fn new(shared: Arc<Shared>, registered: Registered, certificate: Option<Arc<CertificateDer<'static>>>) -> Self {
         let rate = Rate::new(shared.front.resp.rate_max());
         let access = shared.front.gate.greet(certificate.as_deref());
+        let tracer = shared.front.tracer.clone();
         let mut session = Self {
             shared,
+            tracer,
             registered,
             certificate,
             access: None,
@@ -140,6 +145,12 @@ impl Session {
     #[must_use]
     pub const fn leases(&self) -> &Arc<LeaseBook> {
         &self.leases
+    }
+
+    /// Which commands are traced, if any are.
+    #[must_use]
+    pub const fn tracer(&self) -> Option<&Arc<Tracer>> {
+        self.tracer.as_ref()
     }
 
     /// This connection in the list of all.

@@ -21,6 +21,7 @@ use super::errors;
 use super::frame::Frame;
 use super::pipeline::Work;
 use super::reply::{self, Protocol};
+use super::traced;
 use crate::config::users::Role;
 use crate::engine::Engine;
 use crate::engine::forward::{ForwardRules, Way};
@@ -96,6 +97,7 @@ impl Connection {
             forwarded.map_or_else(|error| errors::of(&error), |answer| answer.unwrap_or(unknown))
         });
         self.blocked = way == Way::Own;
+        let work = traced::command(&self.session, "forwarded", work);
         if let Some(reply) = self.pipeline.begin(work, footprint, muted) {
             reply::write(self.outbox.buffer(), self.session.protocol(), &reply);
         }
