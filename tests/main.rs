@@ -7,6 +7,7 @@ mod authors;
 mod bad_input;
 mod bindings;
 mod breaker;
+mod cli;
 mod coherence;
 mod config;
 mod dashboard;

@@ -9,8 +9,12 @@ use larder::toolchain;
 ///
 /// # Errors
 /// The name is none of a domain, the folder exists, or cannot be written.
-pub(crate) fn run(name: &str, dir: &Path) -> Result<()> {
+pub(crate) fn run(name: &str, dir: &Path, as_json: bool) -> Result<()> {
     let folder = toolchain::new_policy(name, dir)?;
+    if as_json {
+        println!("{:#}", serde_json::json!({ "domain": name, "folder": folder }));
+        return Ok(());
+    }
     let shown = folder.display();
     println!(
         "{shown}/

@@ -118,7 +118,7 @@ impl Engine {
         self.tally_result(&place, Operation::Touch, kind, |_| State::Done, started_ns)
     }
 
-    async fn kind_of(&self, place: &Place<'_>) -> Result<String> {
+    pub(super) async fn kind_of(&self, place: &Place<'_>) -> Result<String> {
         if place.enveloped() && !self.holds_collection(place).await? {
             return Ok(if self.peek(place).await?.is_some() { "string" } else { "none" }.to_owned());
         }

@@ -23,6 +23,8 @@ use crate::ports::metrics::State;
 use crate::wire::access::Access;
 
 const CACHE: &str = "/v1/cache/";
+/// What a reader says in `Larder-Lease` that will not load.
+const NO_LEASE: &str = "none";
 const EXPLAIN: &str = "/v1/explain/";
 
 /// The answer if L1 has it: no router, no future, no copy of the value. `None`: let [`read`] do it, and say what is wrong.
@@ -55,9 +57,10 @@ pub(super) fn hit(
 pub(super) async fn read(Of(shared): Of<Arc<Shared>>, request: Request) -> Result<Response, Problem> {
     let key = key(request.uri(), CACHE, shared.separator)?;
     // Whoever asks only whether it is there will not load it.
-    let leased = match *request.method() {
-        Method::HEAD => shared.engine.get(&key).await.map(|answer| Leased { answer, lease: None }),
-        _ => shared.engine.get_or_lease(&key, Who::Bearer).await,
+    let looks_only = request.method() == Method::HEAD || request.headers().get(LEASE).is_some_and(|it| it == NO_LEASE);
+    let leased = match looks_only {
+        true => shared.engine.get(&key).await.map(|answer| Leased { answer, lease: None }),
+        false => shared.engine.get_or_lease(&key, Who::Bearer).await,
     };
     let Leased { mut answer, lease } = leased.map_err(|error| {
         let (kind, problem) = (error.kind, Problem::from(error));

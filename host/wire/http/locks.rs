@@ -6,7 +6,7 @@ use axum::extract::{Request, State as Of};
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::app::Shared;
 use super::caller::Caller;
@@ -41,6 +41,7 @@ struct Extend {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Release {
+    #[serde(deserialize_with = "present")]
     token: Option<String>,
     force: bool,
 }
@@ -49,7 +50,9 @@ struct Release {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct ForceRelease {
+    #[serde(deserialize_with = "present")]
     prefix: Option<String>,
+    #[serde(deserialize_with = "present")]
     owner: Option<String>,
 }
 
@@ -150,6 +153,14 @@ fn name(uri: &Uri) -> Result<Vec<u8>, Problem> {
         return Err(invalid("the path takes no query; a '?' in a name is written %3F"));
     }
     Ok(target::text(uri.path().strip_prefix(LOCKS).unwrap_or_default())?)
+}
+
+/// A member that is there, and is not null: that a member is left out, and that nothing is named, is not the same.
+///
+/// # Errors
+/// It is null, or of another type.
+pub(super) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(value: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(value).map(Some)
 }
 
 /// What a request's body says.

@@ -53,7 +53,7 @@ fn operation(route: &Route) -> Value {
     }
     let body = route.action.body();
     if body != Content::None {
-        operation["requestBody"] = json!({ "required": body == Content::Bytes, "content": content(body) });
+        operation["requestBody"] = json!({ "required": route.action.wants_body(), "content": content(body) });
     }
     operation
 }
