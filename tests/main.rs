@@ -12,6 +12,7 @@ mod coherence;
 mod config;
 mod dashboard;
 mod deploy;
+mod described;
 mod engine;
 mod fill;
 mod http;

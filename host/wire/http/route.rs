@@ -90,6 +90,14 @@ impl Action {
         })
     }
 
+    /// What the query may say, and what it does.
+    pub(super) const fn queries(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::ListLocks => &[("prefix", "only locks whose names begin so")],
+            _ => &[],
+        }
+    }
+
     /// Whether a request without a body makes no sense.
     pub(super) const fn wants_body(self) -> bool {
         matches!(

@@ -13,7 +13,7 @@ use crate::ports::breaker::Mode as BreakerMode;
 use crate::ports::invalidation::Mode;
 
 /// Texts without control characters.
-const PLAIN: &str = r"^[^\u0000-\u001f\u007f-\u009f]*$";
+pub(super) const PLAIN: &str = r"^[^\u0000-\u001f\u007f-\u009f]*$";
 
 /// All of them, by name.
 #[must_use]
@@ -153,7 +153,7 @@ fn plain(min: u64, description: &str, bytes_max: usize) -> Value {
 }
 
 /// Exactly one of these. What a body must be either way is said outside, too.
-fn one_of<const N: usize>(schemas: [Value; N]) -> Value {
+fn one_of(schemas: [Value; 2]) -> Value {
     json!({ "type": "object", "oneOf": schemas })
 }
 

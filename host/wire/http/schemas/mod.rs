@@ -2,6 +2,9 @@
 
 mod asked;
 mod explained;
+mod places;
+
+pub(super) use self::places::{in_header, in_path, in_query};
 
 use serde_json::{Map, Value, json};
 
