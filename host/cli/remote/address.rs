@@ -42,13 +42,18 @@ impl Address {
         }
         let authority = uri.authority().ok_or_else(wrong)?;
         let login = authority.as_str().rsplit_once('@').map(|(login, _)| login.to_owned());
+        let place = authority.as_str().rsplit('@').next().unwrap_or_default();
+        let usual = if !text.contains("://") { 8380 } else { [80, 443][usize::from(secure)] };
+        let port = match place.strip_prefix(authority.host()).and_then(|rest| rest.strip_prefix(':')) {
+            Some(port) => port.parse().map_err(|_| wrong())?,
+            None => usual,
+        };
         let host = authority.host();
         let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host).to_owned();
         if host.is_empty() {
             return Err(wrong().into());
         }
-        let usual = if !text.contains("://") { 8380 } else { [80, 443][usize::from(secure)] };
-        Ok(Self { secure, host, port: authority.port_u16().unwrap_or(usual), login })
+        Ok(Self { secure, host, port, login })
     }
 
     /// As it may be shown: without a token.

@@ -10,6 +10,10 @@ use crate::wire::http::route::Action;
 #[must_use]
 pub(in crate::wire::http) fn in_path(action: Action, name: &str) -> Value {
     match (action, name) {
+        // What is no domain is the beginning of a key of `default`.
+        (Action::ReadEntry | Action::WriteEntry | Action::RemoveEntry | Action::ExplainEntry, "domain") => {
+            plain("without the separator")
+        }
         (_, "domain") => json!({
             "type": "string",
             "pattern": format!("^[a-z][a-z0-9-]{{0,{}}}$", DOMAIN_BYTES_MAX - 1),
