@@ -3,7 +3,9 @@
 mod documents;
 mod safe;
 
+use std::ffi::OsStr;
 use std::io::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
@@ -80,8 +82,17 @@ fn values_of_any_bytes_go_in_and_come_out_as_they_are() {
     assert_eq!(fed(&host, &["set", "empty"], b"").code, 0);
     let empty = on(&host, &["get", "empty"]);
     assert_eq!((empty.code, empty.out.as_slice()), (0, &b""[..]));
-    // A key that cannot be is refused by the host, not mangled on the way.
-    let refused = on(&host, &["set", "a\tb", "x"]);
+    // A key may be any bytes, too, where the policy has nothing against it; else it is refused, not mangled on the way.
+    let odd = |word: &str| {
+        let mut command = larder(&[word]);
+        command.arg(OsStr::from_bytes(b"k\xff\t/")).args(["--host", &host.http.to_string()]);
+        run(command)
+    };
+    redis::cmd("SET").arg(b"k\xff\t/").arg("odd").exec(&mut host.client()).unwrap();
+    assert_eq!(odd("get").out, b"odd");
+    assert_eq!(odd("del").code, 0);
+    assert_eq!(odd("get").code, 1);
+    let refused = on(&host, &["set", "session:a\tb", "x"]);
     assert!(refused.code == 3 && refused.err.contains("control character U+0009"), "{}", refused.err);
 }
 

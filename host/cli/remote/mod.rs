@@ -181,7 +181,9 @@ impl Remote {
 
     fn unavailable(&self, detail: &str) -> Failure {
         let shown = self.address.shown();
-        let hint = if detail.contains("UnknownIssuer") {
+        let hint = if detail.contains("NotValidForName") {
+            "; ask it by the name that its certificate is for"
+        } else if detail.contains("invalid peer certificate") {
             "; name the authority that signed the host's certificate with --ca FILE"
         } else if detail.contains("CertificateRequired") {
             "; the host wants a certificate of yours: --cert FILE and --key FILE"

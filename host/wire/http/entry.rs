@@ -1,5 +1,6 @@
 //! One entry over HTTP: read, write, remove, explain.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -155,6 +156,14 @@ pub(super) fn json(value: &impl serde::Serialize) -> Result<Response, Problem> {
         (CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
     Ok((headers, body).into_response())
+}
+
+/// The same of a record with one member. What stands in it keeps its order, in which people read it.
+///
+/// # Errors
+/// As [`json`].
+pub(super) fn json_of(name: &str, value: &impl serde::Serialize) -> Result<Response, Problem> {
+    json(&BTreeMap::from([(name, value)]))
 }
 
 fn found(request: &HeaderMap, key: &[u8], answer: &Answer, value: Bytes) -> Response<Full<Bytes>> {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::app::Shared;
 use super::body;
 use super::caller::Caller;
-use super::entry::json;
+use super::entry::json_of;
 use super::errors::{Problem, ProblemKind};
 use super::locks::present;
 use crate::config::users::Role;
@@ -90,7 +90,7 @@ pub(super) async fn invalidate(Of(shared): Of<Arc<Shared>>, request: Request) ->
         })?;
         invalidated.push(Done { domain, kind, mode: mode.as_str(), keys: outcome.keys });
     }
-    json(&serde_json::json!({ "invalidated": invalidated }))
+    json_of("invalidated", &invalidated)
 }
 
 impl Target {
@@ -183,7 +183,7 @@ mod tests {
         );
         check(
             r#"{"selectors":[{"domain":"d","prefix":"p"},{"domain":"d","pattern":"*"}]}"#,
-            r#"Prefix("p")), ("d", Pattern("*")"#,
+            r#"Prefix("p")), Within("d", Pattern("*")"#,
         );
         check(r#"{"selectors":[{"domain":"d","tag":"t","key":"k"}]}"#, "one of key, tag");
         check(r#"{"selectors":[{"key":"e:k"}]}"#, r#"hard [Name("e:k")]"#);
