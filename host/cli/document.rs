@@ -90,7 +90,7 @@ impl Document {
                     }
                 }
             }
-            Self::List(items) => {
+            Self::List(items) if !items.is_empty() => {
                 for (n, item) in items.iter().enumerate() {
                     if n > 0 && matches!(item, Self::Record(_)) {
                         into.push('\n');
@@ -254,6 +254,7 @@ mod tests {
         assert_eq!(serde_json::to_string(&document).unwrap(), text);
         let lines = "b: 1\na:\n  z: -\n  y: true\n\n  z: -2\nc: none\nd:\n  e: x\n  f: 1.5\n";
         assert_eq!(document.lines(), lines);
+        assert_eq!(Document::List(Vec::new()).lines(), "none\n");
         assert_eq!(document.without("a").get("a"), None);
         assert_eq!(document.get("d").and_then(|it| it.text("e")), Some("x"));
     }

@@ -70,6 +70,8 @@ fn record(explained: &Document, found: bool) -> Document {
 fn lines(record: &Document) -> String {
     fn tidy(name: &str, value: &Document) -> Option<Document> {
         match value {
+            // Of a moment its distance from now says more: `age` stands beside it.
+            Document::Number(_) if name == "born_ms" => None,
             Document::Null => None,
             Document::List(items) if items.is_empty() => None,
             Document::Record(members) => {
@@ -78,7 +80,6 @@ fn lines(record: &Document) -> String {
                 (!members.is_empty()).then_some(Document::Record(members))
             }
             Document::Number(number) => Some(match number.as_i64() {
-                Some(ms) if name == "born_ms" => format!("{ms} ms after 1970").into(),
                 Some(ms) if name.ends_with("_ms") => in_words(ms).into(),
                 Some(bytes) if name.ends_with("_bytes") => format!("{bytes} bytes").into(),
                 _ => value.clone(),

@@ -51,7 +51,7 @@ impl Engine {
         explanation.kind = match &seen {
             // An entry of this host's own is a string.
             Some(Seen { stamps: Some(_), .. }) => Some("string".to_owned()),
-            Some(_) => Some(self.budgeted(self.kind_of(&place)).await?),
+            Some(_) => Some(self.budgeted(self.type_of(&place)).await?),
             None => None,
         };
         self.with_lease(&place, explanation).await
