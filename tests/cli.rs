@@ -131,7 +131,8 @@ fn a_record_is_shown_in_its_groups() {
     let host = HostBuilder::samples().settings("profile", "tag_user = true").start();
     on(&host, &["set", "profile:user:1", "Ada"]);
     let shown = on(&host, &["inspect", "profile:user:1"]);
-    for line in ["type: string", "size: 3 bytes", "encoding: enveloped", "fresh: 1d", "domain: profile", "state: l1-hit"]
+    for line in
+        ["type: string", "size: 3 bytes", "encoding: enveloped", "fresh: 1d", "domain: profile", "state: l1-hit"]
     {
         assert!(shown.text().lines().any(|it| it.trim() == line), "{line}:\n{}", shown.text());
     }

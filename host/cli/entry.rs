@@ -152,9 +152,9 @@ pub(crate) fn del(args: &DelArgs) -> Result<Exit> {
     }
     let removed = outcomes.iter().filter(|(_, removed)| *removed).count();
     if args.host.json {
-        let keys = outcomes.iter().map(|(key, removed)| {
-            Document::record([("key", key.as_str().into()), ("removed", (*removed).into())])
-        });
+        let keys = outcomes
+            .iter()
+            .map(|(key, removed)| Document::record([("key", key.as_str().into()), ("removed", (*removed).into())]));
         let document = Document::record([("removed", removed.into()), ("keys", Document::List(keys.collect()))]);
         say(&format!("{}\n", document.json()))?;
     } else {

@@ -29,8 +29,7 @@ use clap::{Args, Parser, Subcommand};
 
 use self::remote::HostArgs;
 pub(crate) use self::words::{
-    BreakersCommand, BuildArgs, DelArgs, GetArgs, InspectArgs, InvalidateCommand, LocksCommand, PolicyCommand,
-    SetArgs,
+    BreakersCommand, BuildArgs, DelArgs, GetArgs, InspectArgs, InvalidateCommand, LocksCommand, PolicyCommand, SetArgs,
 };
 
 /// The file that this process was started from, also when another one has its name by now: what runs beside a host is of its version.
@@ -180,4 +179,3 @@ pub(crate) struct ConfigArgs {
     #[arg(long)]
     pub json: bool,
 }
-

@@ -36,7 +36,16 @@ const GROUPS: [(&str, &[&str]); 5] = [
     ("invalidation", &["tags", "generations", "invalidated", "invalidated_by"]),
     (
         "policy",
-        &["domain", "policy_version", "policy_digest", "generation", "rules_stored", "rules_now", "rejudged", "on_miss"],
+        &[
+            "domain",
+            "policy_version",
+            "policy_digest",
+            "generation",
+            "rules_stored",
+            "rules_now",
+            "rejudged",
+            "on_miss",
+        ],
     ),
     ("load", &["lease", "lease_ttl_ms", "lease_waiting", "load"]),
 ];
@@ -115,14 +124,9 @@ mod tests {
 
     #[test]
     fn times_are_said_in_two_units() {
-        for (ms, expect) in [
-            (0, "0s"),
-            (7, "7ms"),
-            (61_000, "1m 1s"),
-            (86_400_000, "1d"),
-            (90_061_001, "1d 1h"),
-            (-1_500, "-1s 500ms"),
-        ] {
+        for (ms, expect) in
+            [(0, "0s"), (7, "7ms"), (61_000, "1m 1s"), (86_400_000, "1d"), (90_061_001, "1d 1h"), (-1_500, "-1s 500ms")]
+        {
             assert_eq!(in_words(ms), expect);
         }
     }

@@ -239,8 +239,7 @@ async fn connect(address: &Address, tls: Option<&Arc<ClientConfig>>) -> Result<S
     let within = Duration::from_millis(CONNECT_MS_MAX);
     let late = |_| format!("no connection within {CONNECT_MS_MAX} ms");
     let connecting = async {
-        let tcp =
-            TcpStream::connect((address.host.as_str(), address.port)).await.map_err(|error| error.to_string())?;
+        let tcp = TcpStream::connect((address.host.as_str(), address.port)).await.map_err(|error| error.to_string())?;
         // Without it small requests wait for acknowledgements.
         let _ = tcp.set_nodelay(true);
         let Some(config) = tls else { return shake_hands(tcp).await };

@@ -279,7 +279,10 @@ pub(super) const ROUTES: &[Route] = &[
         action: Action::SetLog,
         summary: "say what is logged from now on",
         description: "`{\"level\": \"info,larder::wire=debug\"}`: a level, or levels of modules, until it is changed again or the host ends.",
-        replies: &[reply(200, Content::Schema("Log"), "what is logged now"), reply(400, PROBLEM, "the level makes no sense")],
+        replies: &[
+            reply(200, Content::Schema("Log"), "what is logged now"),
+            reply(400, PROBLEM, "the level makes no sense"),
+        ],
         ..LOG
     },
     page("/metrics", Action::Metrics, "metrics for Prometheus", TEXT),

@@ -138,7 +138,10 @@ fn invalidation() -> Value {
     only(
         &[("selectors", json!({ "type": "array", "minItems": 1, "maxItems": SELECTORS_MAX, "items": selector }))],
         &["selectors"],
-        &[("mode", json!({ "type": "string", "enum": Mode::ALL.map(Mode::as_str), "description": "hard if left out" }))],
+        &[(
+            "mode",
+            json!({ "type": "string", "enum": Mode::ALL.map(Mode::as_str), "description": "hard if left out" }),
+        )],
     )
 }
 

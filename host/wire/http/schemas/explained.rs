@@ -29,9 +29,15 @@ pub(super) fn schema() -> Value {
         ("lease_waiting", maybe("integer", "readers of this node that wait for the load")),
         ("state", text(&format!("how a read would be answered now: `refused: …` or one of {}", states.join(", ")))),
         ("from", text("l1, store or nowhere")),
-        ("type", maybe("string", "what Redis would call the type of what is there; null: nothing is, or the store is away")),
+        (
+            "type",
+            maybe("string", "what Redis would call the type of what is there; null: nothing is, or the store is away"),
+        ),
         ("size_bytes", maybe("integer", "size of the value")),
-        ("born_ms", maybe("integer", "start of its load or time of its write: wall time, milliseconds since the Unix epoch")),
+        (
+            "born_ms",
+            maybe("integer", "start of its load or time of its write: wall time, milliseconds since the Unix epoch"),
+        ),
         ("age_ms", maybe("integer", "since the start of its load")),
         ("fresh_ms", maybe("integer", "fresh time under the rules of now; null: never expires or unknown")),
         ("stale_while_revalidate_ms", maybe("integer", "stale-while-revalidate window")),
