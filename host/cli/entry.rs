@@ -222,7 +222,7 @@ impl Parameters {
                 part.push(c);
             }
         }
-        let named = parts.iter().map(|part| part.trim().split_once('=').unwrap_or((part.trim(), "")));
+        let named = parts.iter().map(|part| part.trim().split_once('=').unwrap_or_else(|| (part.trim(), "")));
         Self(named.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }
 

@@ -14,7 +14,7 @@ pub(crate) fn run(file: &Path, as_json: bool) -> Result<()> {
     let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     let wit = toolchain::inspect(&bytes).with_context(|| format!("{} is no component", file.display()))?;
     if as_json {
-        println!("{:#}", serde_json::json!({ "file": file, "wit": wit.to_string() }));
+        println!("{:#}", serde_json::json!({ "file": file, "wit": wit }));
     } else {
         print!("{wit}");
     }

@@ -229,8 +229,7 @@ fn exit_of(status: StatusCode, kind: &str, retry: bool) -> Exit {
         (404 | 409 | 412, _) => Exit::No,
         (429, _) => Exit::Unavailable,
         (500.., _) if retry => Exit::Unavailable,
-        (500.., "policy-failed") => Exit::Refused,
-        (400..500, _) => Exit::Refused,
+        (500.., "policy-failed") | (400..500, _) => Exit::Refused,
         _ => Exit::Failed,
     }
 }
