@@ -300,7 +300,18 @@ pub const RESERVED_VARIABLES: &[&str] = &["CACHE_BATCH_SIZE", "CACHE_WARMUP_ENAB
 pub const VARIABLE_PREFIXES: [&str; 2] = ["LARDER_", "CACHE_"];
 /// Variables that are no settings: what the command line's tools read, and what systems that run containers set for every service
 /// of the name.
-const FOREIGN_VARIABLES: [&str; 4] = ["LARDER_PORT", "LARDER_SERVICE_", "CACHE_PORT", "CACHE_SERVICE_"];
+const FOREIGN_VARIABLES: [&str; 10] = [
+    "LARDER_HOST",
+    "LARDER_CA",
+    "LARDER_CERT",
+    "LARDER_KEY",
+    "LARDER_TOKEN",
+    "LARDER_USER",
+    "LARDER_PORT",
+    "LARDER_SERVICE_",
+    "CACHE_PORT",
+    "CACHE_SERVICE_",
+];
 
 /// A variable that looks as if it were meant for this host, and is not known; with the nearest that is.
 #[must_use]

@@ -13,6 +13,7 @@ mod process;
 mod run;
 mod setup;
 mod test;
+mod valkey;
 
 use std::process::ExitCode;
 

@@ -130,6 +130,14 @@ impl Caller {
         self.may(shared, role, found)
     }
 
+    /// Whether it may do this with a key.
+    ///
+    /// # Errors
+    /// It may not: what to say.
+    pub(super) fn may_on_key(&self, shared: &Shared, role: Role, key: &[u8]) -> Result<(), Problem> {
+        self.may(shared, role, |access| access.on_key(&shared.engine, key))
+    }
+
     /// Whether it may do this to the host.
     ///
     /// # Errors
