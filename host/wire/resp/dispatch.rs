@@ -121,6 +121,9 @@ impl Connection {
             return self.refuse(refusal);
         }
         let found = match resolve(&words) {
+            Ok(spec) if spec.is_of_server() && self.session.engine().hands_over(spec.name) => {
+                return self.begin_forward(frame, errors::unknown_command(&self.parser.words(&self.input, frame)));
+            }
             Ok(spec) => self.allowed(spec, words).map(|()| spec),
             Err(_) if is_http(&words) => {
                 tracing::warn!(
@@ -130,9 +133,7 @@ impl Connection {
                 self.phase = Phase::Ending;
                 return Admission::Done;
             }
-            Err(unknown) if words.get(0).is_none_or(|name| find(name).is_none()) => {
-                return self.begin_forward(frame, unknown);
-            }
+            Err(unknown) if is_not_here(words) => return self.begin_forward(frame, unknown),
             found => found,
         };
         if self.session.transaction.is_some() {
@@ -305,6 +306,14 @@ fn take_args(parser: &super::parser::Parser, input: &mut BytesMut, frame: Frame)
         return (parser.words(input, frame).to_args(), Admission::Done);
     }
     (Args::take(input, frame.len, parser.spans()), Admission::Taken)
+}
+
+/// Whether the command, or the part of one, is not in the table. What is said of connections is for this host alone.
+fn is_not_here(words: Words<'_>) -> bool {
+    let Some(found) = words.get(0).and_then(find) else { return true };
+    let is_of_connection = matches!(found.name, "client");
+    let second = words.get(1).filter(|_| !found.subcommands.is_empty() && !is_of_connection);
+    second.is_some_and(|word| commands::subcommand(found, word).is_none())
 }
 
 /// What a browser sends that was tricked into talking to us. Redis guards against the same two words.

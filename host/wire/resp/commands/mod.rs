@@ -13,6 +13,7 @@ mod handshake;
 mod info;
 mod introspect;
 mod invalidate;
+mod joined;
 mod keys;
 mod lease;
 mod lock;
