@@ -7,6 +7,7 @@ mod authors;
 mod bad_input;
 mod bindings;
 mod breaker;
+mod clients;
 mod coherence;
 mod config;
 mod dashboard;

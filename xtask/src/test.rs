@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
+use crate::clients;
 use crate::languages;
 use crate::policies::{self, Profile};
 use crate::process::cargo;
@@ -27,6 +28,7 @@ pub(crate) fn test(args: &[String]) -> Result<()> {
     policies::guests(Profile::Dev)?;
     languages::guests()?;
     languages::browser()?;
+    clients::all()?;
     setup::prometheus()?;
     setup::redis();
     let mut runs = if setup::nextest() {

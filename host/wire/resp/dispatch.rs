@@ -10,6 +10,7 @@ use super::commands::{self, Run, SessionFn, Spec, TurnFn, find, resolve};
 use super::connection::{Connection, Phase};
 use super::errors;
 use super::frame::{Frame, ProtocolError};
+use super::monitor;
 use super::pipeline::Work;
 use super::reply;
 use super::session::{Output, Session};
@@ -86,7 +87,15 @@ impl Connection {
             self.session.engine().metrics().guard.rate_limited.increment();
             return self.refuse(errors::too_fast(per_second, wait_ms));
         }
-        if self.hit(frame, now_ms) { Admission::Done } else { self.begin(frame) }
+        let shared = self.session.shared();
+        let is_told = shared.monitors.are_there() && self.session.access().is_some();
+        let words = self.parser.words(&self.input, frame);
+        let line = is_told.then(|| monitor::line(now_ms, self.session.client().peer, words)).flatten();
+        let admission = if self.hit(frame, now_ms) { Admission::Done } else { self.begin(frame) };
+        if let Some(line) = line.filter(|_| admission != Admission::Wait) {
+            self.session.shared().monitors.tell(&line);
+        }
+        admission
     }
 
     /// Answers `GET` from L1, if it is one and L1 may.
@@ -121,7 +130,7 @@ impl Connection {
             return self.refuse(refusal);
         }
         let found = match resolve(&words) {
-            Ok(spec) if spec.is_of_server() && self.session.engine().hands_over(spec.name) => {
+            Ok(spec) if commands::is_of_server(spec) && self.session.engine().hands_over(spec.name) => {
                 return self.begin_forward(frame, errors::unknown_command(&self.parser.words(&self.input, frame)));
             }
             Ok(spec) => self.allowed(spec, words).map(|()| spec),

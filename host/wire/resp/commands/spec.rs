@@ -193,12 +193,6 @@ pub struct Spec {
 }
 
 impl Spec {
-    /// Whether it says something of the server, which Redis could say instead: it concerns no data.
-    #[must_use]
-    pub fn is_of_server(&self) -> bool {
-        self.group == Group::Server && matches!(self.run, Run::Session(_) | Run::Container)
-    }
-
     const fn new(name: &'static str, arity: i32, run: Run) -> Self {
         Self {
             name,

@@ -135,6 +135,7 @@ const OTHERS: &[Spec] = &[
         "How the host is, as JSON.",
     ),
     Spec::read("mget", -2, ALL_KEYS, strings::get_many).fast().doc(Group::String, "1.0.0", "The values of keys."),
+    Spec::session("monitor", 1, client::monitor).admin().doc(Group::Server, "1.0.0", "What all clients say."),
     Spec::write("mset", -3, PAIRS, set::set_many).doc(Group::String, "1.0.1", "Writes many values."),
     Spec::write("persist", 2, ONE_KEY, expiry::persist).fast().doc(
         Group::Generic,
@@ -235,6 +236,11 @@ const CLIENT: &[Spec] = &[
         Group::Connection,
         "6.2.0",
         "Always off: no tracking.",
+    ),
+    Spec::session("client|unblock", -3, client::unblock).admin().doc(
+        Group::Connection,
+        "5.0.0",
+        "<id> [TIMEOUT|ERROR] Ends a command that waits.",
     ),
     Spec::session("client|unpause", 2, client::unsupported).admin().doc(Group::Connection, "6.2.0", "Not supported."),
 ];

@@ -11,10 +11,12 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use tokio::sync::oneshot;
 
 pub(super) use self::listener::Listener;
 
 use super::claims;
+use super::clients::Unblock;
 use super::commands::cannot_be_queued;
 use super::connection::Connection;
 use super::dispatch::Admission;
@@ -94,6 +96,7 @@ impl Connection {
             forwarded.map_or_else(|error| errors::of(&error), |answer| answer.unwrap_or(unknown))
         });
         self.blocked = way == Way::Own;
+        let work = if way == Way::Own { until_unblocked(work, self.session.client().blocks()) } else { work };
         if let Some(reply) = self.pipeline.begin(work, footprint, muted) {
             reply::write(self.outbox.buffer(), self.session.protocol(), &reply);
         }
@@ -234,6 +237,20 @@ impl Connection {
         }
         false
     }
+}
+
+/// A command that waits, until it is answered or ended by another client.
+fn until_unblocked(work: Work, unblocked: oneshot::Receiver<Unblock>) -> Work {
+    Box::pin(async move {
+        tokio::select! {
+            biased;
+            reply = work => reply,
+            Ok(how) = unblocked => match how {
+                Unblock::AsTimeout => Reply::NilArray,
+                Unblock::AsError => errors::reply("UNBLOCKED client unblocked via CLIENT UNBLOCK"),
+            },
+        }
+    })
 }
 
 /// Whether a caller may have a command forwarded: by its keys, and by everything where it has none; what the server calls dangerous
