@@ -54,8 +54,7 @@ async fn another_client_ends_it() {
     let (mut waiting, mut other) = (host.connect().await, host.connect().await);
     let id = waiting.line("CLIENT ID").await.trim_start_matches(':').to_owned();
     assert_eq!(other.line(&format!("CLIENT UNBLOCK {id}")).await, ":0", "it does not wait");
-    for (how, told) in
-        [("", "null"), (" TIMEOUT", "null"), (" ERROR", "-UNBLOCKED client unblocked via CLIENT UNBLOCK")]
+    for (how, told) in [("", "nil"), (" TIMEOUT", "nil"), (" ERROR", "-UNBLOCKED client unblocked via CLIENT UNBLOCK")]
     {
         waits(&mut waiting, "BLPOP l 0").await;
         blocks(&server, "1").await;

@@ -100,7 +100,7 @@ async fn a_watch_that_is_broken_leaves_nothing_done() {
     let server = RedisServer::start();
     let host = host(&server, ForwardRules::default()).await;
     let (mut client, mut other) = (host.connect().await, direct(&server).await);
-    for (hello, nothing) in [("HELLO 2", "null"), ("HELLO 3", "nil")] {
+    for (hello, nothing) in [("HELLO 2", "nil"), ("HELLO 3", "null")] {
         client.line(hello).await;
         other.line("DEL z").await;
         assert_eq!(client.line("ZADD z 1 a").await, ":1");
