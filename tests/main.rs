@@ -8,6 +8,7 @@ mod bad_input;
 mod bindings;
 mod breaker;
 mod cli;
+mod clients;
 mod coherence;
 mod config;
 mod dashboard;

@@ -17,11 +17,12 @@ use bytes::Bytes;
 use self::prepare::Prepared;
 use super::core::Engine;
 use super::judge::Wanted;
-use super::step::{DataCommand, Step};
+use super::step::{DataCommand, Forwarded, Step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::WATCHED_KEYS_MAX;
 use crate::ports::policy::{Encoding, Operation};
-use crate::ports::store::{Reply, Watch};
+use crate::ports::store::{Command, Reply, StoreResult, Watch};
+use crate::ports::upstream::Types;
 
 /// Keys that one client watches.
 pub struct Watched {
@@ -75,11 +76,19 @@ impl Engine {
         Ok(())
     }
 
-    /// Carries out commands at one moment; one answer for each. `None`: a watched key was changed, and nothing was done.
+    /// Carries out commands at one moment; one answer for each. `None`: a watched key was changed, and nothing was done. What is
+    /// forwarded among them is answered in these types, and then all are.
     ///
     /// # Errors
     /// The store failed, or refused them as a whole: nothing was done, unless it did not answer in time.
-    pub async fn execute(&self, steps: &[Step], watched: Option<Watched>) -> Result<Option<Vec<Result<Reply>>>> {
+    pub async fn execute(
+        &self,
+        steps: &[Step],
+        watched: Option<Watched>,
+        types: Types,
+    ) -> Result<Option<Vec<Result<Reply>>>> {
+        let forwards = steps.iter().any(|step| matches!(step, Step::Forward(_)));
+        let types = if forwards { types } else { Types::Rich };
         let mut prepared = Vec::with_capacity(steps.len());
         for step in steps {
             prepared.push(self.prepare(step).await);
@@ -88,9 +97,9 @@ impl Engine {
         let writings: Vec<_> = changed.map(|name| self.l1.writing(name)).collect();
         let block: Vec<_> = prepared.iter().flatten().flat_map(|prepared| prepared.commands.iter().cloned()).collect();
         let replies = match watched {
-            Some(Watched { watch, .. }) => watch.commit(block).await,
+            Some(Watched { watch, .. }) => watch.commit(block, types).await,
             None if block.is_empty() => Ok(Some(Vec::new())),
-            None => self.store.atomic(block).await.map(Some),
+            None => self.send_block(block, types).await.map(Some),
         };
         let Some(replies) = replies.map_err(|e| self.store_error(e))? else { return Ok(None) };
         writings.into_iter().for_each(|writing| writing.done(None));
@@ -107,6 +116,13 @@ impl Engine {
         }
         Ok(Some(answers))
     }
+
+    async fn send_block(&self, block: Vec<Command>, types: Types) -> StoreResult<Vec<Reply>> {
+        match (types, self.store.upstream()) {
+            (Types::Flat, Some(upstream)) => upstream.atomic(block, types).await,
+            _ => self.store.atomic(block).await,
+        }
+    }
 }
 
 impl Step {
@@ -116,9 +132,13 @@ impl Step {
             Self::Command(DataCommand { form, .. }) => form.opens,
             Self::Set { options, .. } => !options.is_plain(),
             Self::Expire { .. } | Self::Persist(_) | Self::GetAndExpire { .. } => true,
-            Self::Read { .. } | Self::SetMany(_) | Self::Delete(_) | Self::Scan(_) | Self::Keys(_) | Self::Size => {
-                false
-            }
+            Self::Forward(_)
+            | Self::Read { .. }
+            | Self::SetMany(_)
+            | Self::Delete(_)
+            | Self::Scan(_)
+            | Self::Keys(_)
+            | Self::Size => false,
         }
     }
 }
@@ -128,7 +148,9 @@ fn step_keys(step: &Step) -> (Vec<&[u8]>, bool) {
         Step::Command(command) => {
             (command.keys.iter().map(|&at| command.args[at].as_ref()).collect(), command.form.apart)
         }
-        Step::Read { keys, .. } | Step::Delete(keys) => (keys.iter().map(AsRef::as_ref).collect(), true),
+        Step::Forward(Forwarded { keys, .. }) | Step::Read { keys, .. } | Step::Delete(keys) => {
+            (keys.iter().map(AsRef::as_ref).collect(), true)
+        }
         Step::Set { key, .. } | Step::Expire { key, .. } | Step::Persist(key) | Step::GetAndExpire { key, .. } => {
             (vec![key], true)
         }

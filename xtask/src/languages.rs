@@ -18,7 +18,7 @@ use crate::setup;
 const JS: &str = "examples/policy-js";
 const PYTHON: &str = "examples/policy-python";
 const GUESTS: &str = "tests/languages";
-const INSTALL_LIMIT: Duration = Duration::from_secs(600);
+pub(crate) const INSTALL_LIMIT: Duration = Duration::from_secs(600);
 const BUILD_LIMIT: Duration = Duration::from_secs(600);
 
 /// How a guest is built: its name, what it is made from, the command without the output.
@@ -150,7 +150,7 @@ fn python_tools(wanted: &Path, language: &str, tool: &Path) -> Result<PathBuf> {
 }
 
 /// Where the tools of a language are installed.
-fn tools(language: &str) -> PathBuf {
+pub(crate) fn tools(language: &str) -> PathBuf {
     target_dir().join("languages").join(language)
 }
 
@@ -160,7 +160,12 @@ fn stamp(language: &str) -> PathBuf {
 }
 
 /// A language's tool, installed anew if `wanted`, which pins its version, is not what it was installed from.
-fn installed(wanted: &Path, language: &str, tool: &Path, install: impl FnOnce() -> Result<()>) -> Result<PathBuf> {
+pub(crate) fn installed(
+    wanted: &Path,
+    language: &str,
+    tool: &Path,
+    install: impl FnOnce() -> Result<()>,
+) -> Result<PathBuf> {
     let (folder, stamp) = (tools(language), stamp(language));
     let tool = folder.join(tool);
     let wants = fs::read(wanted).with_context(|| format!("reading {}", wanted.display()))?;

@@ -7,6 +7,7 @@
 //! everybody compiles first.
 
 mod bench;
+mod clients;
 mod languages;
 mod policies;
 mod process;

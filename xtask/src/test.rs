@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
+use crate::clients;
 use crate::languages;
 use crate::policies::{self, Profile};
 use crate::process::cargo;
@@ -28,6 +29,7 @@ pub(crate) fn test(args: &[String]) -> Result<()> {
     languages::guests()?;
     languages::browser()?;
     languages::schemathesis()?;
+    clients::all()?;
     setup::prometheus()?;
     setup::redis();
     valkey::valkey();

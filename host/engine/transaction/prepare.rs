@@ -5,10 +5,11 @@ use bytes::Bytes;
 use crate::engine::api::{AskedTtl, SetAnswer, SetOptions};
 use crate::engine::command::Mapped;
 use crate::engine::core::Engine;
+use crate::engine::forward::with_its_nothing;
 use crate::engine::judge::{Place, Verdict, Wanted};
 use crate::engine::read::expire_for;
 use crate::engine::space::{odd, portion};
-use crate::engine::step::{Read, ScanRequest, Step};
+use crate::engine::step::{Forwarded, Read, ScanRequest, Step};
 use crate::engine::write::{raw_answer, raw_set, raw_set_past, stamps_now};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::metrics::State;
@@ -26,6 +27,8 @@ pub(super) struct Prepared<'a> {
 /// How its replies are read.
 enum Finish<'a> {
     Mapped(Mapped<'a>),
+    /// With the command's name.
+    Forwarded(Vec<Place<'a>>, &'a [u8]),
     Read(Vec<Place<'a>>, Read),
     Written(SetOptions, fn(SetOptions, SetAnswer) -> Reply),
     /// Whatever the replies are, unless one is an error.
@@ -61,6 +64,7 @@ impl Engine {
                 let (commands, changed) = (std::mem::take(&mut mapped.commands), std::mem::take(&mut mapped.changed));
                 Ok(Prepared { commands, changed, finish: Finish::Mapped(mapped) })
             }
+            Step::Forward(forwarded) => self.prepare_forwarded(forwarded),
             Step::Read { keys, read } => self.prepare_read(keys, *read),
             Step::Set { key, value, options, answer } => self.prepare_set(key, value, *options, *answer).await,
             Step::SetMany(items) => {
@@ -89,6 +93,13 @@ impl Engine {
             Step::Keys(pattern) => Ok(Prepared::reading(Command::new("KEYS").arg("*"), Finish::Keys(pattern))),
             Step::Size => Ok(Prepared::reading(Command::new("KEYS").arg("*"), Finish::Count)),
         }
+    }
+
+    fn prepare_forwarded<'a>(&self, forwarded: &'a Forwarded) -> Result<Prepared<'a>> {
+        let Forwarded { command, reads_only, .. } = forwarded;
+        let places = self.places_of_forwarded(forwarded)?;
+        let changed = if *reads_only { Vec::new() } else { places.iter().map(|place| place.name).collect() };
+        Ok(Prepared { commands: vec![command.clone()], changed, finish: Finish::Forwarded(places, command.name()) })
     }
 
     fn prepare_read<'a>(&self, keys: &'a [Bytes], read: Read) -> Result<Prepared<'a>> {
@@ -202,7 +213,7 @@ impl Engine {
         let now_ns = self.monotonic_ns();
         let places = match &prepared.finish {
             Finish::Mapped(mapped) => &mapped.places[..],
-            Finish::Read(places, _) | Finish::Removed(places) => places,
+            Finish::Read(places, _) | Finish::Removed(places) | Finish::Forwarded(places, _) => places,
             _ => &[],
         };
         let operation = if prepared.changed.is_empty() { Operation::Read } else { Operation::Update };
@@ -211,6 +222,7 @@ impl Engine {
         let mut next = || all.next().unwrap_or(Reply::Nil);
         Ok(match prepared.finish {
             Finish::Mapped(mapped) => mapped.answer(all.collect()),
+            Finish::Forwarded(_, name) => with_its_nothing(name, next()),
             Finish::Read(places, read) => self.finish_read(&places, read, all.collect()).await?,
             Finish::Written(options, answer) => answer(options, raw_answer(&next(), options)),
             Finish::Always(reply) => reply,

@@ -10,6 +10,7 @@ use super::commands::{self, Run, SessionFn, Spec, TurnFn, find, resolve};
 use super::connection::{Connection, Phase};
 use super::errors;
 use super::frame::{Frame, ProtocolError};
+use super::monitor;
 use super::pipeline::Work;
 use super::reply;
 use super::session::{Output, Session};
@@ -87,7 +88,15 @@ impl Connection {
             self.session.engine().metrics().guard.rate_limited.increment();
             return self.refuse(errors::too_fast(per_second, wait_ms));
         }
-        if self.hit(frame, now_ms) { Admission::Done } else { self.begin(frame) }
+        let shared = self.session.shared();
+        let is_told = shared.monitors.are_there() && self.session.access().is_some();
+        let words = self.parser.words(&self.input, frame);
+        let line = is_told.then(|| monitor::line(now_ms, self.session.client().peer, words)).flatten();
+        let admission = if self.hit(frame, now_ms) { Admission::Done } else { self.begin(frame) };
+        if let Some(line) = line.filter(|_| admission != Admission::Wait) {
+            self.session.shared().monitors.tell(&line);
+        }
+        admission
     }
 
     /// Answers `GET` from L1, if it is one and L1 may.
@@ -125,6 +134,9 @@ impl Connection {
             return self.refuse(refusal);
         }
         let found = match resolve(&words) {
+            Ok(spec) if commands::is_of_server(spec) && self.session.engine().hands_over(spec.name) => {
+                return self.begin_forward(frame, errors::unknown_command(&self.parser.words(&self.input, frame)));
+            }
             Ok(spec) => self.allowed(spec, words).map(|()| spec),
             Err(_) if is_http(&words) => {
                 tracing::warn!(
@@ -134,9 +146,7 @@ impl Connection {
                 self.phase = Phase::Ending;
                 return Admission::Done;
             }
-            Err(unknown) if words.get(0).is_none_or(|name| find(name).is_none()) => {
-                return self.begin_forward(frame, unknown);
-            }
+            Err(unknown) if is_not_here(words) => return self.begin_forward(frame, unknown),
             found => found,
         };
         if self.session.transaction.is_some() {
@@ -309,6 +319,14 @@ fn take_args(parser: &super::parser::Parser, input: &mut BytesMut, frame: Frame)
         return (parser.words(input, frame).to_args(), Admission::Done);
     }
     (Args::take(input, frame.len, parser.spans()), Admission::Taken)
+}
+
+/// Whether the command, or the part of one, is not in the table. What is said of connections is for this host alone.
+fn is_not_here(words: Words<'_>) -> bool {
+    let Some(found) = words.get(0).and_then(find) else { return true };
+    let is_of_connection = matches!(found.name, "client");
+    let second = words.get(1).filter(|_| !found.subcommands.is_empty() && !is_of_connection);
+    second.is_some_and(|word| commands::subcommand(found, word).is_none())
 }
 
 /// What a browser sends that was tricked into talking to us. Redis guards against the same two words.

@@ -21,6 +21,7 @@ mod forward;
 pub mod frame;
 mod glob;
 mod inline;
+mod monitor;
 mod number;
 mod outbox;
 pub mod parser;

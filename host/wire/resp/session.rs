@@ -5,12 +5,15 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use rustls::pki_types::CertificateDer;
+use tokio::sync::mpsc::Receiver;
 
 use super::RespConfig;
 use super::args::Args;
 use super::clients::{Client, Clients, Registered};
+use super::monitor::Monitors;
 use super::reply::Protocol;
 use super::transaction::{Transaction, Watching};
 use crate::config::users::Role;
@@ -35,6 +38,8 @@ pub struct Shared {
     pub tls: bool,
     /// Who is let in, and how many.
     pub front: Arc<Front>,
+    /// Who is told what is said.
+    pub monitors: Monitors,
 }
 
 impl Shared {
@@ -43,7 +48,15 @@ impl Shared {
     pub fn new(config: &RespConfig, engine: Arc<Engine>, local: SocketAddr) -> Self {
         let front = Arc::clone(&config.front);
         let clients = Clients::new(Arc::clone(&front.resp.places), Arc::clone(engine.metrics()));
-        Self { started_ns: engine.monotonic_ns(), clients, local, tls: config.tls, front, engine }
+        Self {
+            started_ns: engine.monotonic_ns(),
+            clients,
+            local,
+            tls: config.tls,
+            front,
+            engine,
+            monitors: Monitors::default(),
+        }
     }
 }
 
@@ -94,6 +107,8 @@ pub struct Session {
     pub transaction: Option<Box<Transaction>>,
     /// Changed by commands that are at work, one at a time: each runs alone.
     watching: Option<Arc<Mutex<Watching>>>,
+    /// What others say, if the client monitors.
+    pub monitored: Option<Receiver<Bytes>>,
     /// Set by a command after whose answer the connection ends.
     pub closing: bool,
     /// The keys that the client may fill.
@@ -122,6 +137,7 @@ impl Session {
             replies: Replies::On,
             transaction: None,
             watching: None,
+            monitored: None,
             closing: false,
             leases: Arc::default(),
         };
@@ -251,6 +267,7 @@ impl Session {
         self.replies = Replies::On;
         self.leases.clear();
         self.transaction = None;
+        self.monitored = None;
         self.unwatch();
         self.set_protocol(Protocol::default());
         self.client().label(|label| label.name.clear());
