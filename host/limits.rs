@@ -6,6 +6,7 @@ mod callers;
 mod leases;
 mod loads;
 mod locks;
+mod tracing;
 mod upstream;
 
 pub use self::bulk::*;
@@ -13,6 +14,7 @@ pub use self::callers::*;
 pub use self::leases::*;
 pub use self::loads::*;
 pub use self::locks::*;
+pub use self::tracing::*;
 pub use self::upstream::*;
 
 /// Longest key that an application may send, in bytes, where the settings do not say otherwise (`CACHE_MAX_KEY_LENGTH`).

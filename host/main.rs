@@ -7,6 +7,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Parser as _;
 
+use crate::cli::ask::PolicyStep;
+use crate::cli::exit::{Exit, Failure};
 use crate::cli::{Cli, Command, PolicyCommand};
 
 /// Half the time of a hit would go into the system's allocator.
@@ -14,44 +16,52 @@ use crate::cli::{Cli, Command, PolicyCommand};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    match dispatch(&Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+    let exit = dispatch(&Cli::parse()).unwrap_or_else(|error| {
+        let failure = error.downcast_ref::<Failure>();
+        if let Some(document) = failure.and_then(|failure| failure.document.as_ref()) {
+            println!("{}", document.json());
         }
-    }
+        eprintln!("error: {error:#}");
+        failure.map_or(Exit::Failed, |failure| failure.exit)
+    });
+    exit.code().into()
 }
 
-fn dispatch(cli: &Cli) -> Result<()> {
+fn dispatch(cli: &Cli) -> Result<Exit> {
+    let done = |()| Exit::Done;
     match &cli.command {
-        Command::Serve(args) => cli::serve::run(args),
+        Command::Serve(args) => cli::serve::run(args).map(done),
         Command::Config(command) => cli::config::run(command),
         Command::Policy(command) => policy(command),
+        Command::Get(args) => cli::entry::get(args),
+        Command::Set(args) => cli::entry::set(args),
+        Command::Del(args) => cli::entry::del(args),
+        Command::Inspect(args) => cli::record::inspect(args),
         Command::Locks(command) => cli::ask::locks(command),
         Command::Breakers { command, host } => cli::ask::breakers(command.as_ref(), host),
         Command::Invalidate(command) => cli::ask::invalidate(command),
-        Command::Warm(args) => cli::ask::warm(args),
+        Command::Warm(args) => cli::warm::warm(args),
         Command::Explain { key, host } => cli::ask::explain(key, host),
-        Command::Top(args) => cli::top::run(args),
-        Command::Completions { shell } => cli::man::completions(*shell),
-        Command::Man { out } => cli::man::man(out.as_deref()),
+        Command::Top(args) => cli::top::run(args).map(done),
+        Command::Completions { shell } => cli::man::completions(*shell).map(done),
+        Command::Man { out } => cli::man::man(out.as_deref()).map(done),
     }
 }
 
-fn policy(command: &PolicyCommand) -> Result<()> {
+fn policy(command: &PolicyCommand) -> Result<Exit> {
+    let done = |()| Exit::Done;
     match command {
-        PolicyCommand::New { name, dir } => cli::new::run(name, dir),
-        PolicyCommand::Build(args) => cli::build::run(args),
+        PolicyCommand::New { name, dir, json } => cli::new::run(name, dir, *json).map(done),
+        PolicyCommand::Build(args) => cli::build::run(args).map(done),
         PolicyCommand::Check { files, json } => cli::check::check(files, *json),
-        PolicyCommand::Test { files } => cli::check::test(files),
-        PolicyCommand::Inspect { file } => cli::inspect::run(file),
-        PolicyCommand::Compile => cli::compile::run(),
-        PolicyCommand::Measure { policies } => cli::decision::run(policies),
-        PolicyCommand::List { host } => cli::ask::policy(host, "LIST", None),
-        PolicyCommand::Show { domain, host } => cli::ask::policy(host, "SHOW", Some(domain)),
-        PolicyCommand::Rollback { domain, host } => cli::ask::policy(host, "ROLLBACK", Some(domain)),
-        PolicyCommand::Remove { domain, host } => cli::ask::policy(host, "REMOVE", Some(domain)),
-        PolicyCommand::Unquarantine { domain, host } => cli::ask::policy(host, "UNQUARANTINE", Some(domain)),
+        PolicyCommand::Test { files, json } => cli::check::test(files, *json),
+        PolicyCommand::Inspect { file, json } => cli::inspect::run(file, *json).map(done),
+        PolicyCommand::Compile => cli::compile::run().map(done),
+        PolicyCommand::Measure { policies } => cli::decision::run(policies).map(done),
+        PolicyCommand::List { host } => cli::ask::policies(host),
+        PolicyCommand::Show { domain, host } => cli::ask::policy(host, PolicyStep::Show, domain),
+        PolicyCommand::Rollback { domain, host } => cli::ask::policy(host, PolicyStep::RollBack, domain),
+        PolicyCommand::Remove { domain, host } => cli::ask::policy(host, PolicyStep::Remove, domain),
+        PolicyCommand::Unquarantine { domain, host } => cli::ask::policy(host, PolicyStep::Unquarantine, domain),
     }
 }

@@ -10,7 +10,7 @@ fn larder(host: &Host, words: &[&str]) -> (bool, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_larder"))
         .arg("policy")
         .args(words)
-        .args(["--resp", &host.resp.to_string()])
+        .args(["--host", &host.http.to_string()])
         .output()
         .unwrap();
     let printed = [output.stdout, output.stderr].concat();
@@ -77,7 +77,7 @@ fn an_orphan_is_removed_by_all_three() {
     }
     assert_eq!(http(&host, "DELETE", "/v1/policies/a").0, 204);
     let (done, printed) = larder(&host, &["remove", "b"]);
-    assert!(done && printed.trim() == "OK", "{printed}");
+    assert!(done && printed.trim() == "removed b", "{printed}");
     assert_eq!(text(&host.ask(&["LARDER.POLICY", "REMOVE", "c"]).unwrap()), "OK");
     for name in names {
         assert_eq!(http(&host, "GET", &format!("/v1/policies/{name}")).1["state"], "failed", "{name}");

@@ -17,6 +17,7 @@ use larder::ports::load::{LoadOutcome, LoadReason, StaleReason};
 use larder::ports::lock::LockOutcome;
 use larder::ports::metrics::{DomainMetrics, Hook, Metrics, State};
 use larder::ports::policy::{Fault, Operation};
+use larder::ports::trace::SpanOutcome;
 use larder::wire::http;
 use larder::wire::resp::commands::{COMMANDS, Run, Spec};
 
@@ -105,6 +106,7 @@ fn metrics() {
     counted.store_latency.observe_ns(1);
     counted.coherence.lag.observe_ns(1);
     counted.lock(LockOutcome::Acquired);
+    counted.tracing.count(SpanOutcome::Exported, 1);
     counted.breaker("b").not_permitted.increment();
     let mut families: BTreeMap<String, [String; 3]> = BTreeMap::new();
     for line in exporter.page().lines() {

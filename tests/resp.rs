@@ -4,6 +4,7 @@ mod collections;
 mod commands;
 mod connections;
 mod forward;
+mod monitor;
 mod ordering;
 mod protocol;
 

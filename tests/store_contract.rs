@@ -150,6 +150,28 @@ async fn on_a_cluster() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_valkey() {
+    let Some(server) = RedisServer::valkey() else {
+        eprintln!("NOT TESTED: there is no valkey-server for this machine; `cargo xtask test` says why");
+        return;
+    };
+    on_any_form!(Bench::of(server.store()));
+    on! {
+        Bench::of(server.store());
+        scripts::strings,
+        scripts::keys_of_any_type,
+        scripts::many_keys,
+        scripts::wrong_arguments,
+        types::a_wrong_type_is_refused,
+        space::keys_by_pattern,
+        space::the_space_as_a_whole,
+        blocks::a_block_answers_each_command_in_order,
+        blocks::a_change_is_seen_by_who_watches,
+        scans::a_scan_finds_by_pattern_and_type,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn behind_sentinels() {
     let set = Sentinels::start().await;
     on_any_form!(Bench::of(set.store()));

@@ -5,6 +5,8 @@ pub mod clock;
 pub mod logging;
 pub mod memory;
 pub mod origin;
+pub mod otlp;
 pub mod prometheus;
 pub mod redis;
+pub mod traced;
 pub mod wasm;

@@ -1,42 +1,52 @@
 //! `larder policy build`: crates into components, with progress.
 
-use std::time::Duration;
-
 use anyhow::Result;
-use indicatif::{ProgressBar, ProgressStyle};
 use larder::toolchain::{self, Progress};
+use serde_json::json;
 
-use super::BuildArgs;
+use super::{BuildArgs, progress};
 
 /// Builds the crates and prints a line for each component.
+///
+/// # Errors
+/// One does not build; what the compiler said is on the standard error output.
 pub(crate) fn run(args: &BuildArgs) -> Result<()> {
-    let style = ProgressStyle::with_template("{spinner} {elapsed} {wide_msg}")
-        .unwrap_or_else(|_| ProgressStyle::default_spinner());
-    let bar = ProgressBar::new_spinner().with_style(style);
-    bar.enable_steady_tick(Duration::from_millis(100));
+    let shown = progress::begin("looking for a compiler".to_owned());
     let mut lines = Vec::new();
+    let count = args.crates.len();
+    let mut done = 0;
     let built = toolchain::build(&args.crates, &args.out, &args.target, &mut |progress| match progress {
-        Progress::Compiler(rustc) => bar.set_message(format!("compiling with {}", rustc.program.display())),
+        Progress::Compiler(rustc) => shown.say(format!("compiling with {}", rustc.program.display())),
         Progress::Line(line) => {
-            bar.set_message(line.trim().to_owned());
+            shown.say(format!("{done} of {count}: {}", line.trim()));
             lines.push(line.to_owned());
         }
-        Progress::Built(built) => bar.set_message(built.name.clone()),
+        Progress::Built(built) => {
+            done += 1;
+            shown.say(format!("{done} of {count}: {}", built.name));
+        }
     });
-    bar.finish_and_clear();
-    match built {
-        Ok(built) => {
-            for built in built {
-                let (kib, seconds) = (built.bytes.div_ceil(1024), built.elapsed.as_secs_f32());
-                println!("{:<14} {:>6} KiB  {seconds:>5.1} s  {}", built.name, kib, built.path.display());
-            }
-            Ok(())
+    drop(shown);
+    let built = built.inspect_err(|_| {
+        for line in &lines {
+            eprintln!("{line}");
         }
-        Err(error) => {
-            for line in lines {
-                eprintln!("{line}");
-            }
-            Err(error)
-        }
+    })?;
+    if args.json {
+        let built = built.iter().map(|it| {
+            json!({
+                "domain": it.name,
+                "path": it.path,
+                "size_bytes": it.bytes,
+                "took_ms": u64::try_from(it.elapsed.as_millis()).unwrap_or(u64::MAX),
+            })
+        });
+        println!("{:#}", json!({ "built": built.collect::<Vec<_>>() }));
+        return Ok(());
     }
+    for built in built {
+        let (kib, seconds) = (built.bytes.div_ceil(1024), built.elapsed.as_secs_f32());
+        println!("{:<14} {:>6} KiB  {seconds:>5.1} s  {}", built.name, kib, built.path.display());
+    }
+    Ok(())
 }

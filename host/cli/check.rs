@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use larder::adapters::clock::SystemClock;
 use larder::adapters::origin::HttpOrigins;
 use larder::adapters::wasm::{CaseResult, Checked, Checker};
@@ -17,12 +17,13 @@ use larder::ports::policy::{Description, Shape};
 use serde_json::{Value, json};
 
 use super::OWN_PROGRAM;
+use super::exit::Exit;
 
-/// Prints all that is found of each policy.
+/// Prints all that is found of each policy. The answer is no if one of them would not serve.
 ///
 /// # Errors
-/// One of them would not serve.
-pub(crate) fn check(files: &[PathBuf], as_json: bool) -> Result<()> {
+/// They cannot be looked at.
+pub(crate) fn check(files: &[PathBuf], as_json: bool) -> Result<Exit> {
     let checked = take_up(files)?;
     if as_json {
         let all: Vec<Value> = checked.iter().map(document).collect();
@@ -35,15 +36,20 @@ pub(crate) fn check(files: &[PathBuf], as_json: bool) -> Result<()> {
             print!("{}", text(policy));
         }
     }
-    verdict(&checked)
+    Ok(verdict(&checked))
 }
 
-/// Prints a line for each case of each policy.
+/// Prints a line for each case of each policy. The answer is no if one failed, or a policy would not serve for another reason.
 ///
 /// # Errors
-/// One failed, or a policy would not serve for another reason.
-pub(crate) fn test(files: &[PathBuf]) -> Result<()> {
+/// They cannot be looked at.
+pub(crate) fn test(files: &[PathBuf], as_json: bool) -> Result<Exit> {
     let checked = take_up(files)?;
+    if as_json {
+        let of = |policy: &Checked| json!({ "domain": policy.domain, "refused": refused(policy), "cases": policy.report.cases });
+        println!("{:#}", json!({ "policies": checked.iter().map(of).collect::<Vec<_>>() }));
+        return Ok(verdict(&checked));
+    }
     for policy in &checked {
         for case in &policy.report.cases {
             println!("{}: {}", policy.domain, case_line(case));
@@ -58,7 +64,7 @@ pub(crate) fn test(files: &[PathBuf]) -> Result<()> {
             _ => {}
         }
     }
-    verdict(&checked)
+    Ok(verdict(&checked))
 }
 
 fn take_up(files: &[PathBuf]) -> Result<Vec<Checked>> {
@@ -71,11 +77,18 @@ fn take_up(files: &[PathBuf]) -> Result<Vec<Checked>> {
     Ok(files.iter().map(|file| checker.check(file)).collect())
 }
 
-fn verdict(checked: &[Checked]) -> Result<()> {
+fn verdict(checked: &[Checked]) -> Exit {
     match checked.iter().filter(|policy| policy.refused.is_some()).count() {
-        0 => Ok(()),
-        refused => bail!("{refused} of {} policies would not serve", checked.len()),
+        0 => Exit::Done,
+        refused => {
+            eprintln!("{refused} of {} policies would not serve", checked.len());
+            Exit::No
+        }
     }
+}
+
+fn refused(policy: &Checked) -> Option<Value> {
+    policy.refused.as_ref().map(|(reason, message)| json!({ "reason": reason, "message": message }))
 }
 
 fn text(policy: &Checked) -> String {
@@ -143,7 +156,7 @@ fn document(policy: &Checked) -> Value {
     json!({
         "domain": policy.domain,
         "serves": policy.refused.is_none(),
-        "refused": policy.refused.as_ref().map(|(reason, message)| json!({ "reason": reason, "message": message })),
+        "refused": refused(policy),
         "digest": policy.digest,
         "size_bytes": report.size_bytes,
         "imports": report.imports,

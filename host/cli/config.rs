@@ -6,33 +6,43 @@ use anyhow::{Context, Result};
 use larder::config::secret::{self, Secret};
 use larder::config::show;
 
+use super::exit::Exit;
 use super::{ConfigArgs, ConfigCommand, settings};
 use larder::limits::SECRET_BYTES_MAX;
 
 /// `larder config check|show|hash`.
-pub(crate) fn run(command: &ConfigCommand) -> Result<()> {
+///
+/// # Errors
+/// The settings cannot be shown, or no secret is there.
+pub(crate) fn run(command: &ConfigCommand) -> Result<Exit> {
     match command {
         ConfigCommand::Check(args) => check(args),
-        ConfigCommand::Show(args) => shown(args),
-        ConfigCommand::Hash => hash(),
+        ConfigCommand::Show(args) => shown(args).map(|()| Exit::Done),
+        ConfigCommand::Hash { json } => hash(*json).map(|()| Exit::Done),
     }
 }
 
-fn check(args: &ConfigArgs) -> Result<()> {
+fn check(args: &ConfigArgs) -> Result<Exit> {
     let read = settings::read(&args.settings);
     if args.json {
         let error = read.as_ref().err().map(|error| format!("{error:#}"));
         let warnings = read.as_ref().map(|(_, config)| settings::warnings(config)).unwrap_or_default();
         println!("{}", serde_json::json!({ "ok": error.is_none(), "error": error, "warnings": warnings }));
     }
-    let (_, config) = read?;
+    let config = match read {
+        Ok((_, config)) => config,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            return Ok(Exit::No);
+        }
+    };
     if !args.json {
         for warning in settings::warnings(&config) {
             println!("warning: {warning}");
         }
         println!("the settings are good");
     }
-    Ok(())
+    Ok(Exit::Done)
 }
 
 fn shown(args: &ConfigArgs) -> Result<()> {
@@ -51,12 +61,17 @@ fn shown(args: &ConfigArgs) -> Result<()> {
 }
 
 /// Makes of a secret what may stand in a file.
-fn hash() -> Result<()> {
+fn hash(as_json: bool) -> Result<()> {
     let mut text = String::new();
     let limit = SECRET_BYTES_MAX as u64 + 2;
     std::io::stdin().take(limit).read_to_string(&mut text).context("write the secret on the standard input")?;
     let text = text.trim_end_matches(['\r', '\n']);
     secret::checked(text).map_err(anyhow::Error::msg)?;
-    println!("{}", Secret::of(text.as_bytes()).written());
+    let written = Secret::of(text.as_bytes()).written();
+    if as_json {
+        println!("{}", serde_json::json!({ "secret": written }));
+    } else {
+        println!("{written}");
+    }
     Ok(())
 }

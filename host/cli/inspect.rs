@@ -10,9 +10,13 @@ use larder::toolchain;
 ///
 /// # Errors
 /// The file cannot be read, or is no component.
-pub(crate) fn run(file: &Path) -> Result<()> {
+pub(crate) fn run(file: &Path, as_json: bool) -> Result<()> {
     let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     let wit = toolchain::inspect(&bytes).with_context(|| format!("{} is no component", file.display()))?;
-    print!("{wit}");
+    if as_json {
+        println!("{:#}", serde_json::json!({ "file": file, "wit": wit }));
+    } else {
+        print!("{wit}");
+    }
     Ok(())
 }

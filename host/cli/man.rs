@@ -1,6 +1,5 @@
 //! `larder completions` and `larder man`: what shells and `man` want to know, from the same definition as `--help`.
 
-use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -8,6 +7,7 @@ use clap::CommandFactory as _;
 use clap_complete::Shell;
 
 use super::Cli;
+use super::ask::write_out;
 
 /// Prints a shell's completions.
 ///
@@ -16,7 +16,7 @@ use super::Cli;
 pub(crate) fn completions(shell: Shell) -> Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "larder", &mut script);
-    std::io::stdout().write_all(&script).context("the completions cannot be written")
+    write_out(&script)
 }
 
 /// Prints the manual's first page, or writes a page for each command into a folder.
@@ -33,7 +33,7 @@ pub(crate) fn man(folder: Option<&Path>) -> Result<()> {
         None => {
             let mut page = Vec::new();
             clap_mangen::Man::new(command).render(&mut page).context("the page cannot be made")?;
-            std::io::stdout().write_all(&page).context("the page cannot be written")
+            write_out(&page)
         }
     }
 }

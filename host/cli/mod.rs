@@ -6,26 +6,42 @@ pub(crate) mod check;
 pub(crate) mod compile;
 pub(crate) mod config;
 pub(crate) mod decision;
+pub(crate) mod document;
+pub(crate) mod entry;
+pub(crate) mod exit;
 pub(crate) mod inspect;
 pub(crate) mod man;
 pub(crate) mod new;
 mod parts;
+pub(crate) mod progress;
+pub(crate) mod record;
 pub(crate) mod reload;
+pub(crate) mod remote;
 pub(crate) mod serve;
 pub(crate) mod settings;
 pub(crate) mod state;
+mod telling;
 pub(crate) mod top;
+pub(crate) mod warm;
+pub(crate) mod words;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+
+use self::remote::HostArgs;
+pub(crate) use self::words::{
+    BreakersCommand, BuildArgs, DelArgs, GetArgs, InspectArgs, InvalidateCommand, LocksCommand, PolicyCommand, SetArgs,
+    WarmArgs,
+};
 
 /// The file that this process was started from, also when another one has its name by now: what runs beside a host is of its version.
 pub(crate) const OWN_PROGRAM: &str = "/proc/self/exe";
 
 /// A policy-driven cache host: in front of Redis, with rules that are WebAssembly components, swapped while it runs.
 #[derive(Debug, Parser)]
-#[command(version, about, long_about = None, after_help = EXAMPLES)]
+#[command(version, about, long_about = None, after_help = format!("{EXAMPLES}\n\nExit codes:\n{}", exit::Exit::table()))]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub command: Command,
@@ -36,6 +52,10 @@ const EXAMPLES: &str = "Examples:
   larder serve --store redis://127.0.0.1:6379            serve in front of Redis
   redis-cli -p 6380 SET profile:user:42 '{\"name\":\"Ada\"}'
   redis-cli -p 6380 LARDER.EXPLAIN profile:user:42       why a key is answered as it is
+  larder set profile:user:42 '{\"name\":\"Ada\"}'          write, read, look at and remove a value
+  larder get profile:user:42
+  larder inspect profile:user:42
+  larder del profile:user:42
   larder invalidate tag profile team:7                   all entries with a tag, at once
   larder config show                                     every setting, and where it comes from
   larder policy new presence                             begin a policy, in the folder presence
@@ -55,16 +75,24 @@ pub(crate) enum Command {
     /// Invalidate what is out of date on a running host
     #[command(subcommand)]
     Invalidate(InvalidateCommand),
+    /// Read a value of a running host
+    Get(GetArgs),
+    /// Write a value
+    Set(SetArgs),
+    /// Remove values
+    Del(DelArgs),
+    /// Show the record of a key: its value's size and type, its deadlines, tags and generations, and whose rules they are
+    Inspect(InspectArgs),
     /// Tell why a running host answers a key as it does
     Explain {
         /// The key, as an application says it
-        key: String,
+        key: OsString,
         #[command(flatten)]
         host: HostArgs,
     },
     /// Watch a running host: traffic, hit rates and times of each domain, once a second
     Top(TopArgs),
-    /// Bring keys into a running host before anybody asks: those that the policy names, or those of a file or another key version
+    /// Bring values into a domain before anybody asks for them
     Warm(WarmArgs),
     /// Check and show the settings with which a host would start
     #[command(subcommand)]
@@ -95,12 +123,9 @@ pub(crate) enum Command {
 /// What `top` shows.
 #[derive(Debug, Args)]
 pub(crate) struct TopArgs {
-    /// Print the figures of one second and end
+    /// Print the figures of one second and end; with --json the counts since the start
     #[arg(long)]
     pub once: bool,
-    /// Print the counts since the start as JSON and end
-    #[arg(long)]
-    pub json: bool,
     #[command(flatten)]
     pub host: HostArgs,
 }
@@ -144,7 +169,11 @@ pub(crate) enum ConfigCommand {
     /// Show every setting with its value and where it comes from; secrets are hidden
     Show(ConfigArgs),
     /// Read a secret from the standard input, and print what may stand in larder.toml in its place
-    Hash,
+    Hash {
+        /// Print one JSON document instead of text
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// The settings to look at: the same flags as those of `serve`.
@@ -155,225 +184,4 @@ pub(crate) struct ConfigArgs {
     /// Print one JSON document instead of text
     #[arg(long)]
     pub json: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum PolicyCommand {
-    /// Begin a policy: a Rust crate with everything that it needs
-    New {
-        /// The domain that it is to serve; the folder and the crate are named after it
-        name: String,
-        /// The folder in which its folder is made
-        #[arg(long, value_name = "DIR", default_value = ".")]
-        dir: PathBuf,
-    },
-    /// Compile Rust crates into components
-    Build(BuildArgs),
-    /// Take policy files up as a host does, without one; say what they are and whether they would serve
-    Check {
-        /// NAME.wasm, with NAME.toml and NAME.cases.toml beside it
-        #[arg(required = true, value_name = "FILE")]
-        files: Vec<PathBuf>,
-        /// Print one JSON document instead of text
-        #[arg(long)]
-        json: bool,
-    },
-    /// Ask policies their cases, one line for each
-    Test {
-        /// NAME.wasm, with NAME.toml and NAME.cases.toml beside it
-        #[arg(required = true, value_name = "FILE")]
-        files: Vec<PathBuf>,
-    },
-    /// Print the interfaces of a component as WIT
-    Inspect {
-        /// A component
-        #[arg(value_name = "FILE")]
-        file: PathBuf,
-    },
-    /// Compile a component from the standard input for this very program; what a host runs beside itself
-    #[command(hide = true)]
-    Compile,
-    /// Measure what a decision of the sample policy `profile` costs beside the same rule in Rust
-    #[command(hide = true)]
-    Measure {
-        /// The folder of profile.wasm
-        #[arg(long, value_name = "DIR", default_value = "policies")]
-        policies: PathBuf,
-    },
-    /// List the policies of a running host
-    List {
-        #[command(flatten)]
-        host: HostArgs,
-    },
-    /// Show one policy of a running host, with its history
-    Show {
-        /// The domain
-        domain: String,
-        #[command(flatten)]
-        host: HostArgs,
-    },
-    /// Put the component before back into service, until the file changes again
-    Rollback {
-        /// The domain
-        domain: String,
-        #[command(flatten)]
-        host: HostArgs,
-    },
-    /// Take a policy whose file was deleted out of service
-    Remove {
-        /// The domain
-        domain: String,
-        #[command(flatten)]
-        host: HostArgs,
-    },
-    /// Try a policy again that failed too often and is in quarantine
-    Unquarantine {
-        /// The domain
-        domain: String,
-        #[command(flatten)]
-        host: HostArgs,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum LocksCommand {
-    /// List the held locks
-    List {
-        /// Only those whose names begin so
-        prefix: Option<String>,
-        #[command(flatten)]
-        host: HostArgs,
-    },
-    /// Show who holds a lock
-    Info {
-        /// The lock's name; a policy's is @DOMAIN/NAME
-        name: String,
-        #[command(flatten)]
-        host: HostArgs,
-    },
-    /// Free a lock, whoever holds it
-    Release {
-        /// The lock's name; a policy's is @DOMAIN/NAME
-        name: String,
-        #[command(flatten)]
-        host: HostArgs,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum BreakersCommand {
-    /// Show the last steps of a breaker
-    History {
-        /// `store`, or DOMAIN/NAME
-        name: String,
-        #[command(flatten)]
-        host: HostArgs,
-    },
-    /// Force a breaker, until it is left to itself again with `auto`
-    Force {
-        /// `store`, or DOMAIN/NAME
-        name: String,
-        /// open, closed, metrics-only or auto
-        mode: String,
-        #[command(flatten)]
-        host: HostArgs,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum InvalidateCommand {
-    /// One key
-    Key {
-        /// The key, as an application says it
-        key: String,
-        #[command(flatten)]
-        how: HowArgs,
-    },
-    /// All entries that carry a tag
-    Tag {
-        /// The domain
-        domain: String,
-        /// The tag
-        tag: String,
-        #[command(flatten)]
-        how: HowArgs,
-    },
-    /// All keys of a domain that begin so
-    Prefix {
-        /// The domain
-        domain: String,
-        /// What follows the domain in the keys
-        prefix: String,
-        #[command(flatten)]
-        how: HowArgs,
-    },
-    /// All keys of a domain that match a glob; looks through the store
-    Pattern {
-        /// The domain
-        domain: String,
-        /// The glob
-        pattern: String,
-        #[command(flatten)]
-        how: HowArgs,
-    },
-    /// A whole domain
-    Domain {
-        /// The domain
-        domain: String,
-        #[command(flatten)]
-        how: HowArgs,
-    },
-}
-
-/// How hard, and where.
-#[derive(Debug, Args)]
-pub(crate) struct HowArgs {
-    /// Keep the values and make them stale: served as their stale windows allow, and loaded anew
-    #[arg(long)]
-    pub soft: bool,
-    #[command(flatten)]
-    pub host: HostArgs,
-}
-
-/// What `policy build` builds, and where to.
-#[derive(Debug, Args)]
-pub(crate) struct BuildArgs {
-    /// Folders of the crates
-    #[arg(required = true, value_name = "CRATE")]
-    pub crates: Vec<PathBuf>,
-    /// Where NAME.wasm is put; a host that watches this folder swaps it in
-    #[arg(long, value_name = "DIR", default_value = "policies")]
-    pub out: PathBuf,
-    /// Where the compiler keeps its work
-    #[arg(long, value_name = "DIR", default_value = "target/guests")]
-    pub target: PathBuf,
-}
-
-/// What is warmed.
-#[derive(Debug, Args)]
-pub(crate) struct WarmArgs {
-    /// The domain
-    pub domain: String,
-    /// A file with one key per line, without the domain
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["version", "cursor"])]
-    pub file: Option<PathBuf>,
-    /// The keys that this key version has in the store
-    #[arg(long)]
-    pub version: Option<String>,
-    /// Those of them that match this glob
-    #[arg(long, value_name = "GLOB", default_value = "*", requires = "version")]
-    pub pattern: String,
-    /// Where one that was broken off goes on
-    #[arg(long)]
-    pub cursor: Option<String>,
-    #[command(flatten)]
-    pub host: HostArgs,
-}
-
-/// Which running host is asked.
-#[derive(Debug, Args)]
-pub(crate) struct HostArgs {
-    /// RESP address of the host; `redis://:PASSWORD@HOST:PORT` if it has a password
-    #[arg(long, value_name = "ADDR", env = "LARDER_RESP", default_value = "127.0.0.1:6380")]
-    pub resp: String,
 }

@@ -37,6 +37,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::parts::{breaker_settings, engine_settings, key_rules, lock_settings};
 use super::reload::Reloader;
 use super::state::StateLock;
+use super::telling::{Traces, begin_summaries};
 use super::{OWN_PROGRAM, ServeArgs, settings};
 
 /// The exit code of a host that was asked to end twice: that of a process that SIGTERM ended.
@@ -54,6 +55,8 @@ pub(crate) fn run(args: &ServeArgs) -> Result<()> {
     let metrics = Arc::new(Metrics::default());
     let mut front = Front::new(metrics.clone());
     front.log = Some(log);
+    let traces = Traces::new(config.tracing.as_ref(), &metrics)?;
+    front.tracer = traces.tracer.clone();
     front.tls = config.tls.as_ref().map(Tls::load).transpose()?;
     front.gate.replace(&config.users);
     front.apply(&config);
@@ -61,7 +64,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<()> {
     let reloader = Reloader::new(args.clone(), layers, config.users.clone(), front.clone(), metrics.clone());
     // The workers have runtimes of their own; this one accepts, waits and keeps house.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    runtime.block_on(serve(config, front, metrics, reloader))
+    runtime.block_on(serve(config, front, metrics, reloader, traces))
 }
 
 /// Takes as many open files as the system allows: a connection is one.
@@ -77,7 +80,13 @@ fn open_files(config: &Config) {
     }
 }
 
-async fn serve(config: Config, front: Arc<Front>, metrics: Arc<Metrics>, reloader: Reloader) -> Result<()> {
+async fn serve(
+    config: Config,
+    front: Arc<Front>,
+    metrics: Arc<Metrics>,
+    reloader: Reloader,
+    mut traces: Traces,
+) -> Result<()> {
     // From here on no signal ends the host but through its own end.
     let mut asked = Asked::listen()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
@@ -99,7 +108,7 @@ async fn serve(config: Config, front: Arc<Front>, metrics: Arc<Metrics>, reloade
     let ports = Ports {
         policies: policies.clone(),
         registry: registry.clone(),
-        store,
+        store: traces.around(store),
         clock: clock.clone(),
         metrics: metrics.clone(),
         locks: Arc::new(locks),
@@ -109,6 +118,8 @@ async fn serve(config: Config, front: Arc<Front>, metrics: Arc<Metrics>, reloade
     let _following = shared.map(|(address, breaker)| follow(&config, address, breaker, &engine, &clock, &metrics));
     let exporter = Arc::new(Exporter::new(&metrics, clock.clone(), vec![registry.metrics_source()])?);
     let windows = exporter.windows().clone();
+    begin_summaries(&config, &engine, &windows, &clock);
+    traces.begin();
     tokio::spawn(async move { windows.sample_for_ever().await });
     tokio::spawn(upkeep(engine.clone()));
     if config.warm_on_start {
@@ -132,7 +143,9 @@ async fn serve(config: Config, front: Arc<Front>, metrics: Arc<Metrics>, reloade
         tokio::time::sleep(Duration::from_millis(config.drain_delay_ms)).await;
         let in_time = workers.shutdown(Duration::from_millis(config.drain_ms)).await;
         // What readers began is worth keeping: it is stored for those of other hosts.
-        engine.drain(Duration::from_millis(config.drain_ms)).await && in_time
+        let in_time = engine.drain(Duration::from_millis(config.drain_ms)).await && in_time;
+        traces.end().await;
+        in_time
     };
     tokio::select! {
         in_time = drain => tracing::info!(in_time, "ended"),

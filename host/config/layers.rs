@@ -111,7 +111,9 @@ impl Layers {
     pub fn environment(mut self, read: impl Fn(&str) -> Option<String>) -> Self {
         for setting in SETTINGS {
             for env in setting.env {
-                if let Some(value) = read(env) {
+                // OpenTelemetry's own rule: an empty variable is one that is not set.
+                let counts = |value: &String| !(value.is_empty() && env.starts_with("OTEL_"));
+                if let Some(value) = read(env).filter(counts) {
                     self.values.insert(setting.name, (value, Source::Environment(env)));
                 }
             }

@@ -11,6 +11,7 @@ pub mod secret;
 pub mod show;
 mod store;
 pub mod table;
+mod tracing;
 pub mod users;
 pub mod value;
 
@@ -24,9 +25,11 @@ use self::reader::Reader;
 use self::secret::Secret;
 pub use self::store::{StoreAccess, StoreChoice};
 use self::table::{POLICY_VARIABLES, RESERVED_VARIABLES};
+pub use self::tracing::TracingSettings;
 use self::users::User;
 use crate::limits::{
-    BATCH_SIZE_MAX, DRAIN_MS_MAX, KEY_BYTES_MAX, LOCK_TTL_MS_MAX, LOCK_WAIT_MS_MAX, RATE_MAX, VALUE_BYTES_MAX,
+    BATCH_SIZE_MAX, DRAIN_MS_MAX, KEY_BYTES_MAX, LOCK_TTL_MS_MAX, LOCK_WAIT_MS_MAX, RATE_MAX, SUMMARY_MS_MAX,
+    SUMMARY_MS_MIN, VALUE_BYTES_MAX,
 };
 
 /// The longest duration of a breaker.
@@ -182,6 +185,10 @@ pub struct Config {
     pub log_level: String,
     /// `auto`, `text` or `json`.
     pub log_format: String,
+    /// Pause between two summaries in the log, in milliseconds.
+    pub log_summary_ms: Option<u64>,
+    /// Where traces are sent, and which.
+    pub tracing: Option<TracingSettings>,
     /// Settings of policies from the environment: by domain, by setting.
     pub policy_overrides: BTreeMap<String, BTreeMap<String, String>>,
     /// Variables that are set and that this version does not use.
@@ -256,6 +263,8 @@ impl Config {
             breaker_half_open_calls_max: read("breaker.half_open_max_calls").count(1, 1_000)?,
             log_level: read("log.level").text().to_owned(),
             log_format: read("log.format").one_of(&["auto", "text", "json"])?,
+            log_summary_ms: read("log.summary").duration_or_none(SUMMARY_MS_MIN, SUMMARY_MS_MAX)?,
+            tracing: TracingSettings::new(layers, &environment)?,
             policy_overrides: policy_overrides(&environment),
             unused_variables: RESERVED_VARIABLES.iter().copied().filter(|name| environment(name).is_some()).collect(),
         };

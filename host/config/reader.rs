@@ -66,6 +66,17 @@ impl Reader<'_> {
         if self.text() == OFF { Ok(None) } else { self.duration_ms(min, max).map(Some) }
     }
 
+    /// A duration; `off` or 0 for none.
+    pub(super) fn duration_or_none(&self, min: u64, max: u64) -> Result<Option<u64>, ConfigError> {
+        if value::duration_ms(self.text(), 1) == Ok(0) { Ok(None) } else { self.duration_or_off(min, max) }
+    }
+
+    /// A number from 0 to 1.
+    pub(super) fn ratio(&self) -> Result<f64, ConfigError> {
+        let found = self.text().trim().parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio));
+        found.ok_or_else(|| self.fail(&format!("'{}' is no number from 0 to 1", self.text())))
+    }
+
     /// A duration in milliseconds, in which a plain number counts in `plain_ms`.
     pub(super) fn duration_of(&self, plain_ms: u64, min: u64, max: u64) -> Result<u64, ConfigError> {
         let ms = value::duration_ms(self.text(), plain_ms).map_err(|what| self.fail(&what))?;

@@ -281,6 +281,37 @@ pub const SETTINGS: &[Setting] = &[
     )
     .reloads(),
     setting("log.format", &["LARDER_LOG_FORMAT"], "auto", "`text`, `json`, or `auto`: text on a terminal"),
+    setting(
+        "log.summary",
+        &["LARDER_LOG_SUMMARY"],
+        "60s",
+        "Pause between two lines that sum up requests, hit rates, latency, errors, breakers, L1 and locks; `off` or 0: none",
+    ),
+    setting(
+        "tracing.otlp_endpoint",
+        &["OTEL_EXPORTER_OTLP_ENDPOINT", "LARDER_OTLP_ENDPOINT"],
+        "",
+        "Where traces are sent, by OTLP over HTTP: `http://127.0.0.1:4318`; `/v1/traces` comes behind it. Empty: nothing is traced",
+    ),
+    secret(
+        "tracing.otlp_headers",
+        &["OTEL_EXPORTER_OTLP_HEADERS"],
+        "Headers of each such request, as `name=value,name=value`",
+    ),
+    setting("tracing.otlp_ca_file", &[], "", "PEM file of authorities for the collector, besides the system's"),
+    setting("tracing.service_name", &["OTEL_SERVICE_NAME"], "larder", "The name of this service in traces"),
+    setting(
+        "tracing.sampler",
+        &["OTEL_TRACES_SAMPLER"],
+        "parentbased_traceidratio",
+        "Which requests are traced: `traceidratio`, `always_on`, `always_off`; with `parentbased_` before it the caller decides where it sends `traceparent`",
+    ),
+    setting(
+        "tracing.ratio",
+        &["OTEL_TRACES_SAMPLER_ARG"],
+        "0.01",
+        "The part of the requests that `traceidratio` takes, from 0 to 1",
+    ),
 ];
 
 /// Variables of the first user that set a policy's own settings: variable, domain, setting. A plain number is in seconds.
@@ -308,7 +339,18 @@ pub const RESERVED_VARIABLES: &[&str] = &[];
 pub const VARIABLE_PREFIXES: [&str; 2] = ["LARDER_", "CACHE_"];
 /// Variables that are no settings: what the command line's tools read, and what systems that run containers set for every service
 /// of the name.
-const FOREIGN_VARIABLES: [&str; 4] = ["LARDER_PORT", "LARDER_SERVICE_", "CACHE_PORT", "CACHE_SERVICE_"];
+const FOREIGN_VARIABLES: [&str; 10] = [
+    "LARDER_HOST",
+    "LARDER_CA",
+    "LARDER_CERT",
+    "LARDER_KEY",
+    "LARDER_TOKEN",
+    "LARDER_USER",
+    "LARDER_PORT",
+    "LARDER_SERVICE_",
+    "CACHE_PORT",
+    "CACHE_SERVICE_",
+];
 
 /// A variable that looks as if it were meant for this host, and is not known; with the nearest that is.
 #[must_use]

@@ -202,8 +202,13 @@ pub struct Explanation {
     pub state: String,
     /// Where the answer would come from: `l1`, `store`, `nowhere`.
     pub from: &'static str,
+    /// What Redis would call the type of what is there: `string`, `hash`, `list`, `set`; `None`: nothing is, or the store is away.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
     /// Size of the value in bytes.
     pub size_bytes: Option<u64>,
+    /// Start of its load, or time of its write: wall time, milliseconds since the Unix epoch; `None`: a raw value does not say.
+    pub born_ms: Option<u64>,
     /// Size of it as the store holds it, without its stamps; `None` if the store was not asked, or the domain is raw.
     pub stored_bytes: Option<u64>,
     /// How it is compressed there: `none`, `lz4`, `zstd`.
@@ -238,6 +243,8 @@ pub struct Explanation {
     pub rejudged: bool,
     /// Tags of the entry.
     pub tags: Vec<String>,
+    /// The generations that it was loaded under, as `domain 1f…`, `tag team:7 9a…`, `prefix 5c…`; none of a raw value.
+    pub generations: Vec<String>,
     /// Whether it was invalidated since it was loaded, and how: `soft`, `hard`.
     pub invalidated: Option<&'static str>,
     /// What was: `domain`, `tag …`, `prefix …`, with how it was.

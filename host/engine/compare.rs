@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::entry::Stamps;
+use super::fetched::Fetched;
 use super::generation::{Ids, Judged, NONE, Record, Standing};
-use super::known::{Domain, Fetched, Name};
+use super::known::{Domain, Name};
 
 /// What of an entry is compared with the records.
 #[derive(Clone, Copy)]
@@ -56,7 +57,7 @@ impl Domain {
                 match fetched.filter(|fetched| now_ms.is_none_or(|now_ms| self.is_trusted(fetched, now_ms))) {
                     None => open.push(name()),
                     Some(fetched) => {
-                        let found = judge(fetched.record.as_deref());
+                        let found = fetched.judge(judge);
                         if !found.certain && fetched.number <= after {
                             open.push(name());
                         }
@@ -86,7 +87,11 @@ impl Domain {
         if loaded.ids.ended {
             note("key".to_owned(), Standing::Soft);
         }
-        note("domain".to_owned(), judge_id(record, loaded.ids.domain).standing);
+        let stands = |fetched: Option<&Fetched>, id: u64| {
+            let judge = |record: Option<&Record>| judge_id(record, id);
+            fetched.map_or_else(|| judge(None), |fetched| fetched.judge(&judge)).standing
+        };
+        note("domain".to_owned(), stands(known.domain.as_ref(), loaded.ids.domain));
         for (prefix, judged) in
             record.into_iter().flat_map(|record| record.judge_prefixes(loaded.key, &loaded.ids.prefixes))
         {
@@ -94,8 +99,7 @@ impl Domain {
         }
         for (i, tag) in loaded.tags.iter().enumerate() {
             let id = loaded.ids.tags.get(i).copied().unwrap_or(NONE);
-            let record = known.tags.peek(tag.as_str()).and_then(|fetched| fetched.record.as_deref());
-            note(format!("tag {tag}"), judge_id(record, id).standing);
+            note(format!("tag {tag}"), stands(known.tags.peek(tag.as_str()), id));
         }
         found
     }

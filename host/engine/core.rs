@@ -14,7 +14,6 @@ use super::judge::Place;
 use super::key::KeyRules;
 use super::l1::L1;
 use super::pool::TermsPool;
-use super::quiet::Quiet;
 use super::recent::Recent;
 use super::recovery::Recovery;
 use super::refresh::Loads;
@@ -28,9 +27,11 @@ use crate::ports::clock::Clock;
 use crate::ports::lock::Locks;
 use crate::ports::metrics::{DomainMetrics, Gauge, Metrics, State};
 use crate::ports::policy::Operation;
+use crate::ports::quiet::Quiet;
 use crate::ports::registry::Registry;
 use crate::ports::store::{Sharing, Store, StoreError};
 use crate::ports::table::{OnStoreFailure, Policies};
+use crate::ports::trace;
 
 /// The cache. One per host, shared by all front ends.
 pub struct Engine {
@@ -242,6 +243,7 @@ impl Engine {
     pub(super) fn tally(&self, place: &Place<'_>, operation: Operation, state: State, started_ns: u64) {
         let metrics = &place.live().metrics;
         metrics.answered(operation, state);
+        trace::note_answer(&place.live().domain, operation.as_str(), state.as_str());
         metrics.latency[operation as usize].observe_ns(self.clock.monotonic_ns().saturating_sub(started_ns));
     }
 

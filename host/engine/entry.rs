@@ -322,6 +322,12 @@ impl Entry {
         }
     }
 
+    /// The name of its domain.
+    #[must_use]
+    pub fn domain(&self) -> &Arc<str> {
+        &self.domain.name
+    }
+
     /// The counters of its domain.
     #[must_use]
     pub fn metrics(&self) -> &Arc<DomainMetrics> {

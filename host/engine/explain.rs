@@ -49,7 +49,13 @@ impl Engine {
             }
             Err(error) => return Err(error),
         };
-        let explanation = self.explanation(&place, seen.as_ref(), now_ms);
+        let mut explanation = self.explanation(&place, seen.as_ref(), now_ms);
+        explanation.kind = match &seen {
+            // An entry of this host's own is a string.
+            Some(Seen { stamps: Some(_), .. }) => Some("string".to_owned()),
+            Some(_) => Some(self.budgeted(self.type_of(&place)).await?),
+            None => None,
+        };
         self.with_lease(&place, explanation).await
     }
 
@@ -141,7 +147,9 @@ impl Engine {
             lease_waiting: None,
             state: state_of(seen, now_ms).as_str().to_owned(),
             from: seen.map_or("nowhere", |seen| seen.from),
+            kind: None,
             size_bytes: seen.map(|seen| seen.size_bytes),
+            born_ms: stamps.filter(|_| place.enveloped()).map(|stamps| stamps.born_ms),
             stored_bytes: seen.and_then(|seen| seen.stored).map(|(bytes, _)| bytes),
             compression: seen.and_then(|seen| seen.stored).map(|(_, form)| form.as_str()),
             age_ms: stamps.filter(|_| place.enveloped()).map(|stamps| stamps.age_ms(now_ms)),
@@ -159,6 +167,7 @@ impl Engine {
             rules_now: format!("{:016x}", live.rules_id),
             rejudged: seen.and_then(|seen| seen.stored_rules).is_some_and(|rules| rules != live.rules_id),
             tags: terms.map(|terms| terms.tags.clone()).unwrap_or_default(),
+            generations: stamps.map(generations).unwrap_or_default(),
             invalidated: seen.and_then(|seen| seen.standing.mode()).map(Mode::as_str),
             invalidated_by: seen.map(|seen| seen.invalidated_by.clone()).unwrap_or_default(),
         }
@@ -181,6 +190,14 @@ impl Engine {
             ..bare
         })
     }
+}
+
+/// The generations that an entry was loaded under, in words.
+fn generations(stamps: &Stamps) -> Vec<String> {
+    let Some(ids) = &stamps.under else { return Vec::new() };
+    let tags = stamps.terms.tags.iter().zip(&ids.tags).map(|(tag, id)| format!("tag {tag} {id:016x}"));
+    let prefixes = ids.prefixes.iter().map(|id| format!("prefix {id:016x}"));
+    std::iter::once(format!("domain {:016x}", ids.domain)).chain(tags).chain(prefixes).collect()
 }
 
 /// Where it is in its life. A raw value is there or not.

@@ -6,11 +6,12 @@
 //!
 //! Invariants: an id is never used twice; an id that a record does not know is not current, so what was lost (evicted, a store
 //! that was emptied, a damaged record) invalidates and never brings back; only a hard invalidation that the record still knows
-//! of makes a miss, everything else is soft. Prefixes are only ever added to a record, so those that match a key keep their
+//! of, or this node, makes a miss, everything else is soft. Prefixes are only ever added to a record, so those that match a key keep their
 //! order; where they are forgotten, the whole domain is invalidated with them.
 
 use serde::{Deserialize, Serialize};
 
+pub use super::judged::{Judged, Standing};
 use crate::limits::{GENERATIONS_KEPT_MAX, PREFIXES_MAX};
 use crate::ports::invalidation::Mode;
 
@@ -46,74 +47,6 @@ impl Ids {
         let id =
             |tag: &String| before.iter().zip(&self.tags).find(|(name, _)| *name == tag).map_or(NONE, |(_, &id)| id);
         Self { tags: now.iter().map(id).collect(), ..self.clone() }
-    }
-}
-
-/// How something stands that was loaded under an id. In order: the worst of several counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Standing {
-    /// Nothing was invalidated since.
-    Current,
-    /// As [`Mode::Soft`] says.
-    Soft,
-    /// As [`Mode::Hard`] says.
-    Hard,
-}
-
-impl Standing {
-    /// The word in explanations.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Current => "current",
-            Self::Soft => "soft",
-            Self::Hard => "hard",
-        }
-    }
-
-    /// The mode of the invalidation; `None`: there was none.
-    #[must_use]
-    pub const fn mode(self) -> Option<Mode> {
-        match self {
-            Self::Current => None,
-            Self::Soft => Some(Mode::Soft),
-            Self::Hard => Some(Mode::Hard),
-        }
-    }
-}
-
-impl From<Mode> for Standing {
-    fn from(mode: Mode) -> Self {
-        match mode {
-            Mode::Soft => Self::Soft,
-            Mode::Hard => Self::Hard,
-        }
-    }
-}
-
-/// A standing, and whether a newer record could say otherwise.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Judged {
-    /// How it stands.
-    pub standing: Standing,
-    /// Not if the id is one that the record does not know: it may be newer than the record.
-    pub certain: bool,
-}
-
-impl Judged {
-    /// Nothing speaks against it.
-    pub const CURRENT: Self = Self { standing: Standing::Current, certain: true };
-    /// An invalidation of the key.
-    pub const ENDED: Self = Self { standing: Standing::Soft, certain: true };
-
-    /// The worst of both; certain only if that one is.
-    #[must_use]
-    pub fn and(self, other: Self) -> Self {
-        match self.standing.cmp(&other.standing) {
-            std::cmp::Ordering::Less => other,
-            std::cmp::Ordering::Greater => self,
-            std::cmp::Ordering::Equal => Self { certain: self.certain || other.certain, ..self },
-        }
     }
 }
 
@@ -179,6 +112,12 @@ impl Record {
     #[must_use]
     pub fn born(id: u64) -> Self {
         Self { whole: Line::new(Mode::Soft, vec![id]), prefixes: Vec::new() }
+    }
+
+    /// Whether this one was begun by somebody who did not know `before`, after the store had lost that.
+    #[must_use]
+    pub fn follows_loss_of(&self, before: &Self) -> bool {
+        self.whole.floor == Mode::Soft && !self.whole.ids.contains(&before.current())
     }
 
     /// The generation of the whole.

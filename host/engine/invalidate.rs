@@ -80,7 +80,7 @@ impl Engine {
                 invalidating.done(ticket, found.clone(), until_ms);
                 return Ok(Outcome::default());
             }
-            let mut record = found.unwrap_or_else(|| Record::born(self.new_id()));
+            let mut record = found.unwrap_or_else(|| domain.begin(&name, self.new_id()));
             if !record.invalidate(part, mode, self.new_id()) {
                 domain.metrics.prefixes_overflowed.increment();
                 tracing::warn!(domain = %domain.name, "too many prefixes: the whole domain is invalidated; use tags");

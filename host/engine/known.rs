@@ -17,8 +17,10 @@ use quick_cache::UnitWeighter;
 use quick_cache::unsync::Cache;
 
 use super::coherence::Coherence;
-use super::generation::{Ids, Record};
+use super::fetched::Fetched;
+use super::generation::{Ids, Part, Record};
 use crate::limits::{GENERATION_AGE_DIVISOR, TAGS_KNOWN_MAX};
+use crate::ports::invalidation::Mode;
 use crate::ports::metrics::DomainMetrics;
 
 /// Marks of invalidations; tags share them by hash. A shared one costs a question to the store, never a wrong answer.
@@ -37,24 +39,18 @@ pub(super) enum Name {
 }
 
 impl Name {
+    /// The tag; the domain has the name that no tag has.
+    fn text(&self) -> &str {
+        match self {
+            Self::Domain => "",
+            Self::Tag(tag) => tag,
+        }
+    }
+
     /// The name of a tag.
     pub(super) fn tag(tag: &str) -> Self {
         Self::Tag(tag.into())
     }
-}
-
-/// A record that the store has, or that it has none.
-#[derive(Clone, Debug)]
-pub(super) struct Fetched {
-    pub(super) record: Option<Arc<Record>>,
-    /// Until when the store keeps it, as far as is known; `None`: for ever.
-    pub(super) ends_ms: Option<u64>,
-    /// From before the store was asked: wall time in milliseconds.
-    pub(super) as_of_ms: u64,
-    /// Its place among all questions of this domain.
-    pub(super) number: u64,
-    /// The stream of changes that ran before the store was asked.
-    pub(super) stream: u32,
 }
 
 /// The right to remember what the store is about to be asked for.
@@ -70,6 +66,8 @@ pub(super) struct Ticket {
 pub(super) struct Known {
     pub(super) domain: Option<Fetched>,
     pub(super) tags: Cache<Box<str>, Fetched, UnitWeighter, foldhash::fast::RandomState>,
+    /// The newest records that were ever seen, believed or not.
+    seen: Cache<Box<str>, Arc<Record>, UnitWeighter, foldhash::fast::RandomState>,
     /// The count of changes when an invalidation of this slot last began or ended here; the first is the domain's own.
     pub(super) changed: Box<[u64; SLOTS]>,
     /// The same when the store last told that a record of this slot was changed, by whomever.
@@ -117,16 +115,10 @@ impl Domain {
         coherence: Arc<Coherence>,
         unchecked: Arc<AtomicBool>,
     ) -> Self {
-        let tags = Cache::with(
-            64,
-            TAGS_KNOWN_MAX as u64,
-            UnitWeighter,
-            foldhash::fast::RandomState::default(),
-            Default::default(),
-        );
         let known = Known {
             domain: None,
-            tags,
+            tags: by_tag(),
+            seen: by_tag(),
             changed: Box::new([0; SLOTS]),
             told: Box::new([0; SLOTS]),
             questions: 0,
@@ -210,7 +202,7 @@ impl Domain {
             return;
         }
         let Ticket { number, as_of_ms, stream, .. } = ticket;
-        self.put(&mut known, name, Fetched { record, ends_ms, as_of_ms, number, stream });
+        self.put(&mut known, name, Fetched { record, lost: None, ends_ms, as_of_ms, number, stream });
     }
 
     fn put(&self, known: &mut Known, name: &Name, fetched: Fetched) {
@@ -226,7 +218,18 @@ impl Domain {
         if before.is_some_and(|before| before.record != fetched.record) {
             self.count_change();
         }
-        known.set(name, fetched);
+        let lost = known.see(name, fetched.record.as_ref());
+        known.set(name, Fetched { lost, ..fetched });
+    }
+
+    /// What a record begins with under this id that the store does not have: everything before is softly invalid at least, and hard what
+    /// is known to be.
+    pub(super) fn begin(&self, name: &Name, id: u64) -> Record {
+        let known = self.known.lock();
+        let Some(seen) = known.seen.peek(name.text()) else { return Record::born(id) };
+        let mut record = Record::clone(seen);
+        record.invalidate(Part::Whole, Mode::Soft, id);
+        record
     }
 
     /// The store tells that a record was changed, by this node perhaps: it is asked for anew.
@@ -356,6 +359,19 @@ impl Known {
         }
     }
 
+    /// Takes note of what the store has now. What was seen before, if the store's record comes from after a loss and knows nothing of it.
+    fn see(&mut self, name: &Name, record: Option<&Arc<Record>>) -> Option<Arc<Record>> {
+        let seen = self.seen.peek(name.text());
+        match (record, seen) {
+            (Some(record), Some(seen)) if record.follows_loss_of(seen) => Some(Arc::clone(seen)),
+            (Some(record), _) => {
+                self.seen.insert(name.text().into(), Arc::clone(record));
+                None
+            }
+            (None, seen) => seen.cloned(),
+        }
+    }
+
     fn remove(&mut self, name: &Name) {
         match name {
             Name::Domain => self.domain = None,
@@ -364,13 +380,7 @@ impl Known {
     }
 }
 
-impl Fetched {
-    /// Whether the store keeps it at least until then.
-    pub(super) fn outlives(&self, ends_ms: Option<u64>) -> bool {
-        match (self.ends_ms, ends_ms) {
-            (None, _) => true,
-            (Some(_), None) => false,
-            (Some(own_ms), Some(ends_ms)) => own_ms >= ends_ms,
-        }
-    }
+fn by_tag<V>() -> Cache<Box<str>, V, UnitWeighter, foldhash::fast::RandomState> {
+    let hasher = foldhash::fast::RandomState::default();
+    Cache::with(64, TAGS_KNOWN_MAX as u64, UnitWeighter, hasher, Default::default())
 }

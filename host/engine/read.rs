@@ -22,6 +22,7 @@ use crate::ports::hooks::Ability;
 use crate::ports::metrics::State;
 use crate::ports::policy::Operation;
 use crate::ports::store::{Expect, Expire, Held, Ttl};
+use crate::ports::trace;
 
 impl Engine {
     /// Reads a string.
@@ -33,6 +34,7 @@ impl Engine {
         let now_ms = self.now_ms();
         if let Some(entry) = self.hit(key, now_ms) {
             let answer = entry.answer(State::L1Hit, now_ms);
+            trace::note_answer(entry.domain(), Operation::Read.as_str(), State::L1Hit.as_str());
             self.count_hits(entry.metrics(), 1, self.monotonic_ns().saturating_sub(started_ns));
             return Ok(answer);
         }

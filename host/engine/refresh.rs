@@ -31,6 +31,7 @@ use crate::ports::metrics::State;
 use crate::ports::policy::Operation;
 use crate::ports::store::StoreKey;
 use crate::ports::table::Live;
+use crate::ports::trace::{self, Layer};
 
 /// The loads that are under way.
 pub(super) struct Loads {
@@ -140,12 +141,12 @@ impl Engine {
     {
         let (Some(engine), Some(slot)) = (self.me.upgrade(), self.loads.slot()) else { return false };
         let Some(runtime) = self.loads.runtime.clone().or_else(|| Handle::try_current().ok()) else { return false };
-        let work = work(engine);
+        let (work, here) = (work(engine), trace::here());
         runtime.spawn(async move {
             let _slot = slot;
             // The policy that began it is not dropped under it.
             let _live = live;
-            work.await;
+            here.within(work).await;
         });
         true
     }
@@ -199,6 +200,15 @@ impl Engine {
     /// # Errors
     /// The load's.
     pub(super) async fn perform(&self, job: Job) -> Result<Option<Answer>> {
+        let span = trace::span(Layer::Load, job.reason.as_str());
+        let done = span.within(self.perform_here(job)).await;
+        if let Err(error) = &done {
+            span.fail(error.kind.as_str());
+        }
+        done
+    }
+
+    async fn perform_here(&self, job: Job) -> Result<Option<Answer>> {
         let name = job.name.clone();
         let (place, job) = self.place_of(job, &name)?;
         let Job { lease, sight, reason, .. } = job;

@@ -300,7 +300,7 @@ impl Engine {
         };
         if known.record.is_none() {
             let ticket = domain.ticket(now_ms);
-            let record = Record::born(self.new_id());
+            let record = domain.begin(name, self.new_id());
             let made = self.store.replace(&key, Expect::Absent, record.encode().into(), life).await;
             if made.map_err(|e| self.store_error(e))? {
                 domain.learn(ticket, name, Some(Arc::new(record)), until_ms);

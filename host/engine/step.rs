@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::api::{AskedTtl, ExpireCondition, SetAnswer, SetOptions};
 use crate::ports::policy::Shape;
-use crate::ports::store::Reply;
+use crate::ports::store::{Command, Reply};
 
 /// What kind of value a command is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,9 +157,22 @@ pub enum Read {
     Count,
 }
 
+/// A command without rules of its own, whose keys are known and may be used.
+#[derive(Clone, Debug)]
+pub struct Forwarded {
+    /// Its words.
+    pub command: Command,
+    /// Its keys.
+    pub keys: Vec<Bytes>,
+    /// Whether it changes none of them.
+    pub reads_only: bool,
+}
+
 /// One command of a transaction.
 #[derive(Clone, Debug)]
 pub enum Step {
+    /// One that Redis carries out as it is.
+    Forward(Forwarded),
     /// One that the store carries out as it is.
     Command(DataCommand),
     /// Reads strings.

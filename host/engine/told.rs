@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use super::compare::Since;
 use super::entry::Stamps;
+use super::fetched::Fetched;
 use super::generation::Record;
-use super::known::{Domain, Fetched, Name, Ticket};
+use super::known::{Domain, Name, Ticket};
 use super::standing::Domains;
 
 impl Domain {
@@ -87,7 +88,7 @@ impl Invalidating<'_> {
     pub(super) fn done(mut self, ticket: Ticket, record: Record, ends_ms: Option<u64>) {
         self.settled = true;
         let Ticket { number, as_of_ms, stream, .. } = ticket;
-        let fetched = Fetched { record: Some(Arc::new(record)), ends_ms, as_of_ms, number, stream };
+        let fetched = Fetched { record: Some(Arc::new(record)), lost: None, ends_ms, as_of_ms, number, stream };
         self.domain.change(&self.name, Some((ticket, fetched)));
     }
 }

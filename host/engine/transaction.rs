@@ -17,12 +17,13 @@ use bytes::Bytes;
 use self::prepare::Prepared;
 use super::core::Engine;
 use super::judge::Wanted;
-use super::step::{DataCommand, Step};
+use super::step::{DataCommand, Forwarded, Step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::WATCHED_KEYS_MAX;
 use crate::ports::lease::Ending;
 use crate::ports::policy::{Encoding, Operation};
-use crate::ports::store::{Reply, Watch};
+use crate::ports::store::{Command, Reply, StoreResult, Watch};
+use crate::ports::upstream::Types;
 
 /// Keys that one client watches.
 pub struct Watched {
@@ -78,11 +79,19 @@ impl Engine {
         Ok(())
     }
 
-    /// Carries out commands at one moment; one answer for each. `None`: a watched key was changed, and nothing was done.
+    /// Carries out commands at one moment; one answer for each. `None`: a watched key was changed, and nothing was done. What is
+    /// forwarded among them is answered in these types, and then all are.
     ///
     /// # Errors
     /// The store failed, or refused them as a whole: nothing was done, unless it did not answer in time.
-    pub async fn execute(&self, steps: &[Step], watched: Option<Watched>) -> Result<Option<Vec<Result<Reply>>>> {
+    pub async fn execute(
+        &self,
+        steps: &[Step],
+        watched: Option<Watched>,
+        types: Types,
+    ) -> Result<Option<Vec<Result<Reply>>>> {
+        let forwards = steps.iter().any(|step| matches!(step, Step::Forward(_)));
+        let types = if forwards { types } else { Types::Rich };
         let mut prepared = Vec::with_capacity(steps.len());
         for step in steps {
             prepared.push(self.prepare(step).await);
@@ -94,9 +103,9 @@ impl Engine {
         let endings = block.len();
         block.extend(prepared.iter().flatten().flat_map(|prepared| prepared.commands.iter().cloned()));
         let replies = match watched {
-            Some(Watched { watch, .. }) => watch.commit(block).await,
+            Some(Watched { watch, .. }) => watch.commit(block, types).await,
             None if block.is_empty() => Ok(Some(Vec::new())),
-            None => self.store.atomic(block).await.map(Some),
+            None => self.send_block(block, types).await.map(Some),
         };
         changed().for_each(|place| self.fills.overtake(place));
         let Some(replies) = replies.map_err(|e| self.store_error(e))? else { return Ok(None) };
@@ -114,6 +123,13 @@ impl Engine {
         }
         Ok(Some(answers))
     }
+
+    async fn send_block(&self, block: Vec<Command>, types: Types) -> StoreResult<Vec<Reply>> {
+        match (types, self.store.upstream()) {
+            (Types::Flat, Some(upstream)) => upstream.atomic(block, types).await,
+            _ => self.store.atomic(block).await,
+        }
+    }
 }
 
 impl Step {
@@ -123,9 +139,13 @@ impl Step {
             Self::Command(DataCommand { form, .. }) => form.opens,
             Self::Set { options, .. } => !options.is_plain(),
             Self::Expire { .. } | Self::Persist(_) | Self::GetAndExpire { .. } => true,
-            Self::Read { .. } | Self::SetMany(_) | Self::Delete(_) | Self::Scan(_) | Self::Keys(_) | Self::Size => {
-                false
-            }
+            Self::Forward(_)
+            | Self::Read { .. }
+            | Self::SetMany(_)
+            | Self::Delete(_)
+            | Self::Scan(_)
+            | Self::Keys(_)
+            | Self::Size => false,
         }
     }
 }
@@ -135,7 +155,9 @@ fn step_keys(step: &Step) -> (Vec<&[u8]>, bool) {
         Step::Command(command) => {
             (command.keys.iter().map(|&at| command.args[at].as_ref()).collect(), command.form.apart)
         }
-        Step::Read { keys, .. } | Step::Delete(keys) => (keys.iter().map(AsRef::as_ref).collect(), true),
+        Step::Forward(Forwarded { keys, .. }) | Step::Read { keys, .. } | Step::Delete(keys) => {
+            (keys.iter().map(AsRef::as_ref).collect(), true)
+        }
         Step::Set { key, .. } | Step::Expire { key, .. } | Step::Persist(key) | Step::GetAndExpire { key, .. } => {
             (vec![key], true)
         }

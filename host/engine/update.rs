@@ -120,6 +120,14 @@ impl Engine {
         if place.enveloped() && !self.holds_collection(place).await? {
             return Ok(if self.peek(place).await?.is_some() { "string" } else { "none" }.to_owned());
         }
+        self.type_of(place).await
+    }
+
+    /// What the store calls what lies under a place's key.
+    ///
+    /// # Errors
+    /// A failure of the store.
+    pub(super) async fn type_of(&self, place: &Place<'_>) -> Result<String> {
         match self.call(Command::new("TYPE").arg(place.store_key.0.clone())).await? {
             Reply::Status(kind) | Reply::Bulk(kind) => Ok(String::from_utf8_lossy(&kind).into_owned()),
             other => Err(Error::new(ErrorKind::StoreData, format!("the store answered {other:?} to TYPE"))),

@@ -28,3 +28,7 @@ pub const CLUSTER_LOOK_MS_MIN: u64 = 100;
 pub const CLUSTER_PRIMARIES_BITS: u32 = 10;
 /// Messages that wait for a subscriber that does not read, in bytes; more, and it is disconnected. Redis' own bound.
 pub const RESP_HEARD_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Longest line that who monitors is told, about; what is longer is cut.
+pub const MONITOR_LINE_BYTES_MAX: usize = 2 * 1024;
+/// Lines that wait for one who monitors: more than one reading of a connection's commands makes.
+pub const MONITOR_LINES_MAX: usize = 8_192;

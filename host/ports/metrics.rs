@@ -20,103 +20,9 @@ use super::lock::LockOutcome;
 use super::origin::OriginMetrics;
 use super::policy::{Fault, Operation};
 use super::series::PolicySeries;
+pub use super::state::{Counts, State};
+use super::trace::TraceMetrics;
 use super::warming::WarmOutcome;
-
-/// How a read was answered, or what became of another operation. The word in `Cache-Status`, explanations and metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum State {
-    /// Fresh, from L1.
-    L1Hit,
-    /// Fresh, from the store.
-    StoreHit,
-    /// Past its fresh time, within stale-while-revalidate.
-    Stale,
-    /// Known to be absent.
-    Negative,
-    /// Absent.
-    Miss,
-    /// A copy that may be out of date, because the store is away.
-    StaleOutage,
-    /// Not known to be there, because the store is away.
-    MissOutage,
-    /// Loaded from the origin for this reader or for one before it: the value, or that there is none.
-    Loaded,
-    /// Stored, changed, removed: not a read, and it went well.
-    Done,
-    /// Not stored or not done because a condition of the caller did not hold.
-    Unmet,
-    /// The policy would not have it stored.
-    Passed,
-    /// The caller's fault: refused.
-    Refused,
-    /// The policy failed.
-    PolicyFailed,
-    /// The store failed.
-    StoreFailed,
-    /// The origin failed, and there was nothing stale to bridge it.
-    OriginFailed,
-    /// The host failed.
-    HostFailed,
-}
-
-impl State {
-    /// How many there are.
-    pub const COUNT: usize = 16;
-    /// All of them.
-    pub const ALL: [Self; Self::COUNT] = [
-        Self::L1Hit,
-        Self::StoreHit,
-        Self::Stale,
-        Self::Negative,
-        Self::Miss,
-        Self::StaleOutage,
-        Self::MissOutage,
-        Self::Loaded,
-        Self::Done,
-        Self::Unmet,
-        Self::Passed,
-        Self::Refused,
-        Self::PolicyFailed,
-        Self::StoreFailed,
-        Self::OriginFailed,
-        Self::HostFailed,
-    ];
-
-    /// The word in logs, metrics, answers and tests.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::L1Hit => "l1-hit",
-            Self::StoreHit => "store-hit",
-            Self::Stale => "stale",
-            Self::Negative => "negative",
-            Self::Miss => "miss",
-            Self::StaleOutage => "stale-store-unavailable",
-            Self::MissOutage => "miss-store-unavailable",
-            Self::Loaded => "loaded",
-            Self::Done => "done",
-            Self::Unmet => "unmet",
-            Self::Passed => "passed",
-            Self::Refused => "refused",
-            Self::PolicyFailed => "policy-failed",
-            Self::StoreFailed => "store-failed",
-            Self::OriginFailed => "origin-failed",
-            Self::HostFailed => "host-failed",
-        }
-    }
-
-    /// Whether a read found what it asked for.
-    #[must_use]
-    pub const fn is_hit(self) -> bool {
-        matches!(self, Self::L1Hit | Self::StoreHit | Self::Stale | Self::Negative | Self::StaleOutage)
-    }
-
-    /// Whether a read found that the cache does not have it, whatever the origin then said.
-    #[must_use]
-    pub const fn is_miss(self) -> bool {
-        matches!(self, Self::Miss | Self::Loaded | Self::Passed | Self::OriginFailed)
-    }
-}
 
 /// Counts up.
 #[derive(Debug, Default)]
@@ -342,6 +248,8 @@ pub struct Metrics {
     pub recovery: RecoveryMetrics,
     /// Requests for a domain that no policy serves.
     pub unknown_domain: Counter,
+    /// What becomes of spans.
+    pub tracing: TraceMetrics,
     /// Locks that were taken through this host and live.
     pub active_locks: Gauge,
     /// What became of operations on locks.

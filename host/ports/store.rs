@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::lease::LeaseStore;
-use super::upstream::Upstream;
+use super::upstream::{Types, Upstream};
 
 /// A key as the store holds it. Only the engine makes one, from a checked suffix.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -252,6 +252,7 @@ pub trait Watch: Send {
     async fn add(&mut self, keys: &[StoreKey]) -> StoreResult<()>;
 
     /// Carries out commands as [`Store::atomic`] does, unless a watched key was changed, has expired or came to be since it is
-    /// watched: `None`, and nothing was done. A key that was written with what it held may count as changed.
-    async fn commit(self: Box<Self>, commands: Vec<Command>) -> StoreResult<Option<Vec<Reply>>>;
+    /// watched: `None`, and nothing was done. A key that was written with what it held may count as changed. A store that is no
+    /// Redis has but [`Types::Rich`].
+    async fn commit(self: Box<Self>, commands: Vec<Command>, types: Types) -> StoreResult<Option<Vec<Reply>>>;
 }

@@ -27,6 +27,8 @@ pub enum Types {
 pub struct Facts {
     /// Words with the name; negative: at least so many.
     pub arity: i64,
+    /// Whether it is a part of another one: `XGROUP CREATE`.
+    pub is_part: bool,
     /// Whether it only reads.
     pub reads_only: bool,
     /// Whether it is for operators, or may do harm: `admin` or `dangerous`.
@@ -44,6 +46,13 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// Whether it may have so many words.
+    #[must_use]
+    pub fn takes(&self, words: usize) -> bool {
+        let words = i64::try_from(words).unwrap_or(i64::MAX);
+        if self.arity < 0 { words >= -self.arity } else { self.arity == 0 || words == self.arity }
+    }
+
     /// The places of the keys among so many words, as positions tell them.
     pub fn places(&self, words: usize) -> impl Iterator<Item = usize> + use<> {
         let end = match usize::try_from(self.last) {
@@ -112,6 +121,13 @@ pub trait Upstream: Send + Sync {
 
     /// Carries out one command on the shared connection, within the store's deadline.
     async fn forward(&self, command: Command, types: Types) -> StoreResult<Reply>;
+
+    /// Carries out commands at one moment, as [`super::store::Store::atomic`] does, with answers of these types. What would wait
+    /// elsewhere does not wait within a block.
+    ///
+    /// # Errors
+    /// As there.
+    async fn atomic(&self, commands: Vec<Command>, types: Types) -> StoreResult<Vec<Reply>>;
 
     /// A connection for a command that may hold it up. In a cluster it leads to the node of the command's first key.
     async fn open(&self, command: &Command, types: Types) -> StoreResult<Box<dyn Dedicated>>;

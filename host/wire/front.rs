@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::limits::{HTTP_CONNECTIONS_DEFAULT, RESP_CONNECTIONS_DEFAULT};
 use crate::ports::log::LogControl;
 use crate::ports::metrics::Metrics;
+use crate::ports::trace::Tracer;
 
 /// The bounds of the connections of one protocol. They may change while the host runs.
 #[derive(Debug)]
@@ -54,6 +55,8 @@ pub struct Front {
     pub gate: Gate,
     /// How they speak TLS, if any does.
     pub tls: Option<Tls>,
+    /// Which requests are traced, if any are.
+    pub tracer: Option<Arc<Tracer>>,
     /// What is logged.
     pub log: Option<Arc<dyn LogControl>>,
     /// Bounds of RESP connections.
@@ -71,6 +74,7 @@ impl Front {
         Self {
             gate: Gate::new(&[], metrics),
             tls: None,
+            tracer: None,
             log: None,
             resp: Bounds::new(RESP_CONNECTIONS_DEFAULT),
             http: Bounds::new(HTTP_CONNECTIONS_DEFAULT),

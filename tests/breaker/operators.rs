@@ -145,7 +145,7 @@ fn a_real_host_whose_redis_is_killed() {
     wait_until("it closes again", || host.ask(&["SET", "k", "v"]).is_ok() && store_state(&host) == "closed");
     let larder = |words: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_larder"));
-        let output = command.args(words).args(["--resp", &host.resp.to_string()]).output().unwrap();
+        let output = command.args(words).args(["--host", &host.http.to_string()]).output().unwrap();
         String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
     };
     assert!(larder(&["breakers"]).contains("name: store\nstate: closed\n"));

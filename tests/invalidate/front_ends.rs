@@ -117,18 +117,19 @@ fn on_the_command_line() {
         let output = Command::new(env!("CARGO_BIN_EXE_larder"))
             .args(["invalidate"])
             .args(words)
-            .args(["--resp", &format!("127.0.0.1:{}", host.resp.port())])
+            .args(["--host", &host.http.to_string()])
             .output()
             .expect("larder runs");
         let text = if output.status.success() { output.stdout } else { output.stderr };
         String::from_utf8(text).unwrap().trim_end().to_owned()
     };
     for (words, expect) in [
-        (&["key", "profile:user:42", "--soft"][..], "1"),
-        (&["key", "profile:user:42"], "1"),
-        (&["tag", "profile", "team:7"], "OK"),
-        (&["prefix", "profile", "user:", "--soft"], "OK"),
-        (&["domain", "profile"], "OK"),
+        (&["key", "profile:user:42", "--soft"][..], "invalidated (soft): 1 key"),
+        (&["key", "profile:user:42"], "invalidated (hard): 1 key"),
+        (&["pattern", "profile", "user:*"], "invalidated (hard): 1 key"),
+        (&["tag", "profile", "team:7"], "invalidated (hard): all that was cached until now"),
+        (&["prefix", "profile", "user:", "--soft"], "invalidated (soft): all that was cached until now"),
+        (&["domain", "profile"], "invalidated (hard): all that was cached until now"),
     ] {
         host.ask(&["SET", "profile:user:42", "Ada"]).unwrap();
         assert_eq!(larder(words), expect, "{words:?}");

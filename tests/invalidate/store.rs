@@ -42,6 +42,28 @@ async fn a_lost_generation_invalidates_softly_and_comes_back_as_another_one() {
     }
 }
 
+/// What a node knows to be invalidated hard stays so, whoever begins the record anew.
+#[tokio::test]
+async fn a_hard_invalidation_outlives_the_loss_of_its_record() {
+    let redis = RedisServer::start();
+    let stores: [Arc<dyn Store>; 2] = [Arc::new(GatedStore::new(memory())), Arc::new(redis.store())];
+    for store in stores {
+        for (invalidate, lost) in [("tag red", RED), ("domain", DOMAIN)] {
+            for other_begins in [false, true] {
+                let (one, other) = (world_over(store.clone(), clock()), world_over(store.clone(), clock()));
+                play(&one, &format!("set a@red 1\nset b@red 1\n{invalidate} = done\nset b@red 2")).await;
+                store.delete(&[key(lost)]).await.unwrap();
+                if other_begins {
+                    set(&other, "profile:c@red", "3").await;
+                }
+                play(&one, "wait 1000\nget a@red = - (miss)\nget b@red = 2 (stale)\nset d@red 4").await;
+                play(&one, "wait 1000\nget a@red = - (miss)\nget d@red = 4 (store-hit)").await;
+                play(&other, "wait 1000\nget d@red = 4 (store-hit)").await;
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_store_that_was_emptied_brings_nothing_back() {
     let mut redis = RedisServer::start();

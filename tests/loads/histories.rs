@@ -26,6 +26,8 @@ const BOUND: Duration = Duration::from_millis(1_000 + 150);
 /// An invalidation of a key that was acknowledged: nothing before this version is to be seen.
 struct Floor {
     host: usize,
+    /// How it was invalidated.
+    how: String,
     acknowledged: Instant,
     version: u64,
 }
@@ -45,17 +47,22 @@ struct World {
 
 impl World {
     /// The oldest version of a key that a read may give which begins now on this host.
-    fn floor(&self, key: usize, host: usize) -> u64 {
+    fn floor(&self, key: usize, host: usize) -> (u64, String) {
         let now = Instant::now();
         let floors = self.floors.lock();
         let holds = |floor: &&Floor| floor.host == host || now.duration_since(floor.acknowledged) > BOUND;
-        floors.get(&key).into_iter().flatten().filter(holds).map(|floor| floor.version).max().unwrap_or(0)
+        let highest = floors.get(&key).into_iter().flatten().filter(holds).max_by_key(|floor| floor.version);
+        highest.map_or_else(Default::default, |floor| {
+            let ago = now.duration_since(floor.acknowledged);
+            (floor.version, format!("{} by host {}, {ago:?} before the read", floor.how, floor.host))
+        })
     }
 
     fn read(&self, host: usize, over_http: bool, mut client: redis::Connection) {
         while !self.stop.load(Ordering::Relaxed) {
             let key = fastrand::usize(..KEYS);
-            let floor = self.floor(key, host);
+            let (floor, why) = self.floor(key, host);
+            let begun = Instant::now();
             let value = if over_http {
                 let (status, _, body) = self.hosts[host].http("GET", &format!("/v1/cache/profile/user:{key}"), "", b"");
                 (status == 200).then(|| String::from_utf8(body).unwrap())
@@ -68,7 +75,10 @@ impl World {
             self.reads.fetch_add(1, Ordering::Relaxed);
             if version < floor {
                 let how = if over_http { "HTTP" } else { "RESP" };
-                self.breaches.lock().push(format!("{how}, host {host}, key {key}: {version} after {floor}"));
+                let took = begun.elapsed();
+                let breach =
+                    format!("{how}, host {host}, key {key}: {version} after {floor} ({why}, which took {took:?})");
+                self.breaches.lock().push(breach);
             }
             std::thread::sleep(Duration::from_millis(fastrand::u64(..3)));
         }
@@ -97,7 +107,8 @@ impl World {
                 let acknowledged = Instant::now();
                 let mut floors = self.floors.lock();
                 for (key, version) in changed {
-                    floors.entry(key).or_default().push(Floor { host, acknowledged, version });
+                    let how = words[1..].join(" ");
+                    floors.entry(key).or_default().push(Floor { host, how, acknowledged, version });
                 }
             }
             std::thread::sleep(Duration::from_millis(fastrand::u64(..60)));
@@ -115,8 +126,12 @@ impl World {
                     self.redis.resume();
                 }
                 _ => {
+                    // A record of generations, too, would leave older values stale on a host that never heard of the invalidation:
+                    // `invalidate/store.rs` has that.
                     let key = self.redis.cli(&["RANDOMKEY"]);
-                    self.redis.cli(&["DEL", key.trim()]);
+                    if !key.contains("generation") {
+                        self.redis.cli(&["DEL", key.trim()]);
+                    }
                 }
             }
             std::thread::sleep(Duration::from_millis(fastrand::u64(50..400)));

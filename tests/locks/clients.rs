@@ -138,7 +138,7 @@ async fn over_http() {
 fn larder(host: &Host, words: &[&str]) -> (bool, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_larder"))
         .args(words)
-        .args(["--resp", &host.resp.to_string()])
+        .args(["--host", &host.http.to_string()])
         .output()
         .unwrap();
     let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
@@ -184,7 +184,7 @@ fn two_real_hosts_share_their_locks() {
     let (fine, text) = larder(&b, &["locks", "info", "n"]);
     assert!(fine && text.contains(&map(&held, "fence")), "{text}");
     assert_eq!(larder(&b, &["locks", "release", "n"]), (true, "released n\n".into()));
-    assert_eq!(larder(&b, &["locks", "release", "n"]), (false, "error: nobody holds the lock n\n".into()));
+    assert_eq!(larder(&b, &["locks", "release", "n"]), (false, "error: nobody holds the lock\n".into()));
     assert!(a.log().lines().all(|line| !line.contains("CACHE_LOCK")), "the setting is used: {}", a.log());
     assert!(a.stop() && b.stop());
 }

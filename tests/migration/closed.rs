@@ -17,6 +17,7 @@ use larder::ports::policy::{
     Admission, Candidate, Encoding, Miss, Plan, Policy, PolicyError, Request, Selector, Shape,
 };
 use larder::ports::store::{Command, Expire, Reply, Store, StoreKey, Ttl};
+use larder::ports::upstream::Types;
 
 use super::{Migrating, get, left, of_version, rules, set};
 use crate::support::engine::{Rules, World};
@@ -89,7 +90,7 @@ async fn change(world: &World, what: &str) -> Result<(), Error> {
     let list = |line| command(line, Form::grows(Wanted::Shape(Shape::List)));
     let steps = |steps: Vec<Step>| async move {
         steps.iter().try_for_each(|step| engine.may_queue("it", step))?;
-        let answers = engine.execute(&steps, None).await?.expect("nothing is watched");
+        let answers = engine.execute(&steps, None, Types::Rich).await?.expect("nothing is watched");
         answers.into_iter().try_for_each(|answer| answer.map(drop))
     };
     match what {
@@ -329,11 +330,16 @@ async fn a_watched_key_is_carried_over_before_it_is_watched() {
         let world = super::moved(encoding, &[("k", "1")]).await;
         let watched = world.engine.watch(None, &[Bytes::from_static(KEY)]).await.unwrap();
         let read = Step::Read { keys: vec![Bytes::from_static(KEY)], read: Read::Value };
-        let answers = world.engine.execute(&[read], Some(watched)).await.unwrap().expect("nobody changed it");
+        let answers =
+            world.engine.execute(&[read], Some(watched), Types::Rich).await.unwrap().expect("nobody changed it");
         assert!(matches!(&answers[0], Ok(Reply::Bulk(value)) if value == "1 from v1"), "{answers:?}");
         let watched = world.engine.watch(None, &[Bytes::from_static(KEY)]).await.unwrap();
         set(&world, "k", "2", SetOptions::default()).await;
-        let none = world.engine.execute(&[Step::Delete(vec![Bytes::from_static(KEY)])], Some(watched)).await.unwrap();
+        let none = world
+            .engine
+            .execute(&[Step::Delete(vec![Bytes::from_static(KEY)])], Some(watched), Types::Rich)
+            .await
+            .unwrap();
         assert!(none.is_none());
     }
 }

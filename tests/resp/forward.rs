@@ -3,6 +3,7 @@
 mod blocking;
 mod confined;
 mod published;
+mod queued;
 
 use std::sync::Arc;
 
@@ -128,19 +129,6 @@ async fn what_was_written_by_a_script_is_read_through_the_table() {
     let answers =
         client.pipeline(&["EVAL return(redis.call('incr',KEYS[1])) 1 k", "GET k", "ZADD z 1 a", "ZCARD z"]).await;
     assert_eq!(answers, [":2", "\"2\"", ":1", ":1"]);
-    assert!(host.stop().await);
-}
-
-#[tokio::test]
-async fn within_a_transaction_it_is_refused() {
-    let server = RedisServer::start();
-    let host = host(&server, ForwardRules::default()).await;
-    let mut client = host.connect().await;
-    let lines = ["MULTI", "SET k 1", "ZADD z 1 a", "EXEC", "EXISTS k z"];
-    let answers = client.pipeline(&lines).await;
-    let refused = "-ERR ZADD cannot be part of a transaction";
-    let aborted = "-EXECABORT Transaction discarded because of previous errors.";
-    assert_eq!(answers, ["+OK", "+QUEUED", refused, aborted, ":0"]);
     assert!(host.stop().await);
 }
 

@@ -120,6 +120,17 @@ fn requests_that_are_too_large_are_refused_and_others_served() {
     http.write_all(b"PUT /v1/cache/default/k HTTP/1.1\r\nhost: x\r\ncontent-length: 100000000\r\n\r\n").unwrap();
     let _ = http.write_all(&vec![b'x'; 10_000_000]);
     assert!(rest(&mut http).starts_with("HTTP/1.1 413"));
+    // The same without saying how long it is: what comes is counted.
+    let before_kib = host.rss_kib();
+    let mut http = stream(&host);
+    http.write_all(b"PUT /v1/cache/default/k HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n").unwrap();
+    let chunk = [b"f4240\r\n".as_slice(), &vec![b'x'; 1_000_000], b"\r\n"].concat();
+    // It may stop listening in the middle.
+    let _ = (0..100).try_for_each(|_| http.write_all(&chunk));
+    let said = rest(&mut http);
+    assert!(said.starts_with("HTTP/1.1 413"), "{said}");
+    let grown_mib = host.rss_kib().saturating_sub(before_kib) / 1024;
+    assert!(grown_mib < 200, "{grown_mib} MiB are held for what was refused");
     check_served(&host, "after values that are too large");
     // Header bombs: one long, many, and a long target.
     for bomb in [

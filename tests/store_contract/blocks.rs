@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use larder::ports::store::{Reply, StoreKey};
+use larder::ports::upstream::Types;
 
 use super::{Bench, key, text};
 
@@ -65,7 +66,7 @@ pub(super) async fn a_change_is_seen_by_who_watches(bench: &Bench) {
         bench.store.atomic(block(&["FLUSHALL", "SET a 1", "HSET b g w", "SET c 1"])).await.expect("it is carried out");
         let watch = bench.store.watch(&keys).await.expect("they are watched");
         call(bench, change).await;
-        let replies = watch.commit(block(&["SET done 1"])).await.expect("it is answered");
+        let replies = watch.commit(block(&["SET done 1"]), Types::Rich).await.expect("it is answered");
         assert_eq!(replies.is_none(), is_seen, "{change}");
         assert_eq!(call(bench, "EXISTS done").await, if is_seen { "0" } else { "1" }, "{change}");
     }
@@ -75,11 +76,11 @@ pub(super) async fn more_keys_can_be_watched(bench: &Bench) {
     let mut watch = bench.store.watch(&[key("a")]).await.expect("it is watched");
     call(bench, "SET b 1").await;
     watch.add(&[key("b"), key("a")]).await.expect("it is watched, too");
-    assert!(watch.commit(Vec::new()).await.expect("it is answered").is_some(), "b was changed before");
+    assert!(watch.commit(Vec::new(), Types::Rich).await.expect("it is answered").is_some(), "b was changed before");
     let mut watch = bench.store.watch(&[key("a")]).await.expect("it is watched");
     watch.add(&[key("b")]).await.expect("it is watched, too");
     call(bench, "SET b 2").await;
-    assert_eq!(watch.commit(Vec::new()).await, Ok(None));
+    assert_eq!(watch.commit(Vec::new(), Types::Rich).await, Ok(None));
 }
 
 pub(super) async fn a_watch_ends_when_it_is_dropped(bench: &Bench) {
@@ -88,7 +89,7 @@ pub(super) async fn a_watch_ends_when_it_is_dropped(bench: &Bench) {
         call(bench, "SET a 1").await;
         let watch = bench.store.watch(&[key("b")]).await.expect("it is watched");
         call(bench, "SET a 2").await;
-        assert!(watch.commit(block(&["PING"])).await.expect("it is answered").is_some());
+        assert!(watch.commit(block(&["PING"]), Types::Rich).await.expect("it is answered").is_some());
     }
 }
 
@@ -97,5 +98,5 @@ pub(super) async fn what_expires_has_changed(bench: &Bench) {
     bench.store.set(&k, Bytes::from_static(b"v"), larder::ports::store::Expire::InMs(50)).await.expect("it is stored");
     let watch = bench.store.watch(std::slice::from_ref(&k)).await.expect("it is watched");
     bench.outlive(&k, 50).await;
-    assert_eq!(watch.commit(block(&["PING"])).await, Ok(None));
+    assert_eq!(watch.commit(block(&["PING"]), Types::Rich).await, Ok(None));
 }

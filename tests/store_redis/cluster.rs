@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use larder::ports::store::{Command, Expect, Expire, Reply, Store, StoreError, StoreKey};
+use larder::ports::upstream::Types;
 
 use super::{V, is_unavailable};
 use crate::support::redis::RedisServer;
@@ -142,10 +143,10 @@ async fn blocks_and_watches_go_to_the_node_of_their_keys() {
     for name in ["a", "b", "c"] {
         let keys = [key(name)];
         assert_eq!(store.atomic(set(name)).await.map(Some), done, "{name}");
-        assert_eq!(store.watch(&keys).await.expect("watched").commit(set(name)).await, done, "{name}");
+        assert_eq!(store.watch(&keys).await.expect("watched").commit(set(name), Types::Rich).await, done, "{name}");
         let watch = store.watch(&keys).await.expect("watched");
         store.set(&keys[0], V, Expire::Never).await.expect("stored");
-        assert_eq!(watch.commit(set(name)).await, Ok(None), "{name}");
+        assert_eq!(watch.commit(set(name), Types::Rich).await, Ok(None), "{name}");
     }
     let apart = [set("a"), set("b")].concat();
     for error in [store.atomic(apart).await.err(), store.watch(&[key("a"), key("b")]).await.err()] {

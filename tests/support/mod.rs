@@ -1,5 +1,6 @@
 //! What tests share.
 
+pub mod collector;
 pub mod engine;
 pub mod gated;
 pub mod host;

@@ -7,6 +7,7 @@ pub(crate) mod sentinels;
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,6 +15,8 @@ use std::time::{Duration, Instant};
 use larder::adapters::clock::SystemClock;
 use larder::adapters::redis::{RedisAddress, RedisSettings, RedisStore};
 use larder::ports::metrics::Metrics;
+
+use super::host::guest;
 
 /// How long a server may take to answer its first PING, on a busy machine.
 const START_WITHIN: Duration = Duration::from_secs(20);
@@ -25,6 +28,7 @@ const STORE_MS: u64 = 10_000;
 /// A running server.
 pub(crate) struct RedisServer {
     child: Child,
+    program: PathBuf,
     port: u16,
     arguments: Vec<String>,
     folder: tempfile::TempDir,
@@ -42,12 +46,26 @@ impl RedisServer {
         tried.expect("redis-server starts on a free port")
     }
 
+    /// Starts a Valkey; `None` if there is none for this machine, which `cargo xtask test` says, too.
+    pub(crate) fn valkey() -> Option<Self> {
+        let target = guest("hostile").parent()?.parent()?.to_owned();
+        let own = target.join("languages/valkey/usr/bin/valkey-server");
+        let starts = |program: &PathBuf| Command::new(program).arg("--version").stdout(Stdio::null()).status().is_ok();
+        let program = ["valkey-server".into(), own].into_iter().find(starts)?;
+        let tried = (0..PORTS_MAX).find_map(|_| Self::start_program(&program, free_port(), &[]));
+        Some(tried.expect("valkey-server starts on a free port"))
+    }
+
     /// Starts one on this port; `None` if it ended at once, as it does when the port is taken.
     pub(crate) fn start_on(port: u16, arguments: &[&str]) -> Option<Self> {
+        Self::start_program(Path::new("redis-server"), port, arguments)
+    }
+
+    fn start_program(program: &Path, port: u16, arguments: &[&str]) -> Option<Self> {
         let folder = tempfile::tempdir().expect("a folder for the server");
         let arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
-        let child = spawn(port, &arguments, folder.path());
-        let mut server = Self { child, port, arguments, folder };
+        let child = spawn(program, port, &arguments, folder.path());
+        let mut server = Self { child, program: program.to_owned(), port, arguments, folder };
         server.is_ready().then_some(server)
     }
 
@@ -93,7 +111,7 @@ impl RedisServer {
     /// Starts it anew on the same port, with nothing in it.
     pub(crate) fn restart(&mut self) {
         self.kill();
-        self.child = spawn(self.port, &self.arguments, self.folder.path());
+        self.child = spawn(&self.program, self.port, &self.arguments, self.folder.path());
         assert!(self.is_ready(), "redis-server starts again on port {}", self.port);
     }
 
@@ -159,8 +177,8 @@ pub(crate) fn free_port() -> u16 {
     listener.local_addr().expect("it is bound").port()
 }
 
-fn spawn(port: u16, arguments: &[String], folder: &std::path::Path) -> Child {
-    Command::new("redis-server")
+fn spawn(program: &Path, port: u16, arguments: &[String], folder: &Path) -> Child {
+    Command::new(program)
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
         .arg("--dir")
         .arg(folder)

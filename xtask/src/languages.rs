@@ -18,7 +18,7 @@ use crate::setup;
 const JS: &str = "examples/policy-js";
 const PYTHON: &str = "examples/policy-python";
 const GUESTS: &str = "tests/languages";
-const INSTALL_LIMIT: Duration = Duration::from_secs(600);
+pub(crate) const INSTALL_LIMIT: Duration = Duration::from_secs(600);
 const BUILD_LIMIT: Duration = Duration::from_secs(600);
 
 /// How a guest is built: its name, what it is made from, the command without the output.
@@ -114,6 +114,15 @@ fn npm_install(wanted: &Path, language: &str) -> Result<()> {
         .with_context(|| format!("npm cannot install what {what} asks for; is its registry in reach?"))
 }
 
+/// What asks the HTTP interface everything that its OpenAPI document allows, and what it does not.
+///
+/// # Errors
+/// It cannot be installed.
+pub(crate) fn schemathesis() -> Result<()> {
+    let wanted = root().join("tests/openapi/requirements.txt");
+    python_tools(&wanted, "openapi", Path::new("bin/schemathesis")).map(drop)
+}
+
 /// The builder for JavaScript, installed.
 fn componentize_qjs() -> Result<PathBuf> {
     let wanted = root().join(JS).join("package.json");
@@ -122,20 +131,26 @@ fn componentize_qjs() -> Result<PathBuf> {
 
 /// The builder for Python, installed.
 fn componentize_py() -> Result<PathBuf> {
-    let wanted = root().join(PYTHON).join("requirements.txt");
-    let folder = tools("python");
-    installed(&wanted, "python", Path::new("bin/componentize-py"), || {
+    python_tools(&root().join(PYTHON).join("requirements.txt"), "python", Path::new("bin/componentize-py"))
+}
+
+/// What a file of requirements asks for, in a virtual environment of its own.
+fn python_tools(wanted: &Path, language: &str, tool: &Path) -> Result<PathBuf> {
+    let folder = tools(language);
+    installed(wanted, language, tool, || {
         setup::python()?;
         run_quietly(program("python3").args(["-m", "venv"]).arg(&folder), INSTALL_LIMIT)
             .context("Python cannot make a virtual environment")?;
         let mut pip = program(&folder.join("bin/pip").to_string_lossy());
-        pip.args(["install", "--disable-pip-version-check", "--requirement"]).arg(&wanted);
-        run_quietly(&mut pip, INSTALL_LIMIT).context("pip cannot install componentize-py; is PyPI in reach?")
+        pip.args(["install", "--disable-pip-version-check", "--requirement"]).arg(wanted);
+        let what = wanted.display();
+        run_quietly(&mut pip, INSTALL_LIMIT)
+            .with_context(|| format!("pip cannot install what {what} asks for; is PyPI in reach?"))
     })
 }
 
 /// Where the tools of a language are installed.
-fn tools(language: &str) -> PathBuf {
+pub(crate) fn tools(language: &str) -> PathBuf {
     target_dir().join("languages").join(language)
 }
 
@@ -145,7 +160,12 @@ fn stamp(language: &str) -> PathBuf {
 }
 
 /// A language's tool, installed anew if `wanted`, which pins its version, is not what it was installed from.
-fn installed(wanted: &Path, language: &str, tool: &Path, install: impl FnOnce() -> Result<()>) -> Result<PathBuf> {
+pub(crate) fn installed(
+    wanted: &Path,
+    language: &str,
+    tool: &Path,
+    install: impl FnOnce() -> Result<()>,
+) -> Result<PathBuf> {
     let (folder, stamp) = (tools(language), stamp(language));
     let tool = folder.join(tool);
     let wants = fs::read(wanted).with_context(|| format!("reading {}", wanted.display()))?;

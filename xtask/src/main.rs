@@ -7,12 +7,14 @@
 //! everybody compiles first.
 
 mod bench;
+mod clients;
 mod languages;
 mod policies;
 mod process;
 mod run;
 mod setup;
 mod test;
+mod valkey;
 
 use std::process::ExitCode;
 

@@ -7,10 +7,11 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
+use crate::clients;
 use crate::languages;
 use crate::policies::{self, Profile};
 use crate::process::cargo;
-use crate::setup;
+use crate::{setup, valkey};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Counts {
@@ -27,8 +28,11 @@ pub(crate) fn test(args: &[String]) -> Result<()> {
     policies::guests(Profile::Dev)?;
     languages::guests()?;
     languages::browser()?;
+    languages::schemathesis()?;
+    clients::all()?;
     setup::prometheus()?;
     setup::redis();
+    valkey::valkey();
     let mut runs = if setup::nextest() {
         vec![(command(&["nextest", "run", "--workspace"], args), nextest_counts as fn(&str) -> Option<Counts>)]
     } else {

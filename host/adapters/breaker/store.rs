@@ -16,7 +16,7 @@ use crate::ports::lease::LeaseStore;
 use crate::ports::store::{
     Command, Expect, Expire, Held, Reply, Sharing, Store, StoreError, StoreKey, StoreResult, Ttl, Watch,
 };
-use crate::ports::upstream::Upstream;
+use crate::ports::upstream::{Types, Upstream};
 
 /// Another store behind a breaker.
 #[derive(Debug)]
@@ -155,7 +155,7 @@ impl Watch for BreakerWatch {
         guard(&self.breaker, self.inner.add(keys)).await
     }
 
-    async fn commit(self: Box<Self>, commands: Vec<Command>) -> StoreResult<Option<Vec<Reply>>> {
-        guard(&self.breaker, self.inner.commit(commands)).await
+    async fn commit(self: Box<Self>, commands: Vec<Command>, types: Types) -> StoreResult<Option<Vec<Reply>>> {
+        guard(&self.breaker, self.inner.commit(commands, types)).await
     }
 }

@@ -38,6 +38,10 @@ impl<S: Store> Upstream for BreakerStore<S> {
         self.guard(self.inner()?.forward(command, types)).await
     }
 
+    async fn atomic(&self, commands: Vec<Command>, types: Types) -> StoreResult<Vec<Reply>> {
+        self.guard(self.inner()?.atomic(commands, types)).await
+    }
+
     async fn open(&self, command: &Command, types: Types) -> StoreResult<Box<dyn Dedicated>> {
         self.guard_untimed(self.inner()?.open(command, types)).await
     }

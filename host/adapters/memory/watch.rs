@@ -13,6 +13,7 @@ use bytes::Bytes;
 use super::commands;
 use super::keyspace::Keyspace;
 use crate::ports::store::{Command, Reply, StoreKey, StoreResult, Watch};
+use crate::ports::upstream::Types;
 
 /// Keys that are watched.
 pub(super) struct Watching {
@@ -48,7 +49,7 @@ impl Watch for Watching {
         Ok(())
     }
 
-    async fn commit(self: Box<Self>, commands: Vec<Command>) -> StoreResult<Option<Vec<Reply>>> {
+    async fn commit(self: Box<Self>, commands: Vec<Command>, _types: Types) -> StoreResult<Option<Vec<Reply>>> {
         let block: Vec<&[Bytes]> = commands.iter().map(|command| &command.args[..]).collect();
         let watched: Vec<&[u8]> = self.keys.iter().map(|(key, _)| key.as_bytes()).collect();
         Ok(commands::call_all(&self.space, &block, &watched, |view| {

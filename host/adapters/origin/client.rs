@@ -25,6 +25,7 @@ use crate::ports::metrics::{DomainMetrics, Gauge};
 use crate::ports::origin::{
     Origin, OriginError, OriginRequest, OriginResponse, OriginSettings, Patience, is_hop_by_hop,
 };
+use crate::ports::trace::{self, Layer};
 
 /// What the host says of itself.
 const USER_AGENT: &str = concat!("larder/", env!("CARGO_PKG_VERSION"));
@@ -110,6 +111,7 @@ impl HttpOrigin {
             }
             headers.append(name.clone(), HeaderValue::from_str(value).map_err(|_| wrong())?);
         }
+        tell_trace(headers);
         Ok(request)
     }
 
@@ -246,6 +248,19 @@ impl HttpOrigin {
     }
 }
 
+/// Says for which trace is asked, if for any: W3C Trace Context. What a policy says of it is not the host's.
+fn tell_trace(headers: &mut HeaderMap) {
+    let Some(context) = trace::outgoing() else { return };
+    let state = context.state.as_deref().map(HeaderValue::from_str);
+    headers.remove(trace::TRACESTATE);
+    if let Ok(parent) = HeaderValue::from_str(&context.traceparent()) {
+        headers.insert(trace::TRACEPARENT, parent);
+    }
+    if let Some(Ok(state)) = state {
+        headers.insert(trace::TRACESTATE, state);
+    }
+}
+
 /// The headers that are passed on.
 fn heard(headers: &HeaderMap) -> Vec<(String, String)> {
     let passed = headers.iter().filter(|(name, _)| !is_hop_by_hop(name.as_str()));
@@ -272,8 +287,16 @@ impl Origin for HttpOrigin {
     }
 
     async fn load(&self, request: &OriginRequest, deadline: Duration) -> Result<OriginResponse, OriginError> {
-        let answer = self.guarded(request, deadline).await;
+        let span = trace::span(Layer::Origin, "GET");
+        let answer = span.within(self.guarded(request, deadline)).await;
         self.metrics.origin.count(&answer);
+        if span.is_recorded() {
+            span.note("larder.domain", Arc::clone(&self.domain));
+            match &answer {
+                Ok(response) => span.note("http.response.status_code", response.status),
+                Err(error) => span.fail(error.as_str()),
+            }
+        }
         if let Err(error) = &answer {
             tracing::debug!(target: "larder::origin", domain = &*self.domain, outcome = error.as_str(), "{error}");
         }

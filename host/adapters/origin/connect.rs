@@ -27,7 +27,7 @@ use crate::limits::ORIGIN_CONNECT_MS_MAX;
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ConnectError {
+pub(in crate::adapters) enum ConnectError {
     /// It may not be made.
     #[error("{0}")]
     NotAllowed(String),
@@ -38,9 +38,9 @@ pub(super) enum ConnectError {
 
 /// Makes connections.
 #[derive(Clone)]
-pub(super) struct Connector {
-    pub(super) allowed: Arc<AllowedOrigins>,
-    pub(super) tls: Arc<ClientConfig>,
+pub(in crate::adapters) struct Connector {
+    pub(in crate::adapters) allowed: Arc<AllowedOrigins>,
+    pub(in crate::adapters) tls: Arc<ClientConfig>,
 }
 
 impl Service<Uri> for Connector {
@@ -101,7 +101,7 @@ impl Connector {
 }
 
 /// A connection.
-pub(super) enum Wire {
+pub(in crate::adapters) enum Wire {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }

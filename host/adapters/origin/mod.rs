@@ -19,7 +19,8 @@ use rustls::ClientConfig;
 
 use self::address::BaseUrl;
 use self::client::HttpOrigin;
-use self::connect::Connector;
+pub(super) use self::connect::Connector;
+pub(super) use self::tls::config as tls_config;
 use super::breaker::BreakerBoard;
 use crate::config::allowed::AllowedOrigins;
 use crate::ports::breaker::BreakerSettings;

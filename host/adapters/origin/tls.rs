@@ -13,7 +13,7 @@ use rustls::{ClientConfig, RootCertStore};
 ///
 /// # Errors
 /// The operator's file cannot be read or holds no certificate. That the system has none is no error: many hosts ask no TLS origins.
-pub(super) fn config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>> {
+pub(in crate::adapters) fn config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>> {
     let mut roots = RootCertStore::empty();
     let system = rustls_native_certs::load_native_certs();
     for error in &system.errors {

@@ -15,6 +15,8 @@ mod host;
 mod origins;
 mod process;
 mod sources;
+mod summary;
+mod traces;
 mod warming;
 mod windows;
 
@@ -25,6 +27,7 @@ use prometheus::proto::MetricFamily;
 use prometheus::{Registry, TextEncoder};
 
 pub use self::sources::{Series, Source, Value};
+pub use self::summary::{Summary, SummaryLine};
 pub use self::windows::Windows;
 use crate::ports::clock::Clock;
 use crate::ports::metrics::Metrics;
@@ -62,6 +65,8 @@ impl Exporter {
         registry.register(part("breakers", move || breakers::families(&guarded))?)?;
         registry.register(part("compression", move || compression::families(&compressing))?)?;
         registry.register(part("warming", move || warming::families(&bringing))?)?;
+        let traced = Arc::clone(metrics);
+        registry.register(part("traces", move || traces::families(&traced))?)?;
         registry.register(part("guard", move || guard::families(&turned_away))?)?;
         registry.register(part("windows", move || windows::families(&recent))?)?;
         registry.register(part("process", process::families)?)?;

@@ -103,8 +103,10 @@ fn the_names_are_a_promise() {
         page.lines().filter_map(|line| line.strip_prefix("# TYPE ")).filter(|line| !line.starts_with("process_"));
     expect![[r#"
         cache_active_locks gauge
+        cache_error_rate gauge
         cache_hit_rate gauge
         cache_operation_latency_seconds summary
+        cache_operations_per_second gauge
         larder_build_info gauge
         larder_coherence_changes_total counter
         larder_coherence_dropped_total counter
@@ -153,6 +155,7 @@ fn the_names_are_a_promise() {
         larder_resp_connections_total counter
         larder_resp_idle_ended_total counter
         larder_resp_protocol_errors_total counter
+        larder_spans_waiting gauge
         larder_store_command_duration_seconds histogram
         larder_store_errors_total counter
         larder_tls_failures_total counter
@@ -190,7 +193,10 @@ fn the_recent_past_is_on_the_page() {
         &expect![[r#"
             cache_active_locks 0
             cache_operation_latency_seconds_sum 0
-            cache_operation_latency_seconds_count 0"#]],
+            cache_operation_latency_seconds_count 0
+            cache_operations_per_second{window="1h"} 0
+            cache_operations_per_second{window="1m"} 0
+            cache_operations_per_second{window="5m"} 0"#]],
     );
     let profile = metrics.domain("profile");
     profile.answered_many(Operation::Read, State::StoreHit, 3);
@@ -200,6 +206,9 @@ fn the_recent_past_is_on_the_page() {
     }
     let expected = expect![[r#"
         cache_active_locks 0
+        cache_error_rate{window="1h"} 0
+        cache_error_rate{window="1m"} 0
+        cache_error_rate{window="5m"} 0
         cache_hit_rate{window="1h"} 0.75
         cache_hit_rate{window="1m"} 0.75
         cache_hit_rate{window="5m"} 0.75
@@ -207,7 +216,10 @@ fn the_recent_past_is_on_the_page() {
         cache_operation_latency_seconds{quantile="0.95"} 0.000975
         cache_operation_latency_seconds{quantile="0.99"} 0.000995
         cache_operation_latency_seconds_sum 0.004
-        cache_operation_latency_seconds_count 4"#]];
+        cache_operation_latency_seconds_count 4
+        cache_operations_per_second{window="1h"} 0
+        cache_operations_per_second{window="1m"} 0
+        cache_operations_per_second{window="5m"} 0"#]];
     check(&exporter.page(), "cache_", &expected);
 }
 

@@ -1,5 +1,5 @@
 //! The recent past, for people without a Prometheus at hand: `cache_hit_rate{window}` and
-//! `cache_operation_latency_seconds{quantile}`, the first user's names.
+//! `cache_operation_latency_seconds{quantile}`, the first user's names; how much is asked and how much of it fails.
 //!
 //! A ring of snapshots, one each [`METRICS_STEP_MS`]; a window's figure is what was counted since the snapshot at its
 //! beginning, or since the start if the process is younger. Without a read in a window there is no rate, and no series.
@@ -19,9 +19,9 @@ use crate::ports::policy::Operation;
 
 const NS_PER_S: f64 = 1e9;
 /// Labels and lengths, in seconds.
-const WINDOWS_S: [(&str, u64); 3] = [("1m", 60), ("5m", 300), ("1h", 3600)];
+pub(super) const WINDOWS_S: [(&str, u64); 3] = [("1m", 60), ("5m", 300), ("1h", 3600)];
 /// The window of the quantiles, in seconds.
-const QUANTILES_WINDOW_S: u64 = 300;
+pub(super) const QUANTILES_WINDOW_S: u64 = 300;
 const QUANTILES: [f64; 3] = [0.5, 0.95, 0.99];
 /// Snapshots of the longest window, and one at its beginning.
 const SAMPLES_MAX: usize = (WINDOWS_S[2].1 * 1000 / METRICS_STEP_MS) as usize + 1;
@@ -35,6 +35,8 @@ struct Sample {
     at_ns: u64,
     hits: u64,
     misses: u64,
+    answers: u64,
+    failures: u64,
     latency: Buckets,
     latency_sum_ns: u64,
 }
@@ -93,6 +95,30 @@ impl Windows {
         quantile_ns(&std::array::from_fn(|i| now.latency[i] - then.latency[i]), quantile).map(|ns| ns / NS_PER_S)
     }
 
+    /// Operations of the last `window_s` seconds, for each second of it; of a process that is younger, for each second of its life.
+    #[must_use]
+    pub fn per_second(&self, window_s: u64) -> f64 {
+        let now = self.now();
+        let then = self.at_beginning(window_s, &now);
+        let seconds = now.at_ns.saturating_sub(then.at_ns) as f64 / NS_PER_S;
+        if seconds > 0.0 { (now.answers - then.answers) as f64 / seconds } else { 0.0 }
+    }
+
+    /// The share of them that failed by nobody's wish: the policy, the store, the origin or the host; `None`: there were none.
+    #[must_use]
+    pub fn error_rate(&self, window_s: u64) -> Option<f64> {
+        let now = self.now();
+        let then = self.at_beginning(window_s, &now);
+        let (answers, failures) = (now.answers - then.answers, now.failures - then.failures);
+        (answers > 0).then(|| failures as f64 / answers as f64)
+    }
+
+    /// Operations since the start, and those of them that failed.
+    pub(super) fn totals(&self) -> (u64, u64) {
+        let now = self.now();
+        (now.answers, now.failures)
+    }
+
     fn at_beginning(&self, window_s: u64, now: &Sample) -> Sample {
         let begin_ns = now.at_ns.saturating_sub(window_s * 1_000_000_000);
         let samples = self.samples.lock();
@@ -106,6 +132,11 @@ impl Windows {
             let reads = |state| domain.answers(Operation::Read, state);
             sample.hits += State::ALL.into_iter().filter(|state| state.is_hit()).map(reads).sum::<u64>();
             sample.misses += State::ALL.into_iter().filter(|state| state.is_miss()).map(reads).sum::<u64>();
+            for (operation, state) in Operation::ALL.into_iter().flat_map(|it| State::ALL.map(|state| (it, state))) {
+                let answers = domain.answers(operation, state);
+                sample.answers += answers;
+                sample.failures += if state.is_failure() { answers } else { 0 };
+            }
             for histogram in &domain.latency {
                 let (counts, sum_ns) = histogram.snapshot();
                 sample.latency.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
@@ -135,10 +166,18 @@ fn quantile_ns(counts: &Buckets, quantile: f64) -> Option<f64> {
 /// The families of the recent past.
 pub(super) fn families(windows: &Windows) -> Vec<MetricFamily> {
     let mut rates = Family::gauge("cache_hit_rate", "Share of hits among the reads of the last window");
+    let mut errors = Family::gauge("cache_error_rate", "Share of failures among the operations of the last window");
+    let mut asked =
+        Family::gauge("cache_operations_per_second", "Operations of the last window, for each second of it");
     for (label, window_s) in WINDOWS_S {
+        let labels = &[("window", label)];
         if let Some(rate) = windows.hit_rate(window_s) {
-            rates.level(&[("window", label)], rate);
+            rates.level(labels, rate);
         }
+        if let Some(rate) = windows.error_rate(window_s) {
+            errors.level(labels, rate);
+        }
+        asked.level(labels, windows.per_second(window_s));
     }
     let mut latency = Family::summary(
         "cache_operation_latency_seconds",
@@ -148,7 +187,7 @@ pub(super) fn families(windows: &Windows) -> Vec<MetricFamily> {
         QUANTILES.iter().filter_map(|&q| Some((q, windows.quantile_s(q, QUANTILES_WINDOW_S)?))).collect();
     let now = windows.now();
     latency.quantiles(&[], &quantiles, now.latency_sum_ns as f64 / NS_PER_S, now.latency.iter().sum());
-    vec![rates.done(), latency.done()]
+    vec![rates.done(), errors.done(), asked.done(), latency.done()]
 }
 
 #[cfg(test)]
@@ -178,13 +217,35 @@ mod tests {
         pass(65);
         assert_eq!(windows.hit_rate(60), None, "what was before the window does not count");
         assert_eq!(windows.hit_rate(300), Some(0.75));
-        read(State::Miss, 4);
+        read(State::Miss, 3);
+        read(State::MissOutage, 1);
         assert_eq!(windows.hit_rate(60), Some(0.0));
         assert_eq!(windows.hit_rate(300), Some(0.375));
         pass(3605);
         assert_eq!(windows.hit_rate(3600), None);
         pass(3600);
         assert_eq!(windows.samples.lock().len(), SAMPLES_MAX, "the ring is bounded");
+    }
+
+    #[test]
+    fn what_is_asked_and_what_fails_is_of_its_window() {
+        let (metrics, clock) = (Arc::new(Metrics::default()), Arc::new(VirtualClock::new(0, 1)));
+        let windows = Windows::new(Arc::clone(&metrics), Arc::<VirtualClock>::clone(&clock));
+        assert_eq!((windows.per_second(60), windows.error_rate(60)), (0.0, None));
+        let domain = metrics.domain("profile");
+        domain.answered_many(Operation::Read, State::L1Hit, 70);
+        domain.answered_many(Operation::Write, State::Refused, 20);
+        domain.answered_many(Operation::Write, State::StoreFailed, 10);
+        clock.advance_ms(10_000);
+        assert_eq!(
+            (windows.per_second(60), windows.error_rate(60)),
+            (10.0, Some(0.1)),
+            "of the ten seconds that it lives"
+        );
+        windows.sample();
+        clock.advance_ms(60_000);
+        assert_eq!((windows.per_second(60), windows.error_rate(60)), (0.0, None));
+        assert_eq!(windows.totals(), (100, 10));
     }
 
     #[test]

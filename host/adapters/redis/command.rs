@@ -45,6 +45,17 @@ const NOT_SHARED: [&str; 35] = [
     "watch",
 ];
 
+/// They wait on a connection of their own, and not at all within a block.
+const WAITING: [&str; 10] =
+    ["blmove", "blmpop", "blpop", "brpop", "brpoplpush", "bzmpop", "bzpopmax", "bzpopmin", "wait", "waitaof"];
+
+/// Why a command is not sent as part of a block, if it is not: there nothing waits.
+pub(super) fn refusal_in_block(command: &Command) -> Option<Reply> {
+    let name = command.name();
+    let waits = |words: &[&str]| words.iter().any(|word| name.eq_ignore_ascii_case(word.as_bytes()));
+    if waits(&WAITING) || waits(&["xread", "xreadgroup"]) { None } else { refusal(command) }
+}
+
 /// Why a command is not sent, if it is not.
 pub(super) fn refusal(command: &Command) -> Option<Reply> {
     let Some(name) = command.args.first() else { return Some(Reply::Error("ERR empty command".to_owned())) };
@@ -181,5 +192,15 @@ mod tests {
         check(&["XREAD", "block", "0", "STREAMS", "s", "$"], true);
         check(&["XREAD", "STREAMS", "s", "0"], false);
         check(&["GET", "multi"], false);
+    }
+
+    #[test]
+    fn what_waits_elsewhere_may_be_in_a_block() {
+        let refused = |words: &[&'static str]| {
+            let args = words.iter().map(|word| bytes::Bytes::from_static(word.as_bytes())).collect();
+            refusal_in_block(&Command { args }).is_some()
+        };
+        assert!(!refused(&["blpop", "k", "0"]) && !refused(&["XREAD", "BLOCK", "0", "STREAMS", "s", "$"]));
+        assert!(refused(&["Exec"]) && refused(&["SUBSCRIBE", "c"]) && refused(&[]));
     }
 }

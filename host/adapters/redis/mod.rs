@@ -47,7 +47,7 @@ use self::target::Where;
 use crate::limits::{STORE_INFLIGHT_MAX, STORE_MS_DEFAULT, STORE_OWN_MAX};
 use crate::ports::clock::Clock;
 use crate::ports::metrics::Metrics;
-use crate::ports::store::{StoreError, StoreKey, StoreResult};
+use crate::ports::store::{Command, Reply, StoreError, StoreKey, StoreResult};
 use crate::ports::upstream::{CommandTable, Types};
 
 /// What an operator may set.
@@ -176,15 +176,15 @@ impl RedisStore {
     }
 
     /// Sends commands in one go and waits for all answers.
-    async fn send_many(&self, commands: &Pipeline, deadline: Instant) -> StoreResult<Vec<Value>> {
+    async fn send_many(&self, commands: &Pipeline, types: Types, deadline: Instant) -> StoreResult<Vec<Value>> {
         match &self.form {
             Form::One(node) => {
                 let send = |link: Arc<link::Link>| async move { link.many(commands).await };
-                let (answers, link) = node.exchange(Types::Rich, deadline, send).await?;
+                let (answers, link) = node.exchange(types, deadline, send).await?;
                 answers.first().map_or(Ok(()), |first| node.watch(&link, first))?;
                 Ok(answers)
             }
-            Form::Cluster(cluster) => cluster.many(commands, deadline).await,
+            Form::Cluster(cluster) => cluster.many(commands, types, deadline).await,
         }
     }
 
@@ -197,7 +197,21 @@ impl RedisStore {
         commands: Pipeline,
         read: impl FnOnce(&RedisAddress, Vec<Value>) -> StoreResult<T> + Send,
     ) -> StoreResult<T> {
-        self.run(|deadline| self.send_many(&commands, deadline), read).await
+        self.run(|deadline| self.send_many(&commands, Types::Rich, deadline), read).await
+    }
+
+    /// Carries out commands at one moment.
+    async fn block(&self, commands: Vec<Command>, types: Types) -> StoreResult<Vec<Reply>> {
+        if let Some(Reply::Error(refusal)) = commands.iter().find_map(command::refusal_in_block) {
+            return Err(StoreError::Reply(refusal));
+        }
+        if commands.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sent = command::block(&commands);
+        drop(commands);
+        let read = |address: &RedisAddress, answers| value::block(address, answers)?.ok_or_else(missing_answer);
+        self.run(|deadline| self.send_many(&sent, types, deadline), read).await
     }
 
     /// Runs a script by its digest, and as a whole on a server that has not seen it.

@@ -13,7 +13,7 @@ use crate::ports::lease::LeaseStore;
 use crate::ports::store::{
     Command, Expect, Expire, Held, Reply, Sharing, Store, StoreError, StoreKey, StoreResult, Ttl, Watch,
 };
-use crate::ports::upstream::Upstream;
+use crate::ports::upstream::{Types, Upstream};
 
 /// The value and the life left to it, from the answers of `GET` and `PTTL`: a key that expired between them has none left.
 fn held(address: &RedisAddress, bytes: Value, ttl: Option<&Value>) -> StoreResult<Option<Held>> {
@@ -165,15 +165,7 @@ impl Store for RedisStore {
     }
 
     async fn atomic(&self, commands: Vec<Command>) -> StoreResult<Vec<Reply>> {
-        if let Some(Reply::Error(refusal)) = commands.iter().find_map(command::refusal) {
-            return Err(StoreError::Reply(refusal));
-        }
-        if commands.is_empty() {
-            return Ok(Vec::new());
-        }
-        let sent = command::block(&commands);
-        drop(commands);
-        self.many(sent, |address, answers| value::block(address, answers)?.ok_or_else(missing_answer)).await
+        self.block(commands, Types::Rich).await
     }
 
     async fn watch(&self, keys: &[StoreKey]) -> StoreResult<Box<dyn Watch>> {

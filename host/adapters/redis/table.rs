@@ -27,8 +27,10 @@ fn command(value: Value) -> Option<(Box<[u8]>, Facts)> {
         Value::Array(listed) | Value::Set(listed) => listed.into_iter().filter_map(command).collect(),
         _ => HashMap::new(),
     });
+    let bar = name.iter().position(|&byte| byte == b'|');
     let facts = Facts {
         arity,
+        is_part: bar.is_some(),
         reads_only: has("readonly"),
         is_dangerous: dangerous || has("admin"),
         first: usize::try_from(first).unwrap_or(0),
@@ -37,7 +39,7 @@ fn command(value: Value) -> Option<(Box<[u8]>, Facts)> {
         movable: has("movablekeys"),
         subcommands,
     };
-    let short = name.iter().position(|&byte| byte == b'|').map_or(&name[..], |bar| &name[bar + 1..]);
+    let short = bar.map_or(&name[..], |bar| &name[bar + 1..]);
     Some((short.into(), facts))
 }
 

@@ -58,6 +58,10 @@ impl Upstream for RedisStore {
         self.run(|deadline| self.send_one(&command, types, deadline), value::reply).await
     }
 
+    async fn atomic(&self, commands: Vec<Command>, types: Types) -> StoreResult<Vec<Reply>> {
+        self.block(commands, types).await
+    }
+
     async fn open(&self, command: &Command, types: Types) -> StoreResult<Box<dyn Dedicated>> {
         match &self.form {
             Form::One(node) => node.own(types, None).await,

@@ -131,16 +131,39 @@ impl Watch for Watching {
         node.common.within(|deadline| self.send(&commands, deadline)).await
     }
 
-    async fn commit(mut self: Box<Self>, commands: Vec<Command>) -> StoreResult<Option<Vec<Reply>>> {
-        if let Some(Reply::Error(refusal)) = commands.iter().find_map(command::refusal) {
+    async fn commit(mut self: Box<Self>, commands: Vec<Command>, types: Types) -> StoreResult<Option<Vec<Reply>>> {
+        if let Some(Reply::Error(refusal)) = commands.iter().find_map(command::refusal_in_block) {
             return Err(StoreError::Reply(refusal));
         }
         let block = command::block(&commands);
         drop(commands);
+        let sent = match types {
+            Types::Rich => block,
+            Types::Flat => in_flat_types(&block),
+        };
         let node = Arc::clone(&self.node);
-        let answers = node.common.within(|deadline| self.ask(&block, deadline)).await?;
-        value::block(&*node.target, answers)
+        let mut answers = node.common.within(|deadline| self.ask(&sent, deadline)).await?.into_iter();
+        if types == Types::Flat
+            && let (Some(Value::ServerError(error)), _) | (_, Some(Value::ServerError(error))) =
+                (answers.next(), answers.next_back())
+        {
+            self.link = None;
+            return Err(error::refused(&*node.target, &error));
+        }
+        value::block(&*node.target, answers.collect())
     }
+}
+
+/// A block that is answered in RESP2, on a connection that speaks RESP3 before and after it: who watches has not said yet what
+/// it will ask.
+fn in_flat_types(block: &Pipeline) -> Pipeline {
+    let mut sent = Pipeline::with_capacity(block.len() + 2);
+    sent.cmd("HELLO").arg(2);
+    for command in block.cmd_iter() {
+        sent.add_command(command.clone());
+    }
+    sent.cmd("HELLO").arg(3);
+    sent
 }
 
 impl Drop for Watching {

@@ -9,6 +9,17 @@ use super::wasi_refusal::Stopped;
 use crate::limits;
 use crate::ports::metrics::Hook;
 use crate::ports::policy::{Fault, PolicyError};
+use crate::ports::trace::Span;
+
+/// Notes a call in its span.
+pub(super) fn tell(context: &Context, span: &Span, error: Option<&PolicyError>) {
+    span.note("larder.domain", std::sync::Arc::clone(&context.domain));
+    match error {
+        Some(PolicyError::Failed { fault, .. }) => span.fail(fault.as_str()),
+        Some(PolicyError::Refused(_)) => span.fail("refused"),
+        None => {}
+    }
+}
 
 /// The fault behind an error of a call. A deadline outranks memory: it says for certain why the call ended, while a guest may
 /// have borne a refused allocation.

@@ -19,6 +19,7 @@ use crate::ports::origin::{Acceptance, BatchValues, OriginRequest, OriginRespons
 use crate::ports::policy::{
     Admission, Candidate, Description, Encoding, Fault, Plan, Policy, PolicyError, Request, Selector,
 };
+use crate::ports::trace::{self, Layer};
 use crate::ports::workflow::Workflow;
 
 /// One call in so many is timed: reading the clock twice costs as much as a tenth of a call.
@@ -61,10 +62,14 @@ impl WasmPolicy {
     ) -> Result<T, PolicyError> {
         let metrics = &self.program.context().metrics;
         metrics.policy_calls[hook as usize].increment();
+        let span = trace::span(Layer::Policy, hook.as_str());
         let answer = match self.slots.get_or_default().try_borrow_mut() {
             Ok(mut slot) => self.call_in(&mut slot, hook, call),
             Err(_) => Err(fault::failed(Fault::Instance, "a policy is called from within itself")),
         };
+        if span.is_recorded() {
+            fault::tell(self.program.context(), &span, answer.as_ref().err());
+        }
         answer.inspect_err(|error| fault::report(self.program.context(), hook, error))
     }
 

@@ -1,4 +1,4 @@
-//! From two answers of `LARDER.STATUS` to figures: rates, hit rates, quantiles. Pure.
+//! From two answers of `/v1/status` to figures: rates, hit rates, quantiles. Pure.
 //!
 //! A count that went back is a host that was started anew: what it has counted since then is what happened.
 

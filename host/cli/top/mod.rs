@@ -1,6 +1,6 @@
 //! `larder top`: a running host in a terminal, a line for each domain, once a second.
 //!
-//! It asks `LARDER.STATUS` over RESP and makes rates of two answers. Where the output is no terminal, or `--once` says so, one reading
+//! It asks for `/v1/status` and makes rates of two answers. Where the output is no terminal, or `--once` says so, one reading
 //! is printed as text, or as JSON, and that is all: for scripts.
 
 mod figures;
@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use self::figures::Figures;
 use super::TopArgs;
 use super::ask;
+use super::remote::Remote;
 
 const STEP: Duration = Duration::from_secs(1);
 /// Readings whose totals the line at the top shows.
@@ -46,33 +47,29 @@ enum Sort {
 /// # Errors
 /// The host does not answer at the start, or the terminal fails.
 pub(crate) fn run(args: &TopArgs) -> Result<()> {
-    let first = read(args)?;
-    if args.once || args.json || !std::io::stdout().is_terminal() {
-        return once(args, &first);
+    let mut remote = Remote::new(&args.host)?;
+    let first = ask::status(&mut remote)?;
+    if args.once || args.host.json || !std::io::stdout().is_terminal() {
+        return once(args, &first, &mut remote);
     }
     let mut terminal = ratatui::try_init().context("the terminal cannot be taken over; try --once")?;
-    let outcome = watch(args, first, &mut terminal);
+    let outcome = watch(remote, first, &mut terminal);
     ratatui::restore();
     outcome
 }
 
 /// One reading, or with a second one a moment later the rates between them.
-fn once(args: &TopArgs, first: &Value) -> Result<()> {
-    if args.json {
+fn once(args: &TopArgs, first: &Value, remote: &mut Remote) -> Result<()> {
+    if args.host.json {
         println!("{}", serde_json::to_string_pretty(first)?);
         return Ok(());
     }
     std::thread::sleep(STEP);
-    print!("{}", screen::text(&Figures::between(first, &read(args)?)));
+    print!("{}", screen::text(&Figures::between(first, &ask::status(remote)?)));
     Ok(())
 }
 
-fn read(args: &TopArgs) -> Result<Value> {
-    let text = ask::text(&args.host, &["LARDER.STATUS"])?;
-    serde_json::from_str(&text).context("the host's answer is no JSON; is it of another version?")
-}
-
-fn watch(args: &TopArgs, first: Value, terminal: &mut ratatui::DefaultTerminal) -> Result<()> {
+fn watch(mut remote: Remote, first: Value, terminal: &mut ratatui::DefaultTerminal) -> Result<()> {
     let mut view = View { now: None, history: VecDeque::new(), sort: Sort::Traffic, paused: false, lost: None };
     let mut before = first;
     let mut due = Instant::now() + STEP;
@@ -86,7 +83,7 @@ fn watch(args: &TopArgs, first: Value, terminal: &mut ratatui::DefaultTerminal) 
             continue;
         }
         due = Instant::now() + STEP;
-        match read(args) {
+        match ask::status(&mut remote) {
             Ok(now) => {
                 let figures = Figures::between(&before, &now);
                 if view.history.len() == HISTORY_MAX {

@@ -45,6 +45,7 @@ use crate::limits::{LEASE_POLL_MS_MAX, LEASE_POLL_MS_MIN};
 use crate::ports::clock::Clock;
 use crate::ports::lease::{FillOutcome, Leader, LeaseKeys, LeaseState, LeaseToken, Waited};
 use crate::ports::store::{Expect, Store, StoreError};
+use crate::ports::trace::{self, Layer};
 
 /// What the engine needs for fills.
 pub(super) struct Fills {
@@ -145,7 +146,9 @@ impl Engine {
                 }
                 Boarding::Ticket(mut ticket) => {
                     let since_ns = self.monotonic_ns();
+                    let span = trace::span(Layer::Load, "wait");
                     let landing = timeout_at(waiting.deadline, ticket.landed()).await;
+                    drop(span);
                     waiting.leader = Some(ticket.leader());
                     metrics.fill_wait.observe_ns(self.monotonic_ns().saturating_sub(since_ns));
                     match landing {

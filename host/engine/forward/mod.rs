@@ -9,13 +9,15 @@
 mod places;
 mod rules;
 
+pub(super) use self::rules::with_its_nothing;
 pub use self::rules::{ForwardRules, Way};
 
 use bytes::Bytes;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::core::Engine;
-use super::judge::Wanted;
+use super::judge::{Place, Wanted};
+use super::step::Forwarded;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::metrics::State;
 use crate::ports::policy::{Encoding, KeyScope, Operation};
@@ -27,8 +29,7 @@ use crate::ports::upstream::{Dedicated, Facts, Heard, Types, Upstream};
 struct Asked<'a> {
     upstream: &'a dyn Upstream,
     facts: Facts,
-    command: Command,
-    keys: Vec<Bytes>,
+    forwarded: Forwarded,
 }
 
 impl Engine {
@@ -38,11 +39,31 @@ impl Engine {
         self.store.upstream().is_some()
     }
 
-    /// Whether the Redis behind this host is known to have such a command.
+    /// Whether Redis is to answer a command without keys that this host would answer itself, because an operator says so.
     #[must_use]
-    pub fn forwards_this(&self, name: &[u8]) -> bool {
+    pub fn hands_over(&self, name: &str) -> bool {
+        self.forwards() && self.forward_rules.hands_over(name)
+    }
+
+    /// Whether a command of this name, as Redis knows it, would go.
+    #[must_use]
+    pub fn would_forward(&self, name: &[u8]) -> bool {
         let table = self.store.upstream().and_then(Upstream::known);
-        table.is_some_and(|table| table.find(name, None).is_some())
+        table.is_some_and(|table| {
+            let facts = table.find(name, None);
+            facts.is_some_and(|facts| {
+                let goes = |facts: &Facts, words: &[&[u8]]| self.forward_rules.check(facts, words).is_ok();
+                goes(facts, &[name])
+                    || facts.subcommands.iter().any(|(part, facts)| goes(facts, &[name, part]))
+                    || rules::way(&[name]) == Way::Listening
+            })
+        })
+    }
+
+    /// What Redis says of its own commands (`COMMAND …`); `None` if there is none, or it cannot say.
+    pub async fn commands_of_redis(&self, words: Vec<Bytes>) -> Option<Reply> {
+        let forwarded = self.forward(words, Types::Rich, |_, _| Ok(())).await;
+        forwarded.ok().flatten().filter(|reply| !matches!(reply, Reply::Error(_)))
     }
 
     /// Whether a command may change its keys, and which of its words are keys, where this is known at once.
@@ -74,34 +95,61 @@ impl Engine {
         types: Types,
         may: impl FnOnce(&Facts, &[Bytes]) -> std::result::Result<(), Reply> + Send,
     ) -> Result<Option<Reply>> {
-        let Some(asked) = self.asked(words).await? else { return Ok(None) };
-        if let Err(instead) = may(&asked.facts, &asked.keys) {
+        let Some(Asked { upstream, facts, forwarded }) = self.asked(words).await? else { return Ok(None) };
+        if let Err(instead) = may(&facts, &forwarded.keys) {
             return Ok(Some(instead));
         }
         let started_ns = self.monotonic_ns();
-        let operation = if asked.facts.reads_only { Operation::Read } else { Operation::Update };
-        let places = asked.keys.iter().map(|key| self.locate(key, operation, Wanted::Any));
-        let places = places.collect::<Result<Vec<_>>>()?;
-        for place in &places {
-            if place.live().domain.as_ref() != DEFAULT_DOMAIN || place.store_key.as_bytes() != place.name {
-                return Err(rules::of_a_domain(&asked.command, place.name, &place.live().domain));
-            }
-        }
+        let operation = operation_of(&forwarded);
+        let places = self.places_of_forwarded(&forwarded)?;
         let writings: Vec<_> = match operation {
             Operation::Read => Vec::new(),
             _ => places.iter().map(|place| self.l1.writing(place.name)).collect(),
         };
-        let answer = self.send_on(&asked, types).await;
+        let answer = self.send_on(upstream, &forwarded.command, types).await;
         writings.into_iter().for_each(|writing| writing.done(None));
         if let Some(place) = places.first() {
             let state = answer.as_ref().map_or_else(|error| Self::state_of(error.kind), |_| State::Done);
             self.tally(place, operation, state, started_ns);
         }
-        answer.map(|answer| Some(rules::with_its_nothing(asked.command.name(), answer)))
+        answer.map(|answer| Some(rules::with_its_nothing(forwarded.command.name(), answer)))
     }
 
-    async fn send_on(&self, asked: &Asked<'_>, types: Types) -> Result<Reply> {
-        let Asked { upstream, command, .. } = asked;
+    /// A command that is to be forwarded as part of a transaction. `None` if Redis does not know it. `may` as in
+    /// [`Self::forward`]: what to answer instead is the inner error.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn to_be_forwarded(
+        &self,
+        words: Vec<Bytes>,
+        may: impl FnOnce(&Facts, &[Bytes]) -> std::result::Result<(), Reply> + Send,
+    ) -> Result<Option<std::result::Result<Forwarded, Reply>>> {
+        let Some(Asked { facts, forwarded, .. }) = self.budgeted(self.asked(words)).await? else { return Ok(None) };
+        if let Err(instead) = may(&facts, &forwarded.keys) {
+            return Ok(Some(Err(instead)));
+        }
+        self.places_of_forwarded(&forwarded)?;
+        Ok(Some(Ok(forwarded)))
+    }
+
+    /// Where its keys lie.
+    ///
+    /// # Errors
+    /// A bad key, or one that is not its own storage key in `default`.
+    pub(super) fn places_of_forwarded<'a>(&self, forwarded: &'a Forwarded) -> Result<Vec<Place<'a>>> {
+        let operation = operation_of(forwarded);
+        let places = forwarded.keys.iter().map(|key| self.locate(key, operation, Wanted::Any));
+        let places = places.collect::<Result<Vec<_>>>()?;
+        for place in &places {
+            if place.live().domain.as_ref() != DEFAULT_DOMAIN || place.store_key.as_bytes() != place.name {
+                return Err(rules::of_a_domain(&forwarded.command, place.name, &place.live().domain));
+            }
+        }
+        Ok(places)
+    }
+
+    async fn send_on(&self, upstream: &dyn Upstream, command: &Command, types: Types) -> Result<Reply> {
         let name = command.name();
         let answer = if rules::way(&command.args) == Way::Own {
             let mut own = upstream.open(command, types).await.map_err(|e| self.store_error(e))?;
@@ -152,6 +200,9 @@ impl Engine {
             };
         };
         self.forward_rules.check(facts, &words)?;
+        if !facts.takes(words.len()) {
+            return Err(rules::arity(&words, facts));
+        }
         self.keys.check_patterns(&words)?;
         self.keys.check_channel(&words)?;
         let keys = match places::of(facts, &words) {
@@ -159,8 +210,13 @@ impl Engine {
             None => upstream.keys_of(&command).await.map_err(|e| self.store_error(e))?,
         };
         let facts = Facts { subcommands: std::collections::HashMap::new(), ..facts.clone() };
-        Ok(Some(Asked { upstream, facts, command, keys }))
+        let forwarded = Forwarded { command, keys, reads_only: facts.reads_only };
+        Ok(Some(Asked { upstream, facts, forwarded }))
     }
+}
+
+const fn operation_of(forwarded: &Forwarded) -> Operation {
+    if forwarded.reads_only { Operation::Read } else { Operation::Update }
 }
 
 impl super::key::KeyRules {

@@ -29,15 +29,29 @@ pub enum Way {
 }
 
 /// Without keys, and harmless.
-const KEYLESS: [&str; 20] = [
+const KEYLESS: [&str; 36] = [
+    "acl|cat",
+    "acl|genpass",
+    "acl|help",
+    "command",
     "eval",
     "eval_ro",
     "evalsha",
     "evalsha_ro",
+    "function|help",
+    "function|list",
+    "function|stats",
     "lastsave",
+    "latency|doctor",
+    "latency|graph",
+    "latency|help",
+    "latency|histogram",
+    "latency|history",
+    "latency|latest",
     "lolwut",
     "memory|doctor",
     "memory|help",
+    "memory|malloc-stats",
     "memory|stats",
     "object",
     "publish",
@@ -50,6 +64,8 @@ const KEYLESS: [&str; 20] = [
     "time",
     "wait",
     "waitaof",
+    "xgroup|help",
+    "xinfo|help",
 ];
 /// With keys and called dangerous by the server, for they are slow on large data. What they do is confined to their keys.
 const CONFINED: [&str; 2] = ["sort", "sort_ro"];
@@ -113,7 +129,7 @@ pub(super) fn way(words: &[impl AsRef<[u8]>]) -> Way {
 }
 
 /// What a command answers: its nothing is that of a list where there would be a list, which a client's library does not tell apart.
-pub(super) fn with_its_nothing(name: &[u8], answer: Reply) -> Reply {
+pub(in crate::engine) fn with_its_nothing(name: &[u8], answer: Reply) -> Reply {
     match answer {
         Reply::Nil if is_one_of(&LISTS, name) => Reply::NilArray,
         answer => answer,
@@ -135,7 +151,7 @@ impl ForwardRules {
     /// # Errors
     /// The command is not to be forwarded.
     pub(super) fn check(&self, facts: &Facts, words: &[&[u8]]) -> Result<()> {
-        let name = name_of(words);
+        let name = name_of(words, facts.is_part);
         let container = name.split('|').next().unwrap_or_default();
         if STATEFUL.contains(&container) {
             let message =
@@ -162,26 +178,28 @@ impl ForwardRules {
         }
     }
 
+    /// Whether an operator lets Redis answer a command, or a part of one, that this host would answer itself.
+    pub(super) fn hands_over(&self, name: &str) -> bool {
+        let container = name.split('|').next().unwrap_or_default();
+        let is = |known: &String| known == name || known == container;
+        !STATEFUL.contains(&container) && self.allow.iter().any(is) && !self.deny.iter().any(is)
+    }
+
     /// # Errors
     /// The command is not to be forwarded, by its name alone.
     pub(super) fn check_name(&self, name: &[u8]) -> Result<()> {
-        let name = name_of(&[name]);
+        let name = name_of(&[name], false);
         let denied = self.deny.contains(&name);
         if denied { Err(refused(&name, "this host's settings (forward.deny) say so")) } else { Ok(()) }
     }
 }
 
-/// `container|sub` for what may have subcommands, else the name, in small letters.
-fn name_of(words: &[&[u8]]) -> String {
-    let small = |word: &[u8]| escaped(word).to_ascii_lowercase();
+/// `container|sub` for a part of another command, else the name, in small letters.
+fn name_of(words: &[&[u8]], is_part: bool) -> String {
+    let small = |word: &[u8]| escaped(&word[..word.len().min(128)]).to_ascii_lowercase();
     let name = words.first().map(|name| small(name)).unwrap_or_default();
     match words.get(1) {
-        Some(second)
-            if ["script", "object", "memory", "pubsub", "xgroup", "xinfo", "function", "cluster", "config"]
-                .contains(&name.as_str()) =>
-        {
-            format!("{name}|{}", small(second))
-        }
+        Some(second) if is_part => format!("{name}|{}", small(second)),
         _ => name,
     }
 }
@@ -200,6 +218,12 @@ pub(super) fn unknown_subcommand(name: &[u8], second: &[u8]) -> Error {
     let message =
         format!("ERR unknown subcommand '{}'. Try {} HELP.", escaped(second), escaped(name).to_ascii_uppercase());
     Error::new(ErrorKind::StoreReply, message)
+}
+
+/// Too few or too many words. In the server's words.
+pub(super) fn arity(words: &[&[u8]], facts: &Facts) -> Error {
+    let name = name_of(words, facts.is_part);
+    Error::new(ErrorKind::StoreReply, format!("ERR wrong number of arguments for '{name}' command"))
 }
 
 /// The store is no Redis.
@@ -257,6 +281,7 @@ mod tests {
         let keyed = Facts { first: 1, last: 1, step: 1, ..Facts::default() };
         let dangerous = Facts { is_dangerous: true, ..keyed.clone() };
         let keyless = Facts::default();
+        let part = Facts { is_part: true, ..Facts::default() };
         for (facts, line, goes) in [
             (&keyed, "ZADD k 1 m", true),
             (&dangerous, "RESTORE k 0 x", false),
@@ -264,17 +289,23 @@ mod tests {
             (&keyless, "PUBLISH c m", true),
             (&keyless, "SHUTDOWN", false),
             (&keyless, "FLUSHALL", false),
-            (&keyless, "SCRIPT LOAD x", true),
-            (&keyless, "SCRIPT KILL", false),
-            (&keyless, "SCRIPT FLUSH", true),
+            (&part, "SCRIPT LOAD x", true),
+            (&part, "SCRIPT KILL", false),
+            (&part, "SCRIPT FLUSH", true),
             (&keyless, "DEBUG SLEEP 1", true),
-            (&keyless, "CONFIG SET a b", false),
+            (&part, "CONFIG SET a b", false),
             (&keyless, "EVALSHA x 0", true),
             (&keyless, "EVAL x 0", false),
             (&keyless, "MULTI", false),
             (&keyless, "MONITOR", false),
+            (&part, "ACL CAT", true),
+            (&part, "ACL SETUSER x", false),
+            (&part, "LATENCY RESET", false),
         ] {
             assert_eq!(rules.check(facts, &words(line)).is_ok(), goes, "{line}");
         }
+        let rules = ForwardRules { allow: vec!["config".into(), "client".into(), "acl|whoami".into()], deny: vec![] };
+        assert!(rules.hands_over("config|set") && rules.hands_over("config") && rules.hands_over("acl|whoami"));
+        assert!(!rules.hands_over("client|list") && !rules.hands_over("acl") && !rules.hands_over("info"));
     }
 }

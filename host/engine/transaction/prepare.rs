@@ -5,10 +5,11 @@ use bytes::Bytes;
 use crate::engine::api::{AskedTtl, SetAnswer, SetOptions};
 use crate::engine::command::{Mapped, first_of};
 use crate::engine::core::Engine;
+use crate::engine::forward::with_its_nothing;
 use crate::engine::found::expire_for;
 use crate::engine::judge::{Place, Verdict, Wanted};
 use crate::engine::space::{odd, portion};
-use crate::engine::step::{Read, ScanRequest, Step};
+use crate::engine::step::{Forwarded, Read, ScanRequest, Step};
 use crate::engine::write::{raw_answer, raw_set, raw_set_past, stamps_now};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::metrics::State;
@@ -29,6 +30,8 @@ pub(super) struct Prepared<'a> {
 enum Finish<'a> {
     /// How long the list may be afterwards.
     Mapped(Option<u32>),
+    /// With the command's name.
+    Forwarded(&'a [u8]),
     Read(Read),
     Written(SetOptions, fn(SetOptions, SetAnswer) -> Reply),
     /// Whatever the replies are, unless one is an error.
@@ -69,6 +72,7 @@ impl Engine {
                 self.make_way_some(&places, &changed).await?;
                 Ok(Prepared { commands, places, changed, finish: Finish::Mapped(list_max) })
             }
+            Step::Forward(forwarded) => self.prepare_forwarded(forwarded),
             Step::Read { keys, read } => self.prepare_read(keys, *read).await,
             Step::Set { key, value, options, answer } => self.prepare_set(key, value, *options, *answer).await,
             Step::SetMany(items) => {
@@ -99,6 +103,13 @@ impl Engine {
             Step::Keys(pattern) => Ok(Prepared::of_no_key(Command::new("KEYS").arg("*"), Finish::Keys(pattern))),
             Step::Size => Ok(Prepared::of_no_key(Command::new("KEYS").arg("*"), Finish::Count)),
         }
+    }
+
+    fn prepare_forwarded<'a>(&self, forwarded: &'a Forwarded) -> Result<Prepared<'a>> {
+        let Forwarded { command, reads_only, .. } = forwarded;
+        let places = self.places_of_forwarded(forwarded)?;
+        let changed = if *reads_only { Vec::new() } else { (0..places.len()).collect() };
+        Ok(Prepared { commands: vec![command.clone()], places, changed, finish: Finish::Forwarded(command.name()) })
     }
 
     async fn prepare_read<'a>(&self, keys: &'a [Bytes], read: Read) -> Result<Prepared<'a>> {
@@ -217,7 +228,7 @@ impl Engine {
         }
         let now_ns = self.monotonic_ns();
         let Prepared { places, changed, finish, .. } = prepared;
-        if matches!(finish, Finish::Mapped(_) | Finish::Read(_) | Finish::Removed) {
+        if matches!(finish, Finish::Mapped(_) | Finish::Read(_) | Finish::Removed | Finish::Forwarded(_)) {
             let operation = if changed.is_empty() { Operation::Read } else { Operation::Update };
             places.iter().for_each(|place| self.tally(place, operation, State::Done, now_ns));
         }
@@ -225,6 +236,7 @@ impl Engine {
         let mut next = || all.next().unwrap_or(Reply::Nil);
         Ok(match finish {
             Finish::Mapped(list_max) => first_of(all.collect(), list_max),
+            Finish::Forwarded(name) => with_its_nothing(name, next()),
             Finish::Read(read) => self.finish_read(&places, read, all.collect()).await?,
             Finish::Written(options, answer) => answer(options, raw_answer(&next(), options)),
             Finish::Always(reply) => reply,

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use axum::extract::{Request, State as Of};
 use axum::http::Uri;
 use axum::response::Response;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::app::Shared;
-use super::entry::json;
+use super::entry::{json, json_of};
 use super::errors::{Problem, ProblemKind};
 use super::locks::said;
 use super::target;
-use crate::ports::breaker::Mode;
+use crate::ports::breaker::{BreakerStatus, Mode, Transition};
 
 const BREAKERS: &str = "/v1/breakers/";
 
@@ -23,9 +23,16 @@ struct Force {
     mode: String,
 }
 
+/// A breaker and what it did.
+#[derive(Serialize)]
+struct Shown {
+    breaker: BreakerStatus,
+    history: Vec<Transition>,
+}
+
 /// `GET /v1/breakers`.
 pub(super) async fn list(Of(shared): Of<Arc<Shared>>) -> Result<Response, Problem> {
-    json(&serde_json::json!({ "breakers": shared.engine.breakers().list() }))
+    json_of("breakers", &shared.engine.breakers().list())
 }
 
 /// `GET /v1/breakers/{name}`.
@@ -34,7 +41,7 @@ pub(super) async fn show(Of(shared): Of<Arc<Shared>>, uri: Uri) -> Result<Respon
     let (Some(status), Some(history)) = (breakers.status(&name), breakers.history(&name)) else {
         return Err(unknown(&name));
     };
-    json(&serde_json::json!({ "breaker": status, "history": history }))
+    json(&Shown { breaker: status, history })
 }
 
 /// `POST /v1/breakers/{name}`.

@@ -130,7 +130,7 @@ impl Caller {
         self.may(shared, role, found)
     }
 
-    /// Whether it may do this to a key, as applications say it.
+    /// Whether it may do this with a key.
     ///
     /// # Errors
     /// It may not: what to say.

@@ -1,5 +1,6 @@
 //! One entry over HTTP: read, write, remove, explain.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -23,6 +24,8 @@ use crate::ports::metrics::State;
 use crate::wire::access::Access;
 
 const CACHE: &str = "/v1/cache/";
+/// What a reader says in `Larder-Lease` that will not load.
+const NO_LEASE: &str = "none";
 const EXPLAIN: &str = "/v1/explain/";
 
 /// The answer if L1 has it: no router, no future, no copy of the value. `None`: let [`read`] do it, and say what is wrong.
@@ -55,9 +58,10 @@ pub(super) fn hit(
 pub(super) async fn read(Of(shared): Of<Arc<Shared>>, request: Request) -> Result<Response, Problem> {
     let key = key(request.uri(), CACHE, shared.separator)?;
     // Whoever asks only whether it is there will not load it.
-    let leased = match *request.method() {
-        Method::HEAD => shared.engine.get(&key).await.map(|answer| Leased { answer, lease: None }),
-        _ => shared.engine.get_or_lease(&key, Who::Bearer).await,
+    let looks_only = request.method() == Method::HEAD || request.headers().get(LEASE).is_some_and(|it| it == NO_LEASE);
+    let leased = match looks_only {
+        true => shared.engine.get(&key).await.map(|answer| Leased { answer, lease: None }),
+        false => shared.engine.get_or_lease(&key, Who::Bearer).await,
     };
     let Leased { mut answer, lease } = leased.map_err(|error| {
         let (kind, problem) = (error.kind, Problem::from(error));
@@ -152,6 +156,14 @@ pub(super) fn json(value: &impl serde::Serialize) -> Result<Response, Problem> {
         (CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
     Ok((headers, body).into_response())
+}
+
+/// The same of a record with one member. What stands in it keeps its order, in which people read it.
+///
+/// # Errors
+/// As [`json`].
+pub(super) fn json_of(name: &str, value: &impl serde::Serialize) -> Result<Response, Problem> {
+    json(&BTreeMap::from([(name, value)]))
 }
 
 fn found(request: &HeaderMap, key: &[u8], answer: &Answer, value: Bytes) -> Response<Full<Bytes>> {

@@ -9,31 +9,48 @@ use serde::{Deserialize, Serialize};
 use super::app::Shared;
 use super::body;
 use super::caller::Caller;
-use super::entry::json;
+use super::entry::json_of;
 use super::errors::{Problem, ProblemKind};
+use super::locks::present;
 use crate::config::users::Role;
 use crate::error::ErrorKind;
 use crate::limits::{SELECTORS_BYTES_MAX, SELECTORS_MAX};
-use crate::ports::invalidation::Mode;
+use crate::ports::invalidation::{Mode, SelectorKind};
 use crate::ports::policy::Selector;
+use crate::ports::table::DEFAULT_DOMAIN;
 
 /// What is asked.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Asked {
     selectors: Vec<AskedSelector>,
+    #[serde(default, deserialize_with = "present")]
     mode: Option<Mode>,
 }
 
-/// One selector: a domain, and at most one of the others.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+/// One selector: a domain, and at most one of the others; or a key alone.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 struct AskedSelector {
-    domain: String,
+    #[serde(deserialize_with = "present")]
+    domain: Option<String>,
+    #[serde(deserialize_with = "present")]
     key: Option<String>,
+    #[serde(deserialize_with = "present")]
     tag: Option<String>,
+    #[serde(deserialize_with = "present")]
     prefix: Option<String>,
+    #[serde(deserialize_with = "present")]
     pattern: Option<String>,
+}
+
+/// What is to be invalidated.
+#[derive(Debug)]
+enum Target {
+    /// A key, as applications say it.
+    Name(String),
+    /// Something within a domain.
+    Within(String, Selector),
 }
 
 /// What became of one selector.
@@ -53,16 +70,19 @@ pub(super) struct Done {
 pub(super) async fn invalidate(Of(shared): Of<Arc<Shared>>, request: Request) -> Result<Response, Problem> {
     let caller = Caller::of(&request);
     let bytes = body::read(request.into_body(), &shared.bodies).await?;
-    let (selectors, mode) = parse(&bytes)?;
-    for (domain, selector) in &selectors {
-        let role = if *selector == Selector::Domain { Role::Admin } else { Role::Write };
-        caller.may_in(&shared, role, Some(domain))?;
+    let (targets, mode) = parse(&bytes)?;
+    for target in &targets {
+        target.check(&shared, &caller)?;
     }
-    let mut invalidated = Vec::with_capacity(selectors.len());
-    let count = selectors.len();
-    for (n, (domain, selector)) in selectors.into_iter().enumerate() {
-        let kind = selector.kind().as_str();
-        let outcome = shared.engine.invalidate(&domain, &selector, mode).await.map_err(|error| {
+    let mut invalidated = Vec::with_capacity(targets.len());
+    let count = targets.len();
+    for (n, target) in targets.into_iter().enumerate() {
+        let (domain, kind) = (target.domain(&shared), target.kind().as_str());
+        let outcome = match &target {
+            Target::Name(key) => shared.engine.invalidate_name(key.as_bytes(), mode).await,
+            Target::Within(domain, selector) => shared.engine.invalidate(domain, selector, mode).await,
+        };
+        let outcome = outcome.map_err(|error| {
             let place = format!("selector {} of {count} ({kind} of '{domain}'), those before it are done: ", n + 1);
             let mut problem = Problem::from(error);
             problem.detail.insert_str(0, &place);
@@ -70,7 +90,37 @@ pub(super) async fn invalidate(Of(shared): Of<Arc<Shared>>, request: Request) ->
         })?;
         invalidated.push(Done { domain, kind, mode: mode.as_str(), keys: outcome.keys });
     }
-    json(&serde_json::json!({ "invalidated": invalidated }))
+    json_of("invalidated", &invalidated)
+}
+
+impl Target {
+    /// # Errors
+    /// The caller may not.
+    fn check(&self, shared: &Shared, caller: &Caller) -> Result<(), Problem> {
+        match self {
+            Self::Name(key) => caller.may_on_key(shared, Role::Write, key.as_bytes()),
+            Self::Within(domain, Selector::Domain) => caller.may_in(shared, Role::Admin, Some(domain)),
+            Self::Within(domain, _) => caller.may_in(shared, Role::Write, Some(domain)),
+        }
+    }
+
+    const fn kind(&self) -> SelectorKind {
+        match self {
+            Self::Name(_) => SelectorKind::Key,
+            Self::Within(_, selector) => selector.kind(),
+        }
+    }
+
+    /// The domain; of a key that which serves it.
+    fn domain(&self, shared: &Shared) -> String {
+        match self {
+            Self::Within(domain, _) => domain.clone(),
+            Self::Name(key) => {
+                let first = key.split_once(char::from(shared.separator)).map(|(first, _)| first);
+                first.filter(|first| shared.engine.is_served(first)).unwrap_or(DEFAULT_DOMAIN).to_owned()
+            }
+        }
+    }
 }
 
 fn invalid(detail: impl Into<String>) -> Problem {
@@ -79,7 +129,7 @@ fn invalid(detail: impl Into<String>) -> Problem {
 
 /// # Errors
 /// The body is not what the route describes.
-fn parse(bytes: &[u8]) -> Result<(Vec<(String, Selector)>, Mode), Problem> {
+fn parse(bytes: &[u8]) -> Result<(Vec<Target>, Mode), Problem> {
     if bytes.len() > SELECTORS_BYTES_MAX {
         let detail = format!("{} bytes of selectors; {SELECTORS_BYTES_MAX} are allowed", bytes.len());
         return Err(Problem::new(ProblemKind::BodyTooLarge, detail));
@@ -94,16 +144,20 @@ fn parse(bytes: &[u8]) -> Result<(Vec<(String, Selector)>, Mode), Problem> {
 }
 
 impl AskedSelector {
-    fn selector(self) -> Result<(String, Selector), Problem> {
+    fn selector(self) -> Result<Target, Problem> {
         let selector = match (self.key, self.tag, self.prefix, self.pattern) {
-            (Some(key), None, None, None) => Selector::Key(key),
+            (Some(key), None, None, None) => match self.domain {
+                Some(domain) => return Ok(Target::Within(domain, Selector::Key(key))),
+                None => return Ok(Target::Name(key)),
+            },
             (None, Some(tag), None, None) => Selector::Tag(tag),
             (None, None, Some(prefix), None) => Selector::Prefix(prefix),
             (None, None, None, Some(pattern)) => Selector::Pattern(pattern),
             (None, None, None, None) => Selector::Domain,
             _ => return Err(invalid("a selector has one of key, tag, prefix and pattern, or none of them")),
         };
-        Ok((self.domain, selector))
+        let missing = || invalid("a selector names a domain, or a key as applications say it");
+        Ok(Target::Within(self.domain.ok_or_else(missing)?, selector))
     }
 }
 
@@ -122,17 +176,19 @@ mod tests {
 
     #[test]
     fn bodies() {
-        check(r#"{"selectors":[{"domain":"d","tag":"t"}]}"#, r#"hard [("d", Tag("t"))]"#);
+        check(r#"{"selectors":[{"domain":"d","tag":"t"}]}"#, r#"hard [Within("d", Tag("t"))]"#);
         check(
             r#"{"selectors":[{"domain":"d"},{"domain":"e","key":"k"}],"mode":"soft"}"#,
-            r#"soft [("d", Domain), ("e", Key("k"))]"#,
+            r#"soft [Within("d", Domain), Within("e", Key("k"))]"#,
         );
         check(
             r#"{"selectors":[{"domain":"d","prefix":"p"},{"domain":"d","pattern":"*"}]}"#,
-            r#"Prefix("p")), ("d", Pattern("*")"#,
+            r#"Prefix("p")), Within("d", Pattern("*")"#,
         );
         check(r#"{"selectors":[{"domain":"d","tag":"t","key":"k"}]}"#, "one of key, tag");
-        check(r#"{"selectors":[{"tag":"t"}]}"#, "missing field `domain`");
+        check(r#"{"selectors":[{"key":"e:k"}]}"#, r#"hard [Name("e:k")]"#);
+        check(r#"{"selectors":[{"tag":"t"}]}"#, "names a domain, or a key");
+        check(r#"{"selectors":[{"domain":null,"key":"k"}]}"#, "invalid type: null");
         check(r#"{"selectors":[{"domain":"d","tags":"t"}]}"#, "unknown field `tags`");
         check(r#"{"selectors":[]}"#, "0 selectors");
         check(r#"{"selectors":[{"domain":"d"}],"mode":"softly"}"#, "unknown variant `softly`");

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use axum::extract::{Request, State as Of};
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Number;
 
 use super::app::Shared;
 use super::caller::Caller;
@@ -24,7 +25,9 @@ const LOCKS: &str = "/v1/locks/";
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Acquire {
+    #[serde(deserialize_with = "whole")]
     ttl_ms: Option<u64>,
+    #[serde(deserialize_with = "whole")]
     wait_ms: Option<u64>,
     owner: Option<String>,
 }
@@ -34,6 +37,7 @@ struct Acquire {
 #[serde(deny_unknown_fields)]
 struct Extend {
     token: String,
+    #[serde(default, deserialize_with = "whole")]
     ttl_ms: Option<u64>,
 }
 
@@ -41,6 +45,7 @@ struct Extend {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Release {
+    #[serde(deserialize_with = "present")]
     token: Option<String>,
     force: bool,
 }
@@ -49,7 +54,9 @@ struct Release {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct ForceRelease {
+    #[serde(deserialize_with = "present")]
     prefix: Option<String>,
+    #[serde(deserialize_with = "present")]
     owner: Option<String>,
 }
 
@@ -152,6 +159,25 @@ fn name(uri: &Uri) -> Result<Vec<u8>, Problem> {
     Ok(target::text(uri.path().strip_prefix(LOCKS).unwrap_or_default())?)
 }
 
+/// A member that is there, and is not null: that a member is left out, and that nothing is named, is not the same.
+///
+/// # Errors
+/// It is null, or of another type.
+pub(super) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(value: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(value).map(Some)
+}
+
+/// A whole number, or null. In JSON `5000.0` is as whole as `5000`, and some languages write it so.
+fn whole<'de, D: Deserializer<'de>>(value: D) -> Result<Option<u64>, D::Error> {
+    let Some(number) = Option::<Number>::deserialize(value)? else { return Ok(None) };
+    let exact = |float: &f64| float.fract() == 0.0 && (0.0..=FLOAT_EXACT_MAX).contains(float);
+    let found = number.as_u64().or_else(|| number.as_f64().filter(exact).map(|float| float as u64));
+    found.map(Some).ok_or_else(|| D::Error::custom(format!("{number} is not a whole number that is not negative")))
+}
+
+/// Up to here every whole number is a float.
+const FLOAT_EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+
 /// What a request's body says.
 ///
 /// # Errors
@@ -181,4 +207,24 @@ fn not_held() -> Problem {
 
 fn not_locked() -> Problem {
     Problem::new(ProblemKind::NotLocked, "nobody holds the lock")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Acquire;
+
+    #[test]
+    fn whole_numbers_are_whole_however_they_are_written() {
+        let check = |text: &str, expect: Option<u64>| {
+            let found = serde_json::from_str::<Acquire>(&format!(r#"{{"ttl_ms":{text}}}"#));
+            assert_eq!(found.expect(text).ttl_ms, expect);
+        };
+        check("5000", Some(5000));
+        check("5000.0", Some(5000));
+        check("5e3", Some(5000));
+        check("null", None);
+        for wrong in ["-1", "-0.5", "1.5", "1e300", "\"1\""] {
+            assert!(serde_json::from_str::<Acquire>(&format!(r#"{{"ttl_ms":{wrong}}}"#)).is_err(), "{wrong}");
+        }
+    }
 }

@@ -33,6 +33,7 @@ mod schemas;
 mod server;
 mod service;
 mod target;
+mod traced;
 mod warm;
 mod workflow;
 

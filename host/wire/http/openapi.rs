@@ -53,19 +53,24 @@ fn operation(route: &Route) -> Value {
     }
     let body = route.action.body();
     if body != Content::None {
-        operation["requestBody"] = json!({ "required": body == Content::Bytes, "content": content(body) });
+        operation["requestBody"] = json!({ "required": route.action.wants_body(), "content": content(body) });
     }
     operation
 }
 
 fn parameters(route: &Route) -> Vec<Value> {
     let in_path = route.path.split(['{', '}']).skip(1).step_by(2).map(|name| {
-        json!({ "name": name.trim_start_matches('*'), "in": "path", "required": true, "schema": { "type": "string" } })
+        let name = name.trim_start_matches('*');
+        json!({ "name": name, "in": "path", "required": true, "schema": schemas::in_path(route.action, name) })
+    });
+    let in_query = route.action.queries().iter().map(|(name, description)| {
+        json!({ "name": name, "in": "query", "description": description, "schema": schemas::in_query() })
     });
     let in_header = route.headers.iter().map(|(name, description)| {
-        json!({ "name": name, "in": "header", "description": description, "schema": { "type": "string" } })
+        let schema = schemas::in_header(route.action, name);
+        json!({ "name": name, "in": "header", "description": description, "schema": schema })
     });
-    in_path.chain(in_header).collect()
+    in_path.chain(in_query).chain(in_header).collect()
 }
 
 fn response(when: &str, body: Content) -> Value {

@@ -9,7 +9,7 @@ use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 
 use super::app::Shared;
-use super::entry::json;
+use super::entry::{json, json_of};
 use super::errors::{Problem, ProblemKind};
 use super::route::Route;
 use super::target;
@@ -24,7 +24,7 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// `GET /v1/policies`.
 pub(super) async fn policies(Of(shared): Of<Arc<Shared>>) -> Result<Response, Problem> {
-    json(&serde_json::json!({ "policies": shared.engine.registry().list() }))
+    json_of("policies", &shared.engine.registry().list())
 }
 
 /// `GET /v1/policies/{domain}`.

@@ -96,6 +96,29 @@ impl Action {
         })
     }
 
+    /// What the query may say, and what it does.
+    pub(super) const fn queries(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::ListLocks => &[("prefix", "only locks whose names begin so")],
+            _ => &[],
+        }
+    }
+
+    /// Whether a request without a body makes no sense.
+    pub(super) const fn wants_body(self) -> bool {
+        matches!(
+            self,
+            Self::WriteEntry
+                | Self::Invalidate
+                | Self::TellEvent
+                | Self::ExtendLock
+                | Self::ReleaseLock
+                | Self::ForceReleaseLocks
+                | Self::ForceBreaker
+                | Self::SetLog
+        )
+    }
+
     /// What the request's body carries.
     pub(super) const fn body(self) -> Content {
         match self {
@@ -106,7 +129,8 @@ impl Action {
             Self::ExtendLock => Content::Schema("LockExtension"),
             Self::ReleaseLock => Content::Schema("LockRelease"),
             Self::ForceReleaseLocks => Content::Schema("LockForceRelease"),
-            Self::SetLog => Content::Json,
+            Self::SetLog => Content::Schema("LogLevel"),
+            Self::Invalidate => Content::Schema("Invalidation"),
             Self::ForceBreaker => Content::Schema("BreakerForce"),
             Self::CallCommand => Content::Schema("Call"),
             Self::TellEvent => Content::Schema("Event"),

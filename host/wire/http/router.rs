@@ -14,6 +14,7 @@ use super::errors::{Problem, ProblemKind};
 use super::route::{Action, Route, Verb};
 use super::routes::ROUTES;
 use super::{batch, breakers, caller, dashboard, entry, hot, invalidate, locks, log, operator, warm, workflow};
+use crate::ports::trace;
 
 /// A router of these routes, each with what `handler` gives for it. `HEAD` comes with `GET`.
 pub(super) fn build<S: Clone + Send + Sync + 'static>(
@@ -53,9 +54,11 @@ pub(super) fn within<'a>(routes: &'a [Route], wide: &'a Route) -> impl Iterator<
 /// The handler of a route, for those who may.
 pub(super) fn guarded(shared: &Arc<Shared>, action: Action, method: MethodFilter) -> MethodRouter<Arc<Shared>> {
     let shared = Arc::clone(shared);
+    let path = ROUTES.iter().find(|route| route.action == action).map_or("", |route| route.path);
     let guard = from_fn(move |request: Request, next: Next| {
         let shared = Arc::clone(&shared);
         async move {
+            trace::note("http.route", || path);
             match caller::admit(&shared, action, &request) {
                 Ok(()) => next.run(request).await,
                 Err(problem) => problem.into_response(),

@@ -21,7 +21,10 @@ const READ: Route = Route {
                   the answer came about; `max-age` less `Age` is the fresh time left. Where the policy gives \
                   leases, a miss (or a stale value) may carry `Larder-Lease`: who gets it loads the value and sends both with PUT; others wait for it as \
                   long as the policy says. `ETag` is a hash of the bytes, the same on every node.",
-    headers: &[("If-None-Match", "entity tags that the client has, or `*`: 304 if the value is one of them")],
+    headers: &[
+        ("If-None-Match", "entity tags that the client has, or `*`: 304 if the value is one of them"),
+        ("Larder-Lease", "`none`: no lease is wanted, as by a reader that will not load"),
+    ],
     replies: &[
         reply(200, Content::Bytes, "the value"),
         reply(304, Content::None, "the client has it already"),
@@ -159,7 +162,8 @@ pub(super) const ROUTES: &[Route] = &[
         action: Action::Invalidate,
         summary: "invalidate keys, tags, prefixes, patterns, domains",
         description: "The body is JSON: `{\"selectors\": [{\"domain\": \"profile\", \"tag\": \"team:7\"}], \"mode\": \"soft\"}`. A selector names a \
-                      domain and one of `key` (without the domain), `tag`, `prefix`, `pattern`, or nothing else for the whole domain. \
+                      domain and one of `key` (without the domain), `tag`, `prefix`, `pattern`, or nothing else for the whole domain; a `key` \
+                      without a domain is one as applications say it. \
                       `mode` is `hard` if it is not there. Selectors are carried out in order; the first that fails ends the request, and \
                       the problem says which.",
         headers: &[],
@@ -313,7 +317,10 @@ pub(super) const ROUTES: &[Route] = &[
         action: Action::SetLog,
         summary: "say what is logged from now on",
         description: "`{\"level\": \"info,larder::wire=debug\"}`: a level, or levels of modules, until it is changed again or the host ends.",
-        replies: &[reply(200, Content::Json, "what is logged now"), reply(400, PROBLEM, "the level makes no sense")],
+        replies: &[
+            reply(200, Content::Schema("Log"), "what is logged now"),
+            reply(400, PROBLEM, "the level makes no sense"),
+        ],
         ..LOG
     },
     page("/metrics", Action::Metrics, "metrics for Prometheus", TEXT),
@@ -343,7 +350,8 @@ pub(super) const ROUTES: &[Route] = &[
     page("/", Action::Index, "the dashboard for a browser; for others, what there is", TEXT),
 ];
 
-const LOG: Route = page("/v1/log", Action::ShowLog, "show what is logged", &[reply(200, Content::Json, "the levels")]);
+const LOG: Route =
+    page("/v1/log", Action::ShowLog, "show what is logged", &[reply(200, Content::Schema("Log"), "the levels")]);
 
 const TEXT: &[Reply] = &[reply(200, Content::Text, "the page")];
 

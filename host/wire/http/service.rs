@@ -16,7 +16,9 @@ use hyper::{Request, Response};
 use super::app::App;
 use super::caller::{Caller, Peer};
 use super::patience::Phase;
+use super::traced::Tracing;
 use super::{entry, router};
+use crate::ports::trace;
 
 /// A hit's body is the value itself; any other is the router's.
 type Answer = Response<Either<Full<Bytes>, Body>>;
@@ -50,16 +52,20 @@ impl hyper::service::Service<Request<Incoming>> for HttpService {
             engine.metrics().guard.rate_limited.increment();
             return Answering::Now(Some(problem.into_response().map(Either::Right)));
         }
+        let tracing = Tracing::begin(shared.front.tracer.as_ref(), request.method(), request.headers());
         if let Ok(access) = &access
             && let Some(response) = entry::hit(shared, access, request.method(), request.uri(), request.headers())
         {
+            tracing.hit(&response);
             return Answering::Now(Some(response.map(Either::Left)));
         }
         request.extensions_mut().insert(Caller(access));
         let serving = self.phase.serve();
+        let here = tracing.here(request.headers());
         let routed = route(self.app.clone(), request);
         Answering::Later(Box::pin(async move {
-            let response = routed.await;
+            let response = here.within(routed).await;
+            tracing.end(&response);
             drop(serving);
             response.map(Either::Right)
         }))
@@ -75,7 +81,8 @@ async fn route(app: App, request: Request<Incoming>) -> Response<Body> {
         let Ok(response) = tower_service::Service::call(&mut router, request).await;
         response
     };
-    tracing::debug!(%method, path = uri.path(), status = response.status().as_u16(), "answered over HTTP");
+    let (status, trace) = (response.status().as_u16(), trace::trace_id());
+    tracing::debug!(%method, path = uri.path(), status, trace = trace.map(tracing::field::display), "answered over HTTP");
     response
 }
 

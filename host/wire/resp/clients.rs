@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
+use tokio::sync::oneshot;
 
 use super::reply::Protocol;
 use crate::ports::metrics::Metrics;
@@ -45,6 +46,17 @@ pub struct Client {
     label: Mutex<Label>,
     ending: AtomicU8,
     waker: AtomicWaker,
+    /// Ends the command that waits for what others do, if there is one.
+    blocked: Mutex<Option<oneshot::Sender<Unblock>>>,
+}
+
+/// What a command is answered that `CLIENT UNBLOCK` ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unblock {
+    /// What it is answered when its time is over.
+    AsTimeout,
+    /// An error.
+    AsError,
 }
 
 /// What a client says of itself, and what it last did.
@@ -87,6 +99,18 @@ impl Client {
             return 0;
         }
         now_ms.saturating_sub(self.active_ms.load(Ordering::Relaxed))
+    }
+
+    /// It waits for what others do, until then at most.
+    pub fn blocks(&self) -> oneshot::Receiver<Unblock> {
+        let (sender, receiver) = oneshot::channel();
+        *self.blocked.lock() = Some(sender);
+        receiver
+    }
+
+    /// Ends the command that waits. Whether there was one.
+    pub fn unblock(&self, how: Unblock) -> bool {
+        self.blocked.lock().take().is_some_and(|sender| sender.send(how).is_ok())
     }
 
     /// Tells it to end, and wakes it up.
@@ -195,6 +219,7 @@ impl Clients {
             }),
             ending: AtomicU8::new(Ending::None as u8),
             waker: AtomicWaker::new(),
+            blocked: Mutex::default(),
         });
         open.by_id.insert(client.id, Arc::clone(&client));
         self.metrics.resp_connections.increment();

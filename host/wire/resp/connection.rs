@@ -126,6 +126,7 @@ impl Connection {
             }
         }
         let (ended, settled) = (self.settle(cx), self.poll_heard(cx)?);
+        self.poll_monitored(cx)?;
         if (ended || settled) && (self.waiting.is_some() || !self.input.is_empty()) {
             return Poll::Ready(Ok(Event::Progress));
         }

@@ -10,9 +10,11 @@ use super::commands::{self, Run, SessionFn, Spec, TurnFn, find, resolve};
 use super::connection::{Connection, Phase};
 use super::errors;
 use super::frame::{Frame, ProtocolError};
+use super::monitor;
 use super::pipeline::Work;
 use super::reply;
 use super::session::{Output, Session};
+use super::traced;
 use super::transaction::Queued;
 use crate::limits::RESP_READ_BYTES;
 use crate::ports::store::Reply;
@@ -86,7 +88,15 @@ impl Connection {
             self.session.engine().metrics().guard.rate_limited.increment();
             return self.refuse(errors::too_fast(per_second, wait_ms));
         }
-        if self.hit(frame, now_ms) { Admission::Done } else { self.begin(frame) }
+        let shared = self.session.shared();
+        let is_told = shared.monitors.are_there() && self.session.access().is_some();
+        let words = self.parser.words(&self.input, frame);
+        let line = is_told.then(|| monitor::line(now_ms, self.session.client().peer, words)).flatten();
+        let admission = if self.hit(frame, now_ms) { Admission::Done } else { self.begin(frame) };
+        if let Some(line) = line.filter(|_| admission != Admission::Wait) {
+            self.session.shared().monitors.tell(&line);
+        }
+        admission
     }
 
     /// Answers `GET` from L1, if it is one and L1 may.
@@ -105,6 +115,9 @@ impl Connection {
         tally.begin(engine);
         let Some(entry) = engine.hit(key, now_ms) else { return false };
         tally.add(engine, &entry);
+        if let Some(tracer) = session.tracer() {
+            traced::hit(tracer, &entry);
+        }
         if alone {
             reply::bulk(outbox.buffer(), &entry.value);
         } else if let Some(reply) = pipeline.answer(Reply::Bulk(entry.value.clone()), false) {
@@ -121,6 +134,9 @@ impl Connection {
             return self.refuse(refusal);
         }
         let found = match resolve(&words) {
+            Ok(spec) if commands::is_of_server(spec) && self.session.engine().hands_over(spec.name) => {
+                return self.begin_forward(frame, errors::unknown_command(&self.parser.words(&self.input, frame)));
+            }
             Ok(spec) => self.allowed(spec, words).map(|()| spec),
             Err(_) if is_http(&words) => {
                 tracing::warn!(
@@ -130,9 +146,7 @@ impl Connection {
                 self.phase = Phase::Ending;
                 return Admission::Done;
             }
-            Err(unknown) if words.get(0).is_none_or(|name| find(name).is_none()) => {
-                return self.begin_forward(frame, unknown);
-            }
+            Err(unknown) if is_not_here(words) => return self.begin_forward(frame, unknown),
             found => found,
         };
         if self.session.transaction.is_some() {
@@ -215,7 +229,7 @@ impl Connection {
         let args = self.parser.words(&self.input, frame).to_args();
         let muted = self.session.next_is_muted();
         let answer = match run(&mut self.session, &args) {
-            Ok(work) => self.pipeline.begin(work, None, muted),
+            Ok(work) => self.pipeline.begin(traced::command(&self.session, spec.name, work), None, muted),
             Err(reply) => self.pipeline.answer(reply, muted),
         };
         if let Some(reply) = answer {
@@ -288,7 +302,7 @@ impl Connection {
         let (args, admission) = take_args(&self.parser, &mut self.input, frame);
         let muted = self.session.next_is_muted();
         let answer = match run(&self.session, args) {
-            Ok(work) => self.pipeline.begin(work, footprint, muted),
+            Ok(work) => self.pipeline.begin(traced::command(&self.session, spec.name, work), footprint, muted),
             Err(reply) => self.pipeline.answer(reply, muted),
         };
         if let Some(reply) = answer {
@@ -305,6 +319,14 @@ fn take_args(parser: &super::parser::Parser, input: &mut BytesMut, frame: Frame)
         return (parser.words(input, frame).to_args(), Admission::Done);
     }
     (Args::take(input, frame.len, parser.spans()), Admission::Taken)
+}
+
+/// Whether the command, or the part of one, is not in the table. What is said of connections is for this host alone.
+fn is_not_here(words: Words<'_>) -> bool {
+    let Some(found) = words.get(0).and_then(find) else { return true };
+    let is_of_connection = matches!(found.name, "client");
+    let second = words.get(1).filter(|_| !found.subcommands.is_empty() && !is_of_connection);
+    second.is_some_and(|word| commands::subcommand(found, word).is_none())
 }
 
 /// What a browser sends that was tricked into talking to us. Redis guards against the same two words.

@@ -1,7 +1,7 @@
 //! The one table from what went wrong to the error line that a client reads, and the words of Redis that clients depend on.
 //!
 //! A host error is always `ERR` with its message and, in brackets, its kind, who is to blame and whether a retry may help: clients
-//! know `ERR`, while a code of our own would be read as a defect by some of them. The store's own errors pass
+//! know `ERR`, while a code of our own would be read as a defect by some of them. A store that loads its data is `LOADING`. The store's own errors pass
 //! through as they are, because clients act on `WRONGTYPE`, `OOM`, `LOADING`, `READONLY`, `MOVED`.
 
 use std::fmt::Write;
@@ -48,7 +48,10 @@ pub(super) fn of(error: &Error) -> Reply {
         return Reply::Error(message.clone());
     }
     let retry = if kind.retry() { "yes" } else { "no" };
-    Reply::Error(format!("ERR {message} [{}; blame: {}; retry: {retry}]", kind.as_str(), kind.blame().as_str()))
+    // Clients wait for this by themselves, and know it by its code.
+    let is_loading = *kind == ErrorKind::StoreUnavailable && message.contains(": LOADING ");
+    let code = if is_loading { "LOADING" } else { "ERR" };
+    Reply::Error(format!("{code} {message} [{}; blame: {}; retry: {retry}]", kind.as_str(), kind.blame().as_str()))
 }
 
 /// Too few or too many arguments. The name is the table's: `client|setname`.
@@ -126,6 +129,9 @@ mod tests {
         check(ErrorKind::StoreReply, "WRONGTYPE Operation", "WRONGTYPE Operation");
         check(ErrorKind::StoreTimeout, "too slow", "ERR too slow [store-timeout; blame: store; retry: yes]");
         check(ErrorKind::Refused, "no", "ERR no [refused; blame: caller; retry: no]");
+        let loading = "the store cannot be reached: r:1: LOADING it";
+        let line = "LOADING the store cannot be reached: r:1: LOADING it [store-unavailable; blame: store; retry: yes]";
+        check(ErrorKind::StoreUnavailable, loading, line);
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod forward;
 pub mod frame;
 mod glob;
 mod inline;
+mod monitor;
 mod number;
 mod outbox;
 pub mod parser;
@@ -29,6 +30,7 @@ pub mod reply;
 mod server;
 pub mod session;
 mod tally;
+mod traced;
 pub mod transaction;
 
 pub use server::RespServer;

@@ -4,6 +4,7 @@
 //! clients that never said `HELLO 3`. Deliberately absent: attributes, which Redis itself does not send.
 
 use crate::ports::store::Reply;
+use crate::ports::upstream::Types;
 
 /// The protocol that a client speaks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,6 +23,15 @@ impl Protocol {
         match self {
             Self::Resp2 => 2,
             Self::Resp3 => 3,
+        }
+    }
+
+    /// The types in which Redis is to answer what goes through as it is.
+    #[must_use]
+    pub const fn types(self) -> Types {
+        match self {
+            Self::Resp2 => Types::Flat,
+            Self::Resp3 => Types::Rich,
         }
     }
 }

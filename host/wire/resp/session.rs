@@ -5,18 +5,22 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use rustls::pki_types::CertificateDer;
+use tokio::sync::mpsc::Receiver;
 
 use super::RespConfig;
 use super::args::Args;
 use super::clients::{Client, Clients, Registered};
+use super::monitor::Monitors;
 use super::reply::Protocol;
 use super::transaction::{Transaction, Watching};
 use crate::config::users::Role;
 use crate::engine::Engine;
 use crate::engine::fill::LeaseBook;
 use crate::ports::store::Reply;
+use crate::ports::trace::Tracer;
 use crate::wire::access::{Access, Denied, Rate};
 use crate::wire::front::Front;
 
@@ -34,6 +38,8 @@ pub struct Shared {
     pub tls: bool,
     /// Who is let in, and how many.
     pub front: Arc<Front>,
+    /// Who is told what is said.
+    pub monitors: Monitors,
 }
 
 impl Shared {
@@ -42,7 +48,15 @@ impl Shared {
     pub fn new(config: &RespConfig, engine: Arc<Engine>, local: SocketAddr) -> Self {
         let front = Arc::clone(&config.front);
         let clients = Clients::new(Arc::clone(&front.resp.places), Arc::clone(engine.metrics()));
-        Self { started_ns: engine.monotonic_ns(), clients, local, tls: config.tls, front, engine }
+        Self {
+            started_ns: engine.monotonic_ns(),
+            clients,
+            local,
+            tls: config.tls,
+            front,
+            engine,
+            monitors: Monitors::default(),
+        }
     }
 }
 
@@ -93,10 +107,14 @@ pub struct Session {
     pub transaction: Option<Box<Transaction>>,
     /// Changed by commands that are at work, one at a time: each runs alone.
     watching: Option<Arc<Mutex<Watching>>>,
+    /// What others say, if the client monitors.
+    pub monitored: Option<Receiver<Bytes>>,
     /// Set by a command after whose answer the connection ends.
     pub closing: bool,
     /// The keys that the client may fill.
     leases: Arc<LeaseBook>,
+    /// Which commands are traced, if any are.
+    tracer: Option<Arc<Tracer>>,
 }
 
 impl Session {
@@ -105,8 +123,10 @@ impl Session {
     pub fn new(shared: Arc<Shared>, registered: Registered, certificate: Option<Arc<CertificateDer<'static>>>) -> Self {
         let rate = Rate::new(shared.front.resp.rate_max());
         let access = shared.front.gate.greet(certificate.as_deref());
+        let tracer = shared.front.tracer.clone();
         let mut session = Self {
             shared,
+            tracer,
             registered,
             certificate,
             access: None,
@@ -117,6 +137,7 @@ impl Session {
             replies: Replies::On,
             transaction: None,
             watching: None,
+            monitored: None,
             closing: false,
             leases: Arc::default(),
         };
@@ -140,6 +161,12 @@ impl Session {
     #[must_use]
     pub const fn leases(&self) -> &Arc<LeaseBook> {
         &self.leases
+    }
+
+    /// Which commands are traced, if any are.
+    #[must_use]
+    pub const fn tracer(&self) -> Option<&Arc<Tracer>> {
+        self.tracer.as_ref()
     }
 
     /// This connection in the list of all.
@@ -240,6 +267,7 @@ impl Session {
         self.replies = Replies::On;
         self.leases.clear();
         self.transaction = None;
+        self.monitored = None;
         self.unwatch();
         self.set_protocol(Protocol::default());
         self.client().label(|label| label.name.clear());

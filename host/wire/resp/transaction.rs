@@ -3,10 +3,14 @@
 //! Invariants: what is queued has a bound; a command that was refused when it was queued lets the whole fail; keys whose watch was lost
 //! count as changed.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
 use super::args::Args;
 use super::commands::{SessionFn, Spec};
 use super::errors;
 use crate::engine::Watched;
+use crate::engine::step::Forwarded;
 use crate::limits::{QUEUED_BYTES_MAX, QUEUED_COMMANDS_MAX};
 use crate::ports::store::Reply;
 
@@ -28,6 +32,8 @@ pub enum Queued {
     Session(SessionFn, Args),
     /// On data.
     Data(&'static Spec, Args),
+    /// One that is forwarded: filled before anything after it is looked at, unless it is refused.
+    Forward(Arc<OnceLock<Forwarded>>),
 }
 
 /// What came since `MULTI`.
@@ -35,7 +41,8 @@ pub enum Queued {
 pub struct Transaction {
     queued: Vec<Queued>,
     bytes: usize,
-    is_refused: bool,
+    /// Also set by what is looked at while it is queued.
+    is_refused: Arc<AtomicBool>,
 }
 
 impl Transaction {
@@ -52,7 +59,7 @@ impl Transaction {
             )));
         }
         // What will not be carried out need not be kept.
-        if !self.is_refused {
+        if !self.is_refused() {
             self.queued.push(command);
         }
         Ok(())
@@ -60,14 +67,20 @@ impl Transaction {
 
     /// Notes that a command was refused: none of the others will be carried out.
     pub fn refuse(&mut self) {
-        self.is_refused = true;
+        self.is_refused.store(true, Ordering::Relaxed);
         self.queued.clear();
     }
 
     /// Whether a command was refused.
     #[must_use]
-    pub const fn is_refused(&self) -> bool {
-        self.is_refused
+    pub fn is_refused(&self) -> bool {
+        self.is_refused.load(Ordering::Relaxed)
+    }
+
+    /// How a command that is looked at while it is queued refuses the whole.
+    #[must_use]
+    pub fn refusal(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.is_refused)
     }
 
     /// The commands, in order.

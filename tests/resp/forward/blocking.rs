@@ -48,6 +48,25 @@ async fn a_client_is_woken_and_others_go_on() {
 }
 
 #[tokio::test]
+async fn another_client_ends_it() {
+    let server = RedisServer::start();
+    let host = host(&server, ForwardRules::default()).await;
+    let (mut waiting, mut other) = (host.connect().await, host.connect().await);
+    let id = waiting.line("CLIENT ID").await.trim_start_matches(':').to_owned();
+    assert_eq!(other.line(&format!("CLIENT UNBLOCK {id}")).await, ":0", "it does not wait");
+    for (how, told) in [("", "nil"), (" TIMEOUT", "nil"), (" ERROR", "-UNBLOCKED client unblocked via CLIENT UNBLOCK")]
+    {
+        waits(&mut waiting, "BLPOP l 0").await;
+        blocks(&server, "1").await;
+        assert_eq!(other.line(&format!("CLIENT UNBLOCK {id}{how}")).await, ":1");
+        assert_eq!(waiting.answer().await, told);
+        blocks(&server, "0").await;
+    }
+    assert!(other.line(&format!("CLIENT UNBLOCK {id} NOW")).await.starts_with("-ERR CLIENT UNBLOCK reason"));
+    assert!(host.stop().await);
+}
+
+#[tokio::test]
 async fn what_a_client_waited_for_ends_with_it() {
     let server = RedisServer::start();
     let host = host(&server, ForwardRules::default()).await;

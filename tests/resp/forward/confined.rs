@@ -70,7 +70,7 @@ async fn what_concerns_all_users_needs_an_operators_word() {
     ] {
         check(&mut client, &[(line, not)]).await;
     }
-    check(&mut client, &[("MONITOR", "concerns a connection"), ("READONLY", "concerns a connection")]).await;
+    check(&mut client, &[("READONLY", "concerns a connection"), ("ASKING", "concerns a connection")]).await;
     assert!(refuses.stop().await);
 
     let rules = ForwardRules {

@@ -27,6 +27,7 @@ impl Cluster {
     pub(in crate::adapters::redis) async fn many(
         &self,
         commands: &Pipeline,
+        types: Types,
         deadline: Instant,
     ) -> StoreResult<Vec<Value>> {
         let mut slots = commands.cmd_iter().map(route::of);
@@ -37,22 +38,22 @@ impl Cluster {
             })
         };
         if is(commands.cmd_iter().next(), "multi") && is(commands.cmd_iter().last(), "exec") {
-            return self.block(commands, deadline).await;
+            return self.block(commands, types, deadline).await;
         }
         // All of one slot, as nearly always: as they are.
         if let Some(Route::Slot(slot)) = first
             && slots.all(|route| matches!(route, Route::Slot(other) if other == slot))
         {
             let node = self.node_of(Some(slot), deadline).await?;
-            let answers = self.send_to(&node, commands, Types::Rich, deadline).await?;
+            let answers = self.send_to(&node, commands, types, deadline).await?;
             let asked = commands.cmd_iter().zip(answers);
             let mut all = Vec::with_capacity(commands.len());
             for (command, answer) in asked {
-                all.push(self.settled(command, Some(slot), answer, Types::Rich, deadline).await?);
+                all.push(self.settled(command, Some(slot), answer, types, deadline).await?);
             }
             return Ok(all);
         }
-        self.pieces(commands, Types::Rich, deadline).await
+        self.pieces(commands, types, deadline).await
     }
 
     async fn send_to(
@@ -143,7 +144,7 @@ impl Cluster {
     }
 
     /// A block of commands that happens at one moment, so on one node.
-    async fn block(&self, commands: &Pipeline, deadline: Instant) -> StoreResult<Vec<Value>> {
+    async fn block(&self, commands: &Pipeline, types: Types, deadline: Instant) -> StoreResult<Vec<Value>> {
         let inner = commands.len().saturating_sub(2);
         let mut common = None;
         for command in commands.cmd_iter().skip(1).take(inner) {
@@ -156,7 +157,7 @@ impl Cluster {
         }
         let mut node = self.node_of(common, deadline).await?;
         for _ in 0..=CLUSTER_REDIRECTS_MAX {
-            let answers = self.send_to(&node, commands, Types::Rich, deadline).await?;
+            let answers = self.send_to(&node, commands, types, deadline).await?;
             match answers.iter().find_map(route::redirect) {
                 None => return Ok(answers),
                 Some(Redirect::Moved(place)) => {

@@ -24,6 +24,7 @@ use crate::adapters::wasm::ticker::Running;
 use crate::limits;
 use crate::ports::metrics::Hook;
 use crate::ports::policy::{Fault, PolicyError};
+use crate::ports::trace::{self, Layer};
 use crate::ports::workflow::{CommandError, CommandReply, Workflow, WorkflowHost};
 
 const RULES: &str = "larder:policy/rules@0.1.0";
@@ -82,12 +83,14 @@ impl WorkflowProgram {
                 Err(error) => Err(error),
             }
         };
-        let answer = timeout(Duration::from_millis(wall_ms), called).await.unwrap_or_else(|_| {
+        let span = trace::span(Layer::Policy, hook.as_str());
+        let answer = span.within(timeout(Duration::from_millis(wall_ms), called)).await.unwrap_or_else(|_| {
             Err(fault::failed(
                 Fault::Deadline,
                 format!("it did not end within {wall_ms} ms; what it had done stays done"),
             ))
         });
+        fault::tell(&self.context, &span, answer.as_ref().err());
         answer.inspect_err(|error| fault::report(&self.context, hook, error))
     }
 

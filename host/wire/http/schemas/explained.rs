@@ -29,7 +29,15 @@ pub(super) fn schema() -> Value {
         ("lease_waiting", maybe("integer", "readers of this node that wait for the load")),
         ("state", text(&format!("how a read would be answered now: `refused: …` or one of {}", states.join(", ")))),
         ("from", text("l1, store or nowhere")),
+        (
+            "type",
+            maybe("string", "what Redis would call the type of what is there; null: nothing is, or the store is away"),
+        ),
         ("size_bytes", maybe("integer", "size of the value")),
+        (
+            "born_ms",
+            maybe("integer", "start of its load or time of its write: wall time, milliseconds since the Unix epoch"),
+        ),
         ("stored_bytes", maybe("integer", "size of it as the store holds it, if the store was asked")),
         ("compression", maybe("string", "how it is compressed there: none, lz4, zstd")),
         ("age_ms", maybe("integer", "since the start of its load")),
@@ -47,6 +55,10 @@ pub(super) fn schema() -> Value {
         ("rules_now", text("the rules that serve now")),
         ("rejudged", flag("whether the stored entry was judged under other rules and is judged again")),
         ("tags", json!({ "type": "array", "items": { "type": "string" }, "description": "tags of the entry" })),
+        (
+            "generations",
+            json!({ "type": "array", "items": { "type": "string" }, "description": "the generations that it was loaded under" }),
+        ),
         ("invalidated", maybe("string", "whether it was invalidated since it was loaded: soft, hard")),
         (
             "invalidated_by",

@@ -1,7 +1,11 @@
 //! The JSON schemas of the OpenAPI document. A test holds each against what the host really writes.
 
+mod asked;
 mod bulk;
 mod explained;
+mod places;
+
+pub(super) use self::places::{in_header, in_path, in_query};
 
 use serde_json::{Map, Value, json};
 
@@ -13,6 +17,14 @@ use crate::ports::registry::{PolicyState, PolicyStep};
 /// All of them, by name.
 #[must_use]
 pub(super) fn all() -> Value {
+    let mut all = answers();
+    for (name, schema) in asked::all() {
+        all[name] = schema;
+    }
+    all
+}
+
+fn answers() -> Value {
     json!({
         "Problem": problem(),
         "PolicyList": object(&[("policies", json!({ "type": "array", "items": { "$ref": "#/components/schemas/PolicyStatus" } }))]),
@@ -29,41 +41,13 @@ pub(super) fn all() -> Value {
         "Breaker": object(&[("breaker", reference("BreakerStatus")), ("history", list_of("BreakerStep"))]),
         "BreakerStatus": breaker_status(),
         "BreakerStep": breaker_step(),
-        "BreakerForce": object(&[("mode", json!({ "type": "string", "enum": BreakerMode::ALL.map(BreakerMode::as_str) }))]),
-        "LockAsk": optional(&[
-            ("ttl_ms", maybe("integer", "how long it lives if nobody extends it; as the settings say if left out")),
-            ("wait_ms", maybe("integer", "how long to wait for it; as the settings say if left out; 0: not at all")),
-            ("owner", maybe("string", "a label that listings show; this host if left out")),
-        ]),
-        "LockExtension": object(&[("token", text("the token")), ("ttl_ms", maybe("integer", "its new life"))]),
-        "LockRelease": optional(&[
-            ("token", text("the token")),
-            ("force", flag("instead of a token: whoever holds it")),
-        ]),
-        "LockForceRelease": optional(&[
-            ("prefix", text("locks whose names begin so")),
-            ("owner", text("or: locks of holders with this label")),
-        ]),
         "LockGrant": lock_grant(),
         "LockExtended": lock_extended(),
         "LockInfo": lock_info(),
         "LockList": lock_list(),
         "LocksFreed": locks_freed(),
-        "Call": optional(&[("arguments", json!({
-            "type": "array",
-            "items": { "type": ["string", "number", "boolean"] },
-            "description": "what follows the name of the command",
-        }))]),
+        "Log": object(&[("level", text("the levels that are logged"))]),
         "CallReply": object(&[("reply", json!({ "description": "null, a number, a text, a list, or names and values" }))]),
-        "Event": json!({
-            "type": "object",
-            "required": ["type"],
-            "properties": {
-                "domain": maybe("string", "whose policy is told; every one that takes events if left out"),
-                "type": text("what happened: `user.updated`"),
-                "data": { "description": "whatever belongs to it, as JSON" },
-            },
-        }),
         "Status": status(),
         "EventDone": object(&[("invalidated", json!({ "type": "array", "items": event_outcome() }))]),
         "Invalidated": object(&[("invalidated", json!({ "type": "array", "items": invalidated() }))]),
@@ -230,13 +214,6 @@ fn locks_freed() -> Value {
     object(&[("released", number("how many")), ("complete", flag("whether it saw all; false: ask again"))])
 }
 
-/// An object none of whose members has to be there.
-fn optional(properties: &[(&str, Value)]) -> Value {
-    let mut schema = object(properties);
-    schema["required"] = json!([]);
-    schema
-}
-
 fn event_outcome() -> Value {
     object(&[
         ("domain", text("the domain")),
@@ -250,6 +227,14 @@ fn object(properties: &[(&str, Value)]) -> Value {
     let properties: Map<String, Value> =
         properties.iter().map(|(name, schema)| ((*name).to_owned(), schema.clone())).collect();
     json!({ "type": "object", "required": required, "properties": properties })
+}
+
+/// An object that may lack any of these, and has nothing else.
+fn optional(properties: &[(&str, Value)]) -> Value {
+    let mut schema = object(properties);
+    schema["required"] = json!([]);
+    schema["additionalProperties"] = json!(false);
+    schema
 }
 
 fn text(description: &str) -> Value {

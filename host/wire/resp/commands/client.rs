@@ -6,7 +6,7 @@ use super::{bulk, field, ok};
 use crate::limits::RESP_CLIENT_NAME_BYTES_MAX;
 use crate::ports::store::Reply;
 use crate::wire::resp::args::Args;
-use crate::wire::resp::clients::{Client, Ending};
+use crate::wire::resp::clients::{Client, Ending, Unblock};
 use crate::wire::resp::errors;
 use crate::wire::resp::number::parse_i64;
 use crate::wire::resp::session::{Output, Replies, Session};
@@ -151,6 +151,29 @@ pub(super) fn tracking_info(_session: &mut Session, _args: &Args) -> Result<Outp
 pub(super) fn unsupported(_session: &mut Session, args: &Args) -> Result<Output, Reply> {
     let name = args.text(1).to_ascii_uppercase();
     Err(errors::reply(format!("ERR CLIENT {name} is not supported: Larder does not hold up commands")))
+}
+
+/// `CLIENT UNBLOCK id [TIMEOUT|ERROR]`: whether the client waited for what others do.
+pub(super) fn unblock(session: &mut Session, args: &Args) -> Result<Output, Reply> {
+    let id = parse_i64(&args[2]).ok_or_else(|| errors::reply(errors::NOT_AN_INTEGER))?;
+    let how = match args.len() {
+        3 => Unblock::AsTimeout,
+        4 if args.is(3, "TIMEOUT") => Unblock::AsTimeout,
+        4 if args.is(3, "ERROR") => Unblock::AsError,
+        _ => {
+            let line = "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR";
+            return Err(errors::reply(line));
+        }
+    };
+    let clients = session.shared().clients.list();
+    let found = clients.iter().find(|client| i64::try_from(client.id) == Ok(id));
+    Ok(Output::Reply(Reply::Integer(found.is_some_and(|client| client.unblock(how)).into())))
+}
+
+/// `MONITOR`.
+pub(super) fn monitor(session: &mut Session, _args: &Args) -> Result<Output, Reply> {
+    session.monitored = Some(session.shared().monitors.join());
+    ok()
 }
 
 /// Which connections are to end.

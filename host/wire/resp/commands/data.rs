@@ -49,7 +49,10 @@ pub(super) fn command(spec: &Spec, form: Form, args: &Args) -> Result<DataComman
 pub(super) fn as_redis(name: &str, words: usize, reply: Reply) -> Reply {
     match (name, reply) {
         ("lpop" | "rpop", Reply::Nil) if words > 2 => Reply::NilArray,
-        ("hrandfield", Reply::Array(items)) if words > 3 => pairs(items),
+        // Of a store that was asked in RESP2 it is flat already.
+        ("hrandfield", Reply::Array(items)) if words > 3 && matches!(items.first(), Some(Reply::Array(_))) => {
+            pairs(items)
+        }
         (_, reply) => reply,
     }
 }

@@ -20,6 +20,12 @@ pub(super) fn ping(_session: &mut Session, args: &Args) -> Result<Output, Reply>
     }
 }
 
+/// `ACL WHOAMI`: as this host knows its users.
+pub(super) fn who_am_i(session: &mut Session, _args: &Args) -> Result<Output, Reply> {
+    let name = session.access().map_or(DEFAULT_USER, |access| access.name());
+    Ok(Output::Reply(bulk(name)))
+}
+
 pub(super) fn echo(_session: &mut Session, args: &Args) -> Result<Output, Reply> {
     Ok(Output::Reply(Reply::Bulk(args.shared(1))))
 }

@@ -14,6 +14,7 @@ mod hot;
 mod info;
 mod introspect;
 mod invalidate;
+mod joined;
 mod keys;
 mod lease;
 mod lock;
@@ -64,6 +65,12 @@ pub fn resolve(words: &Words<'_>) -> Result<&'static Spec, Reply> {
 #[must_use]
 pub fn subcommand(container: &'static Spec, name: &[u8]) -> Option<&'static Spec> {
     container.subcommands.iter().find(|spec| spec.short_name().as_bytes().eq_ignore_ascii_case(name))
+}
+
+/// Whether a command says something of the server, which Redis could say instead: it concerns no data.
+#[must_use]
+pub fn is_of_server(spec: &Spec) -> bool {
+    spec.group == spec::Group::Server && matches!(spec.run, Run::Session(_) | Run::Container)
 }
 
 /// Work that may fail.

@@ -126,7 +126,9 @@ fn explanation(explanation: Explanation) -> Reply {
         field("lease_waiting", number(explanation.lease_waiting)),
         field("state", bulk(explanation.state)),
         field("from", bulk(explanation.from)),
+        field("type", explanation.kind.map_or(Reply::Nil, bulk)),
         field("size_bytes", number(explanation.size_bytes)),
+        field("born_ms", number(explanation.born_ms)),
         field("stored_bytes", number(explanation.stored_bytes)),
         field("compression", explanation.compression.map_or(Reply::Nil, bulk)),
         field("age_ms", number(explanation.age_ms)),
@@ -144,6 +146,7 @@ fn explanation(explanation: Explanation) -> Reply {
         field("rules_now", bulk(explanation.rules_now)),
         field("rejudged", Reply::Boolean(explanation.rejudged)),
         field("tags", Reply::Array(explanation.tags.into_iter().map(bulk).collect())),
+        field("generations", Reply::Array(explanation.generations.into_iter().map(bulk).collect())),
         field("invalidated", explanation.invalidated.map_or(Reply::Nil, bulk)),
         field("invalidated_by", Reply::Array(explanation.invalidated_by.into_iter().map(bulk).collect())),
     ])

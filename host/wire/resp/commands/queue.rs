@@ -16,7 +16,7 @@ use crate::wire::resp::errors;
 /// Whether a command on the connection can be part of a transaction.
 pub fn may_be_queued(spec: &Spec) -> bool {
     match spec.run {
-        Run::Session(_) => !matches!(spec.group, Group::Larder | Group::Transactions),
+        Run::Session(_) => !matches!(spec.group, Group::Larder | Group::Transactions) && spec.name != "monitor",
         Run::Data(_) | Run::Leasing(_) | Run::Store(_) => {
             spec.group != Group::Larder && !matches!(spec.name, "randomkey" | "flushdb" | "flushall")
         }

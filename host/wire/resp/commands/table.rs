@@ -6,8 +6,8 @@ use super::data_table::DATA;
 use super::own_table::{BREAKER, INVALIDATE, LOCK, OWN, POLICY};
 use super::spec::{ALL_KEYS, Group, NO_KEYS, ONE_KEY, PAIRS, Spec};
 use super::{
-    breaker, client, config, counters, expiry, handshake, help, hot, info, introspect, keys, lease, log, own, set,
-    strings, warm, workflow,
+    breaker, client, config, counters, expiry, handshake, help, hot, info, joined, keys, lease, log, own, set, strings,
+    warm, workflow,
 };
 use crate::config::users::Role::{Admin, Read, Write};
 use crate::wire::access::Of;
@@ -44,10 +44,11 @@ const fn comes_before(a: &str, b: &str) -> bool {
 }
 
 const OTHERS: &[Spec] = &[
+    Spec::container("acl", ACL).doc(Group::Server, "6.0.0", "The users."),
     Spec::write("append", 3, ONE_KEY, strings::append).fast().doc(Group::String, "2.0.0", "Appends to a value."),
     Spec::session("auth", -2, handshake::auth).fast().no_auth().doc(Group::Connection, "1.0.0", "Says the password."),
     Spec::container("client", CLIENT).doc(Group::Connection, "2.4.0", "The connections."),
-    Spec::session("command", -1, introspect::all).with(COMMAND).doc(Group::Server, "2.8.13", "All commands."),
+    Spec::turn("command", -1, NO_KEYS, joined::all).with(COMMAND).doc(Group::Server, "2.8.13", "All commands."),
     Spec::container("config", CONFIG).admin().doc(Group::Server, "2.0.0", "The settings."),
     Spec::write("decr", 2, ONE_KEY, counters::decr).fast().doc(Group::String, "1.0.0", "Takes 1 from a number."),
     Spec::write("decrby", 3, ONE_KEY, counters::decr_by).fast().doc(Group::String, "1.0.0", "Takes from a number."),
@@ -144,6 +145,7 @@ const OTHERS: &[Spec] = &[
         "Brings keys in before anybody asks, some at a time.",
     ),
     Spec::read("mget", -2, ALL_KEYS, strings::get_many).fast().doc(Group::String, "1.0.0", "The values of keys."),
+    Spec::session("monitor", 1, client::monitor).admin().doc(Group::Server, "1.0.0", "What all clients say."),
     Spec::write("mset", -3, PAIRS, set::set_many).doc(Group::String, "1.0.1", "Writes many values."),
     Spec::write("persist", 2, ONE_KEY, expiry::persist).fast().doc(
         Group::Generic,
@@ -194,6 +196,9 @@ const OTHERS: &[Spec] = &[
     Spec::write("unlink", -2, ALL_KEYS, keys::delete).fast().doc(Group::Generic, "4.0.0", "Removes keys."),
 ];
 
+const ACL: &[Spec] =
+    &[Spec::session("acl|whoami", 2, handshake::who_am_i).doc(Group::Server, "6.0.0", "Who the client is.")];
+
 const CLIENT: &[Spec] = &[
     Spec::session("client|getname", 2, client::get_name).doc(Group::Connection, "2.6.9", "This connection's name."),
     Spec::session("client|getredir", 2, client::get_redir).doc(Group::Connection, "6.0.0", "Always -1: no tracking."),
@@ -242,16 +247,21 @@ const CLIENT: &[Spec] = &[
         "6.2.0",
         "Always off: no tracking.",
     ),
+    Spec::session("client|unblock", -3, client::unblock).admin().doc(
+        Group::Connection,
+        "5.0.0",
+        "<id> [TIMEOUT|ERROR] Ends a command that waits.",
+    ),
     Spec::session("client|unpause", 2, client::unsupported).admin().doc(Group::Connection, "6.2.0", "Not supported."),
 ];
 
 const COMMAND: &[Spec] = &[
-    Spec::session("command|count", 2, introspect::count_all).doc(Group::Server, "2.8.13", "How many there are."),
-    Spec::session("command|docs", -2, introspect::docs).doc(Group::Server, "7.0.0", "What all or some of them do."),
-    Spec::session("command|getkeys", -4, introspect::get_keys).doc(Group::Server, "2.8.13", "The keys in a command."),
+    Spec::turn("command|count", 2, NO_KEYS, joined::count_all).doc(Group::Server, "2.8.13", "How many there are."),
+    Spec::turn("command|docs", -2, NO_KEYS, joined::docs).doc(Group::Server, "7.0.0", "What all or some of them do."),
+    Spec::turn("command|getkeys", -4, NO_KEYS, joined::get_keys).doc(Group::Server, "2.8.13", "The keys in a command."),
     Spec::session("command|help", 2, help).doc(Group::Server, "5.0.0", "This list."),
-    Spec::session("command|info", -2, introspect::info).doc(Group::Server, "2.8.13", "Facts of all or some of them."),
-    Spec::session("command|list", -2, introspect::list).doc(
+    Spec::turn("command|info", -2, NO_KEYS, joined::info).doc(Group::Server, "2.8.13", "Facts of all or some of them."),
+    Spec::turn("command|list", -2, NO_KEYS, joined::list).doc(
         Group::Server,
         "7.0.0",
         "Their names [FILTERBY (MODULE m|ACLCAT c|PATTERN p)].",
@@ -338,7 +348,8 @@ mod tests {
                 spec.subcommands.is_empty(),
                 !matches!(
                     spec.name,
-                    "client"
+                    "acl"
+                        | "client"
                         | "command"
                         | "config"
                         | "larder.breaker"

@@ -59,6 +59,8 @@ enum Part {
     Answer(Reply),
     /// It is part of the block; how many words it has, for its answer.
     Step(&'static super::Spec, usize),
+    /// It is part of the block, and answered as Redis does.
+    Forwarded,
 }
 
 pub(super) fn exec(session: &mut Session, _args: &Args) -> Result<Work, Reply> {
@@ -73,6 +75,13 @@ pub(super) fn exec(session: &mut Session, _args: &Args) -> Result<Work, Reply> {
     for queued in transaction.into_queued() {
         parts.push(match queued {
             Queued::Session(run, args) => Part::Answer(on_connection(session, run, &args)),
+            Queued::Forward(looked_at) => match looked_at.get() {
+                Some(forwarded) => {
+                    steps.push(Step::Forward(forwarded.clone()));
+                    Part::Forwarded
+                }
+                None => return Err(errors::reply(errors::EXEC_ABORT)),
+            },
             Queued::Data(spec, args) => match queue::step(spec, session.engine(), &args) {
                 Ok(step) => {
                     steps.push(step);
@@ -83,8 +92,9 @@ pub(super) fn exec(session: &mut Session, _args: &Args) -> Result<Work, Reply> {
         });
     }
     let engine = Arc::clone(session.engine());
+    let types = session.protocol().types();
     Ok(Box::pin(async move {
-        match engine.execute(&steps, watched).await {
+        match engine.execute(&steps, watched, types).await {
             Ok(Some(answers)) => together(parts, answers),
             Ok(None) => Reply::NilArray,
             Err(Error { kind: ErrorKind::StoreReply, message }) => {
@@ -107,11 +117,16 @@ fn together(parts: Vec<Part>, answers: Vec<crate::error::Result<Reply>>) -> Repl
     let mut answers = answers.into_iter();
     let answer = |part| match part {
         Part::Answer(reply) => reply,
-        Part::Step(spec, words) => match answers.next() {
-            Some(Ok(reply)) => queue::as_redis(spec, words, reply),
-            Some(Err(error)) => errors::of(&error),
-            None => Reply::Nil,
-        },
+        Part::Step(spec, words) => told(answers.next(), |reply| queue::as_redis(spec, words, reply)),
+        Part::Forwarded => told(answers.next(), |reply| reply),
     };
     Reply::Array(parts.into_iter().map(answer).collect())
+}
+
+fn told(answer: Option<crate::error::Result<Reply>>, as_redis: impl FnOnce(Reply) -> Reply) -> Reply {
+    match answer {
+        Some(Ok(reply)) => as_redis(reply),
+        Some(Err(error)) => errors::of(&error),
+        None => Reply::Nil,
+    }
 }

@@ -6,14 +6,17 @@
 mod known;
 mod listener;
 
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use tokio::sync::oneshot;
 
 pub(super) use self::listener::Listener;
 
 use super::claims;
+use super::clients::Unblock;
 use super::commands::cannot_be_queued;
 use super::connection::Connection;
 use super::dispatch::Admission;
@@ -21,12 +24,14 @@ use super::errors;
 use super::frame::Frame;
 use super::pipeline::Work;
 use super::reply::{self, Protocol};
+use super::traced;
+use super::transaction::Queued;
 use crate::config::users::Role;
 use crate::engine::Engine;
 use crate::engine::forward::{ForwardRules, Way};
 use crate::limits::RESP_READ_BYTES;
 use crate::ports::store::Reply;
-use crate::ports::upstream::{Facts, Types};
+use crate::ports::upstream::Facts;
 use crate::wire::access::Access;
 
 /// What a subscriber in RESP2 may still say.
@@ -38,14 +43,13 @@ impl Connection {
         let words = self.parser.words(&self.input, frame);
         let name = words.get(0).unwrap_or_default();
         let may_go = self.session.engine().forwards() || known::is_known(name);
-        let shown = errors::shown(name, 128).to_ascii_lowercase();
         let refusal = match self.session.access() {
             _ if !may_go => unknown,
             None => errors::reply(errors::NO_AUTH),
-            Some(_) if self.session.transaction.is_some() => {
-                let is_one = known::is_known(name) || self.session.engine().forwards_this(name);
-                if is_one { cannot_be_queued(&shown) } else { unknown }
-            }
+            Some(_) if self.session.transaction.is_some() => match ForwardRules::way(&[name]) {
+                Way::Listening => cannot_be_queued(&errors::shown(name, 128).to_ascii_lowercase()),
+                _ => return self.queue_forward(frame, unknown),
+            },
             Some(_) => return self.begin_allowed(frame, unknown),
         };
         if self.session.transaction.is_some() { self.begin_queued(frame, Err(refusal)) } else { self.refuse(refusal) }
@@ -78,13 +82,10 @@ impl Connection {
         if must_wait {
             return Admission::Wait;
         }
-        self.session.client().label(|label| label.command = "forwarded");
+        self.session.client().label(|label| label.command = known::label(all[0]));
         let words: Vec<Bytes> = all.into_iter().map(Bytes::copy_from_slice).collect();
         let muted = self.session.next_is_muted();
-        let types = match self.session.protocol() {
-            Protocol::Resp2 => Types::Flat,
-            Protocol::Resp3 => Types::Rich,
-        };
+        let types = self.session.protocol().types();
         let engine = Arc::clone(self.session.engine());
         let Some(access) = self.session.access().cloned() else {
             return self.refuse(errors::reply(errors::NO_AUTH));
@@ -96,7 +97,51 @@ impl Connection {
             forwarded.map_or_else(|error| errors::of(&error), |answer| answer.unwrap_or(unknown))
         });
         self.blocked = way == Way::Own;
+        let work = if way == Way::Own { until_unblocked(work, self.session.client().blocks()) } else { work };
+        let work = traced::command(&self.session, "forwarded", work);
         if let Some(reply) = self.pipeline.begin(work, footprint, muted) {
+            reply::write(self.outbox.buffer(), self.session.protocol(), &reply);
+        }
+        Admission::Done
+    }
+
+    /// Queues a command after it was looked at, as far as Redis and this host would: what is refused lets the transaction fail.
+    fn queue_forward(&mut self, frame: Frame, unknown: Reply) -> Admission {
+        if !self.pipeline.is_empty() {
+            return Admission::Wait;
+        }
+        let words: Vec<Bytes> = self.parser.words(&self.input, frame).iter().map(Bytes::copy_from_slice).collect();
+        let (Some(access), Some(transaction)) = (self.session.access().cloned(), &mut self.session.transaction) else {
+            return self.refuse(errors::reply(errors::NO_AUTH));
+        };
+        let (looked_at, refused) = (Arc::new(OnceLock::new()), transaction.refusal());
+        if let Err(reply) = transaction.queue(Queued::Forward(Arc::clone(&looked_at)), frame.len) {
+            return self.begin_queued(frame, Err(reply));
+        }
+        self.session.client().label(|label| label.command = known::label(&words[0]));
+        let muted = self.session.next_is_muted();
+        let engine = Arc::clone(self.session.engine());
+        let name = errors::shown(&words[0], 128).to_ascii_lowercase();
+        let work: Work = Box::pin(async move {
+            let may = |facts: &Facts, keys: &[Bytes]| allowed(&access, &engine, facts, &name, keys);
+            let forwarded = match engine.to_be_forwarded(words, may).await {
+                Ok(Some(forwarded)) => forwarded,
+                Ok(None) => Err(unknown),
+                Err(error) => Err(errors::of(&error)),
+            };
+            match forwarded {
+                Ok(forwarded) => {
+                    // It is set here alone.
+                    let _set = looked_at.set(forwarded);
+                    Reply::Status("QUEUED".into())
+                }
+                Err(reply) => {
+                    refused.store(true, Ordering::Relaxed);
+                    reply
+                }
+            }
+        });
+        if let Some(reply) = self.pipeline.begin(work, None, muted) {
             reply::write(self.outbox.buffer(), self.session.protocol(), &reply);
         }
         Admission::Done
@@ -117,7 +162,7 @@ impl Connection {
         if words.len() < 2 && ["subscribe", "psubscribe", "ssubscribe"].iter().any(|name| is(name)) {
             return self.refuse(errors::arity(&String::from_utf8_lossy(&words[0]).to_ascii_lowercase()));
         }
-        self.session.client().label(|label| label.command = "forwarded");
+        self.session.client().label(|label| label.command = known::label(&words[0]));
         let engine = self.session.engine();
         self.listener.get_or_insert_with(|| Box::new(Listener::new(Arc::clone(engine)))).begin(words);
         Admission::Done
@@ -194,6 +239,20 @@ impl Connection {
         }
         false
     }
+}
+
+/// A command that waits, until it is answered or ended by another client.
+fn until_unblocked(work: Work, unblocked: oneshot::Receiver<Unblock>) -> Work {
+    Box::pin(async move {
+        tokio::select! {
+            biased;
+            reply = work => reply,
+            Ok(how) = unblocked => match how {
+                Unblock::AsTimeout => Reply::NilArray,
+                Unblock::AsError => errors::reply("UNBLOCKED client unblocked via CLIENT UNBLOCK"),
+            },
+        }
+    })
 }
 
 /// Whether a caller may have a command forwarded: by its keys, and by everything where it has none; what the server calls dangerous

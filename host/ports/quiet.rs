@@ -6,7 +6,7 @@ use crate::limits::LOG_PAUSE_MS;
 
 /// One cause.
 #[derive(Debug, Default)]
-pub(super) struct Quiet {
+pub struct Quiet {
     /// When the next line may be written, monotonic.
     next_ns: AtomicU64,
     hushed: AtomicU64,
@@ -14,7 +14,8 @@ pub(super) struct Quiet {
 
 impl Quiet {
     /// Whether a line may be written now, and how many were not since the last one.
-    pub(super) fn speaks(&self, now_ns: u64) -> Option<u64> {
+    #[must_use]
+    pub fn speaks(&self, now_ns: u64) -> Option<u64> {
         let next_ns = self.next_ns.load(Ordering::Relaxed);
         let then_ns = now_ns.saturating_add(LOG_PAUSE_MS * 1_000_000);
         // Of several at once, one speaks.
