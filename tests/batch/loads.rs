@@ -147,10 +147,13 @@ async fn what_the_policy_can_load_together_is_one_request() {
 #[tokio::test]
 async fn a_key_that_somebody_loads_is_left_out_and_waited_for() {
     let (world, origin) = together();
+    origin.answers_to("/one", answer(200, "single"));
+    origin.answers_to("/many", answer(200, "2\n3"));
     origin.hold(true);
     let batch = async {
-        settle().await;
-        origin.answers([answer(200, "single"), answer(200, "2\n3")]);
+        while origin.running() == 0 {
+            tokio::task::yield_now().await;
+        }
         let keys = names(&["user:a", "user:b", "user:c"]);
         let batch = world.engine.get_each(&keys);
         let release = async {

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{flag, maybe, number, object, optional, reference, text};
+use crate::limits::WARM_STEP_KEYS_MAX;
 use crate::ports::metrics::State;
 
 /// A batch as it is asked for.
@@ -60,15 +61,42 @@ pub(super) fn batch_key() -> Value {
 
 /// A step of a warming as it is asked for.
 pub(super) fn warm() -> Value {
-    let mut schema = optional(&[
-        ("domain", text("the domain")),
-        ("keys", json!({ "type": "array", "items": { "type": "string" }, "description": "keys without the domain" })),
-        ("version", text("or: the key version whose keys in the store are brought in")),
-        ("pattern", text("those of them that match this glob")),
-        ("cursor", text("what the step before answered")),
-        ("count", number("about how many keys")),
-    ]);
-    schema["required"] = json!(["domain"]);
+    let keys = json!({
+        "type": "array",
+        "items": { "type": "string" },
+        "minItems": 1,
+        "maxItems": WARM_STEP_KEYS_MAX,
+        "description": "these keys, without the domain",
+    });
+    let domain = || ("domain", text("the domain"));
+    let pace = || {
+        [
+            ("cursor", text("what the step before answered")),
+            ("count", json!({ "type": "integer", "minimum": 0, "description": "about how many keys" })),
+        ]
+    };
+    let [cursor, count] = pace();
+    let listed = exact(&["domain"], &[domain(), cursor, count]);
+    let [cursor, count] = pace();
+    let stored = exact(
+        &["domain", "version"],
+        &[
+            domain(),
+            ("version", text("the key version whose keys in the store are brought in")),
+            ("pattern", text("those of them that match this glob")),
+            cursor,
+            count,
+        ],
+    );
+    json!({
+        "description": "what the policy lists, these keys, or those of a key version in the store",
+        "oneOf": [listed, exact(&["domain", "keys"], &[domain(), ("keys", keys)]), stored],
+    })
+}
+
+fn exact(required: &[&str], properties: &[(&str, Value)]) -> Value {
+    let mut schema = optional(properties);
+    schema["required"] = json!(required);
     schema
 }
 
