@@ -151,6 +151,10 @@ impl Upstream for TracedStore {
         spanned("forward", self.upstream_of()?.forward(command, types)).await
     }
 
+    async fn atomic(&self, commands: Vec<Command>, types: Types) -> StoreResult<Vec<Reply>> {
+        spanned("atomic", self.upstream_of()?.atomic(commands, types)).await
+    }
+
     async fn open(&self, command: &Command, types: Types) -> StoreResult<Box<dyn Dedicated>> {
         spanned("open", self.upstream_of()?.open(command, types)).await
     }
