@@ -100,7 +100,7 @@ pub(super) async fn elements_by_value(bench: &Bench) {
         LRANGE l 0 -1 => ["a" "c"]
         LREM l 0 none => 0
         LREM l 9 a => 1
-        LREM l -9223372036854775808 c => 1
+        LREM l -9223372036854775807 c => 1
         EXISTS l => 0
         LREM l 0 a => 0
         LREM none word a => !ERR value is not an integer or out of range

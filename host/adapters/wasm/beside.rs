@@ -89,7 +89,7 @@ impl Beside {
 /// Why there is no code.
 fn ended(status: ExitStatus, message: &str) -> Refused {
     if status.code() == Some(1) {
-        // As every command of this program says what went wrong.
+        // As every command of this program says what it says no to.
         return Refused::new(Reason::Invalid, message.strip_prefix("error: ").unwrap_or(message));
     }
     if status.signal() == Some(libc::SIGXCPU) {
