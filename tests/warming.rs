@@ -75,9 +75,9 @@ fn another_key_version_is_brought_over() {
     drop(old);
     let new = host(&redis, "key_version = 'v2'");
     let program = |args: &[&str]| {
-        let address = new.resp.to_string();
+        let address = format!("http://{}", new.http);
         let output =
-            Command::new(env!("CARGO_BIN_EXE_larder")).arg("warm").args(args).args(["--resp", &address]).output();
+            Command::new(env!("CARGO_BIN_EXE_larder")).arg("warm").args(args).args(["--host", &address]).output();
         let output = output.unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()

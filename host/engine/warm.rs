@@ -215,7 +215,7 @@ impl Engine {
                     tracing::info!(domain = &*live.domain, keys, ms, "warmed");
                 }
                 Err(error) => {
-                    tracing::warn!(domain = &*live.domain, %error, "a warming has failed; LARDER.WARM does it again")
+                    tracing::warn!(domain = &*live.domain, %error, "a warming has failed; LARDER.WARM does it again");
                 }
             }
             if let Some(mut lock) = lock {

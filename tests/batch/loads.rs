@@ -103,7 +103,7 @@ async fn a_key_is_loaded_once_whether_alone_or_in_a_batch() {
         world.engine.get(b"user:1").await
     };
     let keys = names(&["user:1"]);
-    let ((answers, single), other) = join(join(batch, release), world.engine.get_each(&keys)).await;
+    let ((answers, single), other) = Box::pin(join(join(batch, release), world.engine.get_each(&keys))).await;
     assert_eq!(shown(answers), ["one (loaded)"; 3]);
     assert_eq!(shown(vec![single])[0].split(' ').next(), Some("one"));
     assert_eq!(shown(other), ["one (loaded)"]);

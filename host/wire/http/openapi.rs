@@ -143,7 +143,7 @@ mod tests {
                             && router::within(ROUTES, wide).any(|it| it.replace('*', "") == *path)
                     }) =>
                     {
-                        assert_ne!(done, "405", "{verb} {sample}")
+                        assert_ne!(done, "405", "{verb} {sample}");
                     }
                     None => assert_eq!(done, "405", "{verb} {sample}"),
                 }

@@ -75,7 +75,6 @@ impl Action {
             Self::WriteEntry | Self::RemoveEntry => Need::new(Role::Write, Of::Keys),
             Self::Batch => Need::new(Role::Read, Of::Body),
             Self::Warm => Need::new(Role::Admin, Of::Body),
-            Self::HotKeys => Need::new(Role::Read, Of::Host),
             Self::Invalidate | Self::TellEvent => Need::new(Role::Write, Of::Body),
             Self::CallCommand => Need::new(Role::Write, Of::Domain(3)),
             Self::ShowPolicy => Need::new(Role::Read, Of::Domain(3)),
@@ -84,7 +83,8 @@ impl Action {
             }
             Self::AcquireLock | Self::ExtendLock | Self::ReleaseLock => Need::new(Role::Write, Of::Lock(3)),
             Self::ShowLock => Need::new(Role::Read, Of::Lock(3)),
-            Self::ListPolicies
+            Self::HotKeys
+            | Self::ListPolicies
             | Self::ListLocks
             | Self::ListBreakers
             | Self::ShowBreaker
