@@ -1,6 +1,7 @@
 //! Every bound of the host, with its unit in its name. What an operator may change is a setting with one of these as its
 //! default or its cap.
 
+mod bulk;
 mod callers;
 mod leases;
 mod loads;
@@ -8,6 +9,7 @@ mod locks;
 mod tracing;
 mod upstream;
 
+pub use self::bulk::*;
 pub use self::callers::*;
 pub use self::leases::*;
 pub use self::loads::*;

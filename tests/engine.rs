@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use larder::engine::api::{AskedTtl, Condition, ExpireCondition, SetOptions, Update};
+use larder::engine::l1::L1Settings;
 use larder::error::ErrorKind;
 use larder::ports::metrics::State;
 use larder::ports::policy::{Absence, Admission, Encoding, Lifetime, Miss, Plan};
@@ -315,7 +316,10 @@ async fn a_write_cannot_be_undone_by_a_slower_read() {
     let world = World::new();
     world.enveloped("profile", profile_life());
     set(&world, "profile:user:42", "old").await;
-    let l1 = larder::engine::l1::L1::new(1 << 20, Arc::new(larder::ports::metrics::Metrics::default()));
+    let l1 = larder::engine::l1::L1::new(
+        L1Settings { bytes_max: 1 << 20, ..L1Settings::default() },
+        Arc::new(larder::ports::metrics::Metrics::default()),
+    );
     let key = b"profile:user:42";
     let entry = || world.engine.hit(key, world.engine.now_ms()).unwrap();
     // A read takes its ticket, a write comes and goes, the read stores: nothing.

@@ -1,5 +1,6 @@
 //! The HTTP front end over real sockets: what a client sends, and every byte that comes back.
 
+mod batch;
 mod bounds;
 mod entries;
 mod operators;

@@ -46,9 +46,9 @@ fn a_bad_component_never_replaces_a_good_one() {
             "exports larder:policy/rules@0.2.0, but this host serves larder:policy/rules@0.1.0",
         ),
         (
-            "beyond the host",
-            std::fs::read(guest("ahead")).unwrap(),
-            "exports larder:policy/warming@0.1.0, which this version of the host does not serve yet",
+            "beyond the contract",
+            patched(&guest("mover"), "larder:policy/migration@0.1.0", "larder:policy/foresight@0.1.0"),
+            "exports larder:policy/foresight@0.1.0, which the contract does not know",
         ),
         (
             "beyond the grant",

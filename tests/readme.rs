@@ -59,8 +59,11 @@ fn policy_variables() {
         writeln!(table, "| {} | {} | {} |", code(variable), code(domain), code(setting)).expect("a string");
     }
     let reserved: Vec<String> = RESERVED_VARIABLES.iter().map(|name| code(name)).collect();
-    writeln!(table, "\nKnown, but without effect yet: {}. The log says so where one is set.", reserved.join(", "))
-        .expect("a string");
+    let last = match reserved.as_slice() {
+        [] => "Every variable that is known has effect.".to_owned(),
+        names => format!("Known, but without effect yet: {}. The log says so where one is set.", names.join(", ")),
+    };
+    writeln!(table, "\n{last}").expect("a string");
     check("policy variables", &table);
 }
 

@@ -12,6 +12,7 @@ pub(crate) mod exit;
 pub(crate) mod inspect;
 pub(crate) mod man;
 pub(crate) mod new;
+mod parts;
 pub(crate) mod progress;
 pub(crate) mod record;
 pub(crate) mod reload;
@@ -21,6 +22,7 @@ pub(crate) mod settings;
 pub(crate) mod state;
 mod telling;
 pub(crate) mod top;
+pub(crate) mod warm;
 pub(crate) mod words;
 
 use std::ffi::OsString;
@@ -31,6 +33,7 @@ use clap::{Args, Parser, Subcommand};
 use self::remote::HostArgs;
 pub(crate) use self::words::{
     BreakersCommand, BuildArgs, DelArgs, GetArgs, InspectArgs, InvalidateCommand, LocksCommand, PolicyCommand, SetArgs,
+    WarmArgs,
 };
 
 /// The file that this process was started from, also when another one has its name by now: what runs beside a host is of its version.
@@ -89,6 +92,8 @@ pub(crate) enum Command {
     },
     /// Watch a running host: traffic, hit rates and times of each domain, once a second
     Top(TopArgs),
+    /// Bring values into a domain before anybody asks for them
+    Warm(WarmArgs),
     /// Check and show the settings with which a host would start
     #[command(subcommand)]
     Config(ConfigCommand),

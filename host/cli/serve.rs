@@ -16,20 +16,17 @@ use larder::adapters::prometheus::Exporter;
 use larder::adapters::redis::{RedisAddress, RedisSettings, RedisStore, TlsSettings, Tracking, TrackingSettings};
 use larder::adapters::wasm::{RegistryConfig, WasmRegistry, prepare_thread};
 use larder::config::{Config, StoreAccess, StoreChoice};
-use larder::engine::forward::ForwardRules;
-use larder::engine::key::KeyRules;
-use larder::engine::locks::{LockKeeper, LockSettings};
-use larder::engine::{Engine, Ports, Settings, TickSchedule};
+use larder::engine::locks::LockKeeper;
+use larder::engine::{Engine, Ports, TickSchedule};
 use larder::limits::{
     FILES_BESIDE_CONNECTIONS, MEMORY_SWEEP_KEYS, MEMORY_SWEEP_MS, RECOVERY_LOOK_MS, STORE_SLOW_PERCENT, TICK_LOOK_MS,
 };
-use larder::ports::breaker::BreakerSettings;
 use larder::ports::clock::Clock;
 use larder::ports::coherence::ChangeListener;
 use larder::ports::lock::LockStore;
 use larder::ports::metrics::Metrics;
 use larder::ports::store::Store;
-use larder::ports::table::{OnStoreFailure, Policies};
+use larder::ports::table::Policies;
 use larder::wire::front::Front;
 use larder::wire::http::{App, HttpServer, MetricsPage, Surface};
 use larder::wire::resp::{RespConfig, RespServer};
@@ -37,6 +34,7 @@ use larder::wire::tls::Tls;
 use larder::wire::workers::Workers;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::parts::{breaker_settings, engine_settings, key_rules, lock_settings};
 use super::reload::Reloader;
 use super::state::StateLock;
 use super::telling::{Traces, begin_summaries};
@@ -124,6 +122,10 @@ async fn serve(
     traces.begin();
     tokio::spawn(async move { windows.sample_for_ever().await });
     tokio::spawn(upkeep(engine.clone()));
+    if config.warm_on_start {
+        let engine = engine.clone();
+        tokio::spawn(async move { engine.warm_at_start().await });
+    }
     tokio::spawn(reloader.run(asked.reload()?));
     tokio::spawn(catch_up(engine.clone()));
     let workers = Workers::start(config.workers, |_| prepare_thread())?;
@@ -189,44 +191,6 @@ async fn listen(
         tokio::spawn(server.run(workers.clone()));
     }
     Ok(addresses.join(" "))
-}
-
-fn key_rules(config: &Config) -> KeyRules {
-    KeyRules { prefix: config.key_prefix.clone(), separator: config.key_separator, key_bytes_max: config.key_bytes_max }
-}
-
-fn lock_settings(config: &Config) -> LockSettings {
-    // The name by which the machine knows itself; where there is none, the process alone has to do.
-    let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    LockSettings {
-        ttl_ms: config.lock_ttl_ms,
-        retry_ms: config.lock_retry_ms,
-        retries_max: config.lock_retries_max as u64,
-        node: format!("larder {} {}", machine.trim(), std::process::id()),
-    }
-}
-
-fn breaker_settings(config: &Config) -> BreakerSettings {
-    BreakerSettings {
-        failure_threshold: config.breaker_failure_threshold,
-        recovery_ms: config.breaker_recovery_ms,
-        monitoring_ms: config.breaker_monitoring_ms,
-        half_open_calls_max: config.breaker_half_open_calls_max,
-        slow_ms: None,
-    }
-}
-
-fn engine_settings(config: &Config) -> Settings {
-    Settings {
-        keys: key_rules(config),
-        l1_bytes_max: config.l1_bytes_max,
-        trust_ms: config.l1_trust_ms,
-        value_bytes_max: config.value_bytes_max,
-        forward: ForwardRules { allow: config.forward_allow.clone(), deny: config.forward_deny.clone() },
-        flush_on: config.flush_on,
-        budget_ms: config.store_timeout_ms,
-        on_store_failure: OnStoreFailure::from_word(&config.on_store_failure).unwrap_or_default(),
-    }
 }
 
 /// Where entries and locks live, and where changes of others are told of, with the breaker before it.

@@ -283,3 +283,24 @@ pub(crate) struct BuildArgs {
     #[arg(long)]
     pub json: bool,
 }
+
+/// What is warmed.
+#[derive(Debug, Args)]
+pub(crate) struct WarmArgs {
+    /// The domain
+    pub domain: String,
+    /// A file with one key per line, without the domain
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["version", "cursor"])]
+    pub file: Option<PathBuf>,
+    /// The keys that this key version has in the store
+    #[arg(long)]
+    pub version: Option<String>,
+    /// Those of them that match this glob
+    #[arg(long, value_name = "GLOB", default_value = "*", requires = "version")]
+    pub pattern: String,
+    /// Where one that was broken off goes on
+    #[arg(long)]
+    pub cursor: Option<String>,
+    #[command(flatten)]
+    pub host: HostArgs,
+}

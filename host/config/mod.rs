@@ -5,6 +5,7 @@
 pub mod allowed;
 mod combine;
 pub mod layers;
+mod lists;
 mod reader;
 pub mod secret;
 pub mod show;
@@ -27,8 +28,8 @@ use self::table::{POLICY_VARIABLES, RESERVED_VARIABLES};
 pub use self::tracing::TracingSettings;
 use self::users::User;
 use crate::limits::{
-    DRAIN_MS_MAX, KEY_BYTES_MAX, LOCK_TTL_MS_MAX, LOCK_WAIT_MS_MAX, RATE_MAX, SUMMARY_MS_MAX, SUMMARY_MS_MIN,
-    VALUE_BYTES_MAX,
+    BATCH_SIZE_MAX, DRAIN_MS_MAX, KEY_BYTES_MAX, LOCK_TTL_MS_MAX, LOCK_WAIT_MS_MAX, RATE_MAX, SUMMARY_MS_MAX,
+    SUMMARY_MS_MIN, VALUE_BYTES_MAX,
 };
 
 /// The longest duration of a breaker.
@@ -140,10 +141,28 @@ pub struct Config {
     pub key_bytes_max: usize,
     /// Largest value, in bytes.
     pub value_bytes_max: usize,
+    /// How values are compressed where the policy leaves it to the host: `off`, `lz4` or `zstd`.
+    pub compress_method: String,
+    /// Smallest value that is, in bytes.
+    pub compress_threshold_bytes: usize,
+    /// By how much it must become smaller, in percent.
+    pub compress_saving_percent: usize,
+    /// Older key versions, the newest first.
+    pub key_old_versions: Vec<String>,
+    /// Whether the keys that policies name are warmed at the start.
+    pub warm_on_start: bool,
+    /// Keys that are warmed each second.
+    pub warm_keys_per_s: u64,
+    /// Keys of one HTTP batch.
+    pub batch_keys_max: usize,
     /// Whether applications may remove every key that this host serves.
     pub flush_on: bool,
     /// L1, in bytes.
     pub l1_bytes_max: u64,
+    /// What L1 drops: `frequency` or `recency`.
+    pub l1_eviction: String,
+    /// Domains with a part of L1 of their own, and its bytes.
+    pub l1_shares: Vec<(String, u64)>,
     /// The bound *B*, in milliseconds.
     pub l1_trust_ms: u64,
     /// Whether the store is asked to tell of its changes.
@@ -219,11 +238,20 @@ impl Config {
             key_separator: read("key.separator").separator()?,
             key_bytes_max: read("key.length_max").number(1, KEY_BYTES_MAX)?,
             value_bytes_max: read("value.size_max").size(1, VALUE_BYTES_MAX)?,
+            compress_method: read("compress.method").one_of(&["off", "lz4", "zstd"])?,
+            compress_threshold_bytes: read("compress.threshold").size(0, VALUE_BYTES_MAX)?,
+            compress_saving_percent: read("compress.saving_min").number(0, 99)?,
+            key_old_versions: read("key.old_versions").words(),
+            warm_on_start: read("warm.on_start").boolean()?,
+            warm_keys_per_s: read("warm.keys_per_second").count(1, 1_000_000)?.into(),
+            batch_keys_max: read("batch.size_max").number(1, BATCH_SIZE_MAX)?,
             flush_on: match read("commands.flush").one_of(&["auto", "on", "off"])?.as_str() {
                 "auto" => StoreChoice::new(layers, &environment)? == StoreChoice::Memory,
                 word => word == "on",
             },
             l1_bytes_max: read("l1.size").size_bytes(0, u64::MAX)?,
+            l1_eviction: read("l1.eviction").one_of(&["frequency", "recency"])?,
+            l1_shares: read("l1.shares").shares(read("l1.size").size_bytes(0, u64::MAX)?)?,
             l1_trust_ms: read("l1.trust").duration_ms(0, 3_600_000)?,
             l1_tracking: read("l1.coherence").one_of(&["tracking", "bound"])? == "tracking",
             lock_ttl_ms: read("lock.ttl").duration_of(1_000, 1, LOCK_TTL_MS_MAX)?,

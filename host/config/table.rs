@@ -176,15 +176,54 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting("key.prefix", &["CACHE_KEY_PREFIX"], "chat", "First part of every storage key"),
     setting("key.separator", &["CACHE_KEY_SEPARATOR"], ":", "Between the parts of a key; one ASCII character"),
+    setting(
+        "key.old_versions",
+        &[],
+        "",
+        "Older key versions, the newest first: `v2,v1`. Policies that migrate carry over what these left in the store",
+    ),
     setting("key.length_max", &["CACHE_MAX_KEY_LENGTH"], "250", "Longest key of an application, in bytes"),
     setting("value.size_max", &[], "64MiB", "Largest value"),
+    setting(
+        "compress.method",
+        &[],
+        "zstd",
+        "How enveloped values are compressed where the policy leaves it to the host: `zstd`, `lz4`, or `off`",
+    ),
+    setting(
+        "compress.threshold",
+        &[],
+        "4KiB",
+        "Smallest value that is compressed where the policy leaves it to the host",
+    ),
+    setting("compress.saving_min", &[], "10", "Percent by which a value must become smaller to be stored compressed"),
+    setting(
+        "warm.on_start",
+        &["CACHE_WARMUP_ENABLED"],
+        "true",
+        "Whether the keys that policies name are warmed when the host starts; it serves meanwhile",
+    ),
+    setting("warm.keys_per_second", &[], "1000", "Keys that are warmed each second"),
+    setting("batch.size_max", &["CACHE_BATCH_SIZE"], "100", "Keys of one HTTP batch"),
+    setting("l1.size", &["LARDER_L1"], "256MiB", "The node's own memory for entries; 0: none"),
+    setting(
+        "l1.eviction",
+        &[],
+        "frequency",
+        "What L1 drops when it is full: `frequency`, what is read seldom (a scan passes through), or `recency`, what was not read for long",
+    ),
+    setting(
+        "l1.shares",
+        &[],
+        "",
+        "Domains with a part of L1 of their own, taken from `l1.size`: `profile=25%,session=64MiB`; nobody else's traffic evicts there",
+    ),
     setting(
         "commands.flush",
         &["LARDER_FLUSH"],
         "auto",
         "`on`: `FLUSHDB` and `FLUSHALL` remove all keys that this host serves; `off`; `auto`: on where the store is `memory`",
     ),
-    setting("l1.size", &["LARDER_L1"], "256MiB", "The node's own memory for entries; 0: none"),
     setting(
         "l1.trust",
         &[],
@@ -294,7 +333,7 @@ pub const POLICY_VARIABLES: &[(&str, &str, &str)] = &[
 ];
 
 /// Variables of the first user whose feature this version does not have yet: said in the log, not an error.
-pub const RESERVED_VARIABLES: &[&str] = &["CACHE_BATCH_SIZE", "CACHE_WARMUP_ENABLED"];
+pub const RESERVED_VARIABLES: &[&str] = &[];
 
 /// What the names of variables begin with that are meant for this host.
 pub const VARIABLE_PREFIXES: [&str; 2] = ["LARDER_", "CACHE_"];

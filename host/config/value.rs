@@ -1,4 +1,6 @@
-//! Values of settings in human form: durations, sizes, addresses.
+//! Values of settings in human form: durations, sizes, addresses, shares.
+
+use crate::limits::L1_SHARES_MAX;
 
 /// A duration in milliseconds: `500ms`, `30s`, `5m`, `24h`, `7d`; a plain number counts in `plain_ms`.
 ///
@@ -58,6 +60,37 @@ fn scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(scale)
 }
 
+/// Parts of a size: `profile=25%,session=64MiB`.
+///
+/// # Errors
+/// What is wrong with the text; parts that are more than there is.
+pub fn shares(text: &str, of_bytes: u64) -> Result<Vec<(String, u64)>, String> {
+    let mut shares: Vec<(String, u64)> = Vec::new();
+    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        let (domain, size) = part.split_once('=').ok_or_else(|| format!("'{part}' is no share; write profile=25%"))?;
+        let (domain, size) = (domain.trim(), size.trim());
+        let bytes = match size.strip_suffix('%') {
+            Some(percent) => of_bytes / 100 * number(percent, 1, 100)?,
+            None => size_bytes(size)?,
+        };
+        if domain.is_empty() || domain == "default" {
+            return Err(format!("'{domain}' cannot have a share; its keys are what the shares leave"));
+        }
+        if shares.iter().any(|(known, _)| known == domain) {
+            return Err(format!("'{domain}' has two shares"));
+        }
+        shares.push((domain.to_owned(), bytes));
+    }
+    let sum = shares.iter().fold(0, |sum: u64, (_, bytes)| sum.saturating_add(*bytes));
+    if sum > of_bytes {
+        return Err(format!("the shares are {sum} bytes together, of {of_bytes}"));
+    }
+    match shares.len() {
+        0..=L1_SHARES_MAX => Ok(shares),
+        n => Err(format!("{n} shares; {L1_SHARES_MAX} are allowed")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,6 +112,21 @@ mod tests {
         ] {
             assert_eq!(duration_ms(text, 1).ok(), expect, "{text:?}");
         }
+    }
+
+    #[test]
+    fn shares_read_as_people_write_them() {
+        let check = |text: &str, expect: &str| {
+            let found = shares(text, 1_000).map_or_else(|what| what, |shares| format!("{shares:?}"));
+            assert_eq!(found, expect, "{text:?}");
+        };
+        check("", "[]");
+        check("profile=25%, session = 700", r#"[("profile", 250), ("session", 700)]"#);
+        check("profile", "'profile' is no share; write profile=25%");
+        check("profile=0%", "'0' is not a whole number from 1 to 100");
+        check("profile=50%,profile=1", "'profile' has two shares");
+        check("default=1%", "'default' cannot have a share; its keys are what the shares leave");
+        check("a=60%,b=41%", "the shares are 1010 bytes together, of 1000");
     }
 
     #[test]

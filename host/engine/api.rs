@@ -64,6 +64,17 @@ pub struct SetOptions {
     pub want_previous: bool,
 }
 
+/// A value of a batch that is to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BatchWrite {
+    /// The key, as applications say it.
+    pub key: Bytes,
+    /// The value.
+    pub value: Bytes,
+    /// The lifetime asked for; at least 1.
+    pub asked_ttl_ms: Option<u64>,
+}
+
 /// What became of a write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetAnswer {
@@ -198,6 +209,10 @@ pub struct Explanation {
     pub size_bytes: Option<u64>,
     /// Start of its load, or time of its write: wall time, milliseconds since the Unix epoch; `None`: a raw value does not say.
     pub born_ms: Option<u64>,
+    /// Size of it as the store holds it, without its stamps; `None` if the store was not asked, or the domain is raw.
+    pub stored_bytes: Option<u64>,
+    /// How it is compressed there: `none`, `lz4`, `zstd`.
+    pub compression: Option<&'static str>,
     /// Since the start of its load.
     pub age_ms: Option<u64>,
     /// The lifetime under the rules of now: fresh time; `None`: never expires or unknown.

@@ -24,22 +24,26 @@ use crate::ports::store::{Command, Reply};
 pub(super) struct Mapped<'a> {
     pub(super) places: Vec<Place<'a>>,
     pub(super) operation: Operation,
-    /// Those of the keys that it may change.
-    pub(super) changed: Vec<&'a [u8]>,
+    /// Those of the places that it may change.
+    pub(super) changed: Vec<usize>,
     /// The command itself comes first.
     pub(super) commands: Vec<Command>,
     /// How long the list may be afterwards.
     pub(super) list_max: Option<u32>,
 }
 
-impl Mapped<'_> {
-    /// What the client is answered.
-    pub(super) fn answer(&self, replies: Vec<Reply>) -> Reply {
-        let reply = replies.into_iter().next().unwrap_or(Reply::Nil);
-        match (reply, self.list_max) {
-            (Reply::Integer(length), Some(max)) => Reply::Integer(length.min(max.into())),
-            (reply, _) => reply,
-        }
+impl<'a> Mapped<'a> {
+    fn changed_places(&self) -> impl Iterator<Item = &Place<'a>> + Clone {
+        self.changed.iter().filter_map(|&at| self.places.get(at))
+    }
+}
+
+/// What the client is answered, where a list may be so long afterwards.
+pub(super) fn first_of(replies: Vec<Reply>, list_max: Option<u32>) -> Reply {
+    let reply = replies.into_iter().next().unwrap_or(Reply::Nil);
+    match (reply, list_max) {
+        (Reply::Integer(length), Some(max)) => Reply::Integer(length.min(max.into())),
+        (reply, _) => reply,
     }
 }
 
@@ -51,7 +55,10 @@ impl Engine {
     pub async fn carry_out(&self, command: &DataCommand) -> Result<Reply> {
         let started_ns = self.monotonic_ns();
         let mapped = self.map_command(command)?;
-        let reply = self.send(&mapped).await;
+        let reply = match self.make_way_some(&mapped.places, &mapped.changed).await {
+            Ok(()) => self.send(&mapped).await,
+            Err(error) => Err(error),
+        };
         let state = match &reply {
             Err(error) => Self::state_of(error.kind),
             Ok(_) if mapped.operation != Operation::Read => State::Done,
@@ -63,14 +70,10 @@ impl Engine {
     }
 
     async fn send(&self, mapped: &Mapped<'_>) -> Result<Reply> {
-        let writings: Vec<_> = mapped.changed.iter().map(|name| self.l1.writing(name)).collect();
-        let replies = match mapped.commands.as_slice() {
-            [only] => self.store.call(only.clone()).await.map(|reply| vec![reply]),
-            several => self.store.atomic(several.to_vec()).await,
-        };
-        let replies = replies.map_err(|e| self.store_error(e))?;
+        let writings: Vec<_> = mapped.changed_places().map(|place| self.l1.writing(place.name)).collect();
+        let replies = self.change(mapped.changed_places(), mapped.commands.clone()).await?;
         writings.into_iter().for_each(|writing| writing.done(None));
-        match mapped.answer(replies) {
+        match first_of(replies, mapped.list_max) {
             Reply::Error(text) => Err(Error::new(ErrorKind::StoreReply, text)),
             reply => Ok(reply),
         }
@@ -105,8 +108,7 @@ impl Engine {
         if !form.apart {
             check_one_domain(&places)?;
         }
-        let changed =
-            places.iter().enumerate().filter(|(at, _)| is_changed(*at)).map(|(_, place)| place.name).collect();
+        let changed = (0..places.len()).filter(|&at| is_changed(at)).collect();
         let mut mapped = Mapped { places, operation, changed, commands: vec![Command { args: sent }], list_max: None };
         match form.grows {
             Grows::Key(at) => self.follow_growth(&mut mapped, at, command)?,

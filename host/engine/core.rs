@@ -1,76 +1,37 @@
 //! The engine's parts, its settings, and what all its operations share: the hit path, counting, the store's errors.
 
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 
-use super::coherence::{Coherence, NO_STREAM, UNTOLD};
-use super::entry::{Entry, Stamps};
+use super::coherence::Coherence;
+use super::compress::Compressor;
+use super::entry::Entry;
 use super::fill::Fills;
 use super::forward::ForwardRules;
+use super::hot::HotKeys;
 use super::judge::Place;
 use super::key::KeyRules;
-use super::known::Domain;
 use super::l1::L1;
 use super::pool::TermsPool;
 use super::recent::Recent;
 use super::recovery::Recovery;
 use super::refresh::Loads;
+use super::settings::{Ports, Settings};
 use super::standing::Domains;
 use crate::error::{Error, ErrorKind, Result};
-use crate::limits::{L1_COPY_BYTES_MAX, SLIDING_STEP_MS_MAX, TTL_MS_MAX};
+use crate::limits::TTL_MS_MAX;
 use crate::ports::breaker::Breakers;
 use crate::ports::budget;
 use crate::ports::clock::Clock;
 use crate::ports::lock::Locks;
 use crate::ports::metrics::{DomainMetrics, Gauge, Metrics, State};
-use crate::ports::policy::{KeyScope, Operation};
+use crate::ports::policy::Operation;
 use crate::ports::quiet::Quiet;
 use crate::ports::registry::Registry;
 use crate::ports::store::{Sharing, Store, StoreError};
 use crate::ports::table::{OnStoreFailure, Policies};
 use crate::ports::trace;
-
-/// What the engine is told at the start.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// How keys are written.
-    pub keys: KeyRules,
-    /// Bytes of L1; 0 turns it off.
-    pub l1_bytes_max: u64,
-    /// How long a copy in L1 is believed where others share the store, in milliseconds: the bound *B*.
-    pub trust_ms: u64,
-    /// Largest value, in bytes.
-    pub value_bytes_max: usize,
-    /// What is forwarded to a Redis.
-    pub forward: ForwardRules,
-    /// Whether applications may remove every key that this host serves (`FLUSHDB`).
-    pub flush_on: bool,
-    /// How long one operation may wait for the store, over all its calls, in milliseconds (`CACHE_MAX_LATENCY_MS`).
-    pub budget_ms: u64,
-    /// What readers get while the store is away, where their domain does not say.
-    pub on_store_failure: OnStoreFailure,
-}
-
-/// What the engine reaches the world through.
-#[derive(Clone)]
-pub struct Ports {
-    /// The live policies.
-    pub policies: Arc<Policies>,
-    /// Operators' view of them.
-    pub registry: Arc<dyn Registry>,
-    /// Where entries live.
-    pub store: Arc<dyn Store>,
-    /// Time and chance.
-    pub clock: Arc<dyn Clock>,
-    /// What is counted.
-    pub metrics: Arc<Metrics>,
-    /// Locks of applications and policies.
-    pub locks: Arc<dyn Locks>,
-    /// The host's breakers.
-    pub breakers: Arc<dyn Breakers>,
-}
 
 /// The cache. One per host, shared by all front ends.
 pub struct Engine {
@@ -83,9 +44,10 @@ pub struct Engine {
     breakers: Arc<dyn Breakers>,
     pub(super) l1: L1,
     pub(super) coherence: Arc<Coherence>,
+    pub(super) hot: HotKeys,
     pub(super) keys: KeyRules,
     pub(super) domains: Domains,
-    terms: TermsPool,
+    pub(super) terms: TermsPool,
     pub(super) trust_ms: u64,
     pub(super) on_store_failure: OnStoreFailure,
     pub(super) recovery: Recovery,
@@ -95,6 +57,12 @@ pub struct Engine {
     started_ns: u64,
     l1_bytes_max: u64,
     value_bytes_max: usize,
+    pub(super) old_versions: Vec<String>,
+    pub(super) warm_keys_per_s: u64,
+    /// Held while a step of a warming runs.
+    pub(super) warming: tokio::sync::Mutex<()>,
+    pub(super) batch_keys_max: usize,
+    pub(super) compressor: Compressor,
     pub(super) flush_on: bool,
     pub(super) workflows: Gauge,
     /// The latest loads.
@@ -117,7 +85,9 @@ impl Engine {
         let recovery = Recovery::new(Arc::clone(&ports.clock));
         Arc::new_cyclic(|me| Self {
             started_ns: ports.clock.monotonic_ns(),
-            l1: L1::following(settings.l1_bytes_max, Arc::clone(&coherence), Arc::clone(&ports.metrics)),
+            l1_bytes_max: settings.l1.bytes_max,
+            l1: L1::following(settings.l1, Arc::clone(&coherence), Arc::clone(&ports.metrics)),
+            hot: HotKeys::default(),
             policies: ports.policies,
             registry: ports.registry,
             store: ports.store,
@@ -130,12 +100,16 @@ impl Engine {
             coherence,
             terms: TermsPool::default(),
             trust_ms: settings.trust_ms,
+            value_bytes_max: settings.value_bytes_max,
+            old_versions: settings.old_versions,
+            warm_keys_per_s: settings.warm_keys_per_s,
+            warming: tokio::sync::Mutex::default(),
+            batch_keys_max: settings.batch_keys_max,
+            compressor: Compressor::new(settings.compress),
             on_store_failure: settings.on_store_failure,
             recovery,
             quiet: Quiet::default(),
             budget_ms: settings.budget_ms,
-            l1_bytes_max: settings.l1_bytes_max,
-            value_bytes_max: settings.value_bytes_max,
             flush_on: settings.flush_on,
             workflows: Gauge::default(),
             fills,
@@ -152,7 +126,11 @@ impl Engine {
     pub fn hit(&self, key: &[u8], now_ms: u64) -> Option<Arc<Entry>> {
         let entry = self.l1.get(key)?;
         let epoch = self.policies.epoch();
-        (entry.serves(epoch, now_ms, &self.coherence) || self.recheck(&entry, key, epoch, now_ms)).then_some(entry)
+        let serves = entry.serves(epoch, now_ms, &self.coherence) || self.recheck(&entry, key, epoch, now_ms);
+        if serves {
+            self.hot.seen(key, &entry.domain.name, now_ms);
+        }
+        serves.then_some(entry)
     }
 
     /// Counts `n` hits on entries of this domain that took `elapsed_ns` together.
@@ -306,69 +284,6 @@ impl Engine {
         }
         Err(Error::new(ErrorKind::InvalidArgument, format!("invalid expire time: more than {TTL_MS_MAX} ms from now")))
     }
-
-    /// Whether copies of raw values may be kept in L1: only where nobody else can change them unseen.
-    pub(super) fn raw_in_l1(&self, place: &Place<'_>) -> bool {
-        let told = || self.is_told(place) && self.coherence.running() != NO_STREAM;
-        self.l1_bytes_max > 0 && (self.store.sharing() == Sharing::Exclusive || told())
-    }
-
-    /// Whether the stream of changes, if one runs, tells of this place in words that lead back to its key.
-    fn is_told(&self, place: &Place<'_>) -> bool {
-        let verbatim = place.live().description.key_scope == KeyScope::Verbatim;
-        !place.renamed && (!verbatim || self.coherence.is_whole())
-    }
-
-    /// An entry for L1; `None` if it is not to be kept there.
-    pub(super) fn l1_entry(
-        &self,
-        place: &Place<'_>,
-        value: Bytes,
-        mut stamps: Stamps,
-        now_ms: u64,
-    ) -> Option<Arc<Entry>> {
-        let terms = &stamps.terms;
-        let in_l1 = self.l1_bytes_max > 0
-            && terms.l1_ms != Some(0)
-            && (place.enveloped() || self.raw_in_l1(place))
-            && !place.is_changed_unseen();
-        if !in_l1 || !self.stands(place, &stamps, now_ms) {
-            return None;
-        }
-        let since = place.domain.since(&stamps, now_ms)?;
-        let trust_until_ms = match self.store.sharing() {
-            Sharing::Exclusive => u64::MAX,
-            Sharing::Shared => now_ms.min(since.as_of_ms).saturating_add(self.trust_ms),
-        };
-        let serve_until_ms = if terms.absent {
-            0
-        } else {
-            let slide_ms = if terms.sliding { now_ms + sliding_step_ms(terms.fresh_ms) } else { u64::MAX };
-            let cap_ms = terms.l1_ms.map_or(u64::MAX, |cap_ms| now_ms.saturating_add(cap_ms));
-            let fresh_until_ms = stamps.fresh_until_ms().unwrap_or(u64::MAX);
-            // From then on each read throws the die of early refresh: see `Engine::waits`.
-            let early_from_ms = match self.early_window_ms(place, &stamps) {
-                0 => u64::MAX,
-                window_ms => fresh_until_ms.saturating_sub(window_ms),
-            };
-            fresh_until_ms.min(slide_ms).min(cap_ms).min(early_from_ms)
-        };
-        let stream = if self.is_told(place) { since.stream } else { UNTOLD };
-        stamps.terms = self.terms.share(stamps.terms);
-        stamps.under = stamps.under.map(|ids| place.domain.share(ids));
-        Some(Arc::new(Entry {
-            value: compact(value),
-            stamps,
-            serve_until_ms,
-            trust_until_ms,
-            stream: stream.into(),
-            echo: false.into(),
-            age_known: place.enveloped(),
-            is_due: AtomicBool::new(false),
-            mark: Domain::mark(place.epoch, place.seq).into(),
-            domain: Arc::clone(&place.domain),
-        }))
-    }
 }
 
 /// The store's error as the caller sees it.
@@ -383,14 +298,4 @@ pub fn store_error(error: StoreError) -> Error {
         StoreError::Protocol(_) => ErrorKind::StoreData,
     };
     Error::new(kind, error.to_string())
-}
-
-/// A small value in memory of its own, exactly as large: as a slice it would keep its envelope, and a count of its readers.
-fn compact(value: Bytes) -> Bytes {
-    if value.len() <= L1_COPY_BYTES_MAX { Bytes::copy_from_slice(&value) } else { value }
-}
-
-/// How long the reads of a sliding entry may go without renewing it: a hundredth of its life.
-pub(super) fn sliding_step_ms(fresh_ms: Option<u64>) -> u64 {
-    fresh_ms.map_or(SLIDING_STEP_MS_MAX, |fresh_ms| (fresh_ms / 100).clamp(1, SLIDING_STEP_MS_MAX))
 }

@@ -15,7 +15,7 @@ use super::freshness::{Freshness, Windows};
 use super::generation::Ids;
 use super::known::Domain;
 use crate::ports::metrics::{DomainMetrics, State};
-use crate::ports::policy::{Candidate, Cause};
+use crate::ports::policy::{Candidate, Cause, Compression};
 
 /// What was decided about a value, and from what.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,6 +45,8 @@ pub struct Terms {
     pub sliding: bool,
     /// Cost in L1 relative to the bytes, in percent.
     pub weight_percent: u16,
+    /// When the value is compressed.
+    pub compression: Compression,
     /// Names under which the entry can be invalidated.
     pub tags: Vec<String>,
     /// Why the value was offered.
@@ -111,6 +113,7 @@ impl Terms {
             l1_ms: None,
             sliding: false,
             weight_percent: 100,
+            compression: Compression::Automatic,
             tags: Vec::new(),
             cause: StoredCause::Write,
             asked_ttl_ms: None,
@@ -342,11 +345,12 @@ impl Entry {
         }
     }
 
-    /// What L1 is charged for it and its key, in bytes: both, the entry itself and the cache's own record of it.
+    /// What L1 is charged for it and its key, in bytes: both, the entry itself and the cache's own record of it; more if the policy
+    /// says so, never less.
     #[must_use]
     pub fn weight(&self, key_len: usize) -> u64 {
         let bytes = (self.value.len() + key_len + size_of::<Self>() + ENTRY_OVERHEAD_BYTES) as u64;
-        (bytes * u64::from(self.stamps.terms.weight_percent) / 100).max(1)
+        (bytes * u64::from(self.stamps.terms.weight_percent.max(100)) / 100).max(1)
     }
 }
 

@@ -13,13 +13,15 @@ use std::sync::Arc;
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 
+use super::compress::{Form, Packed};
 use super::entry::{Stamps, Terms};
 use super::generation::Ids;
 
 /// Bytes that identify one version of one entry.
 pub const PREFIX_LEN: usize = 12;
 const MAGIC: [u8; 3] = [0xF5, b'L', b'D'];
-const VERSION: u8 = 3;
+/// It grows with every change of the header's form: what hosts of other versions wrote is a miss.
+const VERSION: u8 = 4;
 
 #[derive(Serialize, Deserialize)]
 struct Header<T> {
@@ -30,6 +32,8 @@ struct Header<T> {
     /// Generations that it was loaded under, little-endian: the domain's, one for each tag, then those of prefixes.
     under: Vec<[u8; 8]>,
     ended: bool,
+    /// Of the value.
+    form: Form,
 }
 
 impl<T> Header<T> {
@@ -56,8 +60,8 @@ impl<T> Header<T> {
 pub struct Opened {
     /// The entry's stamps.
     pub stamps: Stamps,
-    /// The value; shares the envelope's memory.
-    pub value: Bytes,
+    /// The value, as it was stored; shares the envelope's memory.
+    pub packed: Packed,
 }
 
 /// Why bytes are no envelope.
@@ -78,15 +82,17 @@ pub enum EnvelopeError {
 ///
 /// # Errors
 /// [`EnvelopeError::Damaged`] if the stamps do not fit into the header: more than 64 KiB of tags and headers.
-pub fn seal(stamps: &Stamps, stamp: u64, value: &[u8]) -> Result<Bytes, EnvelopeError> {
+pub fn seal(stamps: &Stamps, stamp: u64, packed: &Packed) -> Result<Bytes, EnvelopeError> {
     let header = Header {
         born_ms: stamps.born_ms,
         renewed_after_ms: stamps.since_ms.saturating_sub(stamps.born_ms),
         terms: stamps.terms.as_ref(),
         under: Header::<Terms>::under(stamps.under.as_ref()),
         ended: stamps.under.as_ref().is_some_and(|ids| ids.ended),
+        form: packed.form,
     };
     let header = postcard::to_allocvec(&header).map_err(|_| EnvelopeError::Damaged)?;
+    let value = &packed.bytes[..];
     let header_len = u16::try_from(header.len()).map_err(|_| EnvelopeError::Damaged)?;
     let mut bytes = BytesMut::with_capacity(PREFIX_LEN + 2 + header.len() + value.len());
     bytes.put_slice(&MAGIC);
@@ -98,7 +104,7 @@ pub fn seal(stamps: &Stamps, stamp: u64, value: &[u8]) -> Result<Bytes, Envelope
     Ok(bytes.freeze())
 }
 
-/// Takes a value out of its envelope, without copying it.
+/// Takes a value out of its envelope, without copying it and as it was stored.
 ///
 /// # Errors
 /// Bytes that are no envelope.
@@ -124,11 +130,56 @@ pub fn open(bytes: &Bytes) -> Result<Opened, EnvelopeError> {
         terms: Arc::new(header.terms),
         under,
     };
-    Ok(Opened { stamps, value: bytes.slice(value_at..) })
+    Ok(Opened { stamps, packed: Packed { bytes: bytes.slice(value_at..), form: header.form } })
 }
 
 /// What identifies this version of an entry; `None` if the bytes are too short for an envelope.
 #[must_use]
 pub fn prefix(bytes: &Bytes) -> Option<Bytes> {
     (bytes.len() >= PREFIX_LEN).then(|| bytes.slice(..PREFIX_LEN))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::compress::pack;
+    use crate::ports::compression::{Compression, CompressionMethod};
+
+    fn stamps(compression: Compression) -> Stamps {
+        let terms = Terms { compression, tags: vec!["red".into()], ..Terms::raw(7, Some(60_000)) };
+        let under = Ids { domain: 1, tags: vec![2].into(), ..Ids::default() };
+        Stamps { born_ms: 1_000, since_ms: 1_500, terms: Arc::new(terms), under: Some(Arc::new(under)) }
+    }
+
+    #[test]
+    fn form_and_wish_come_back() {
+        let value = Bytes::from(vec![b'a'; 10_000]);
+        for wish in [Compression::Automatic, Compression::Never, Compression::Lz4, Compression::Zstd] {
+            let all = CompressionMethod::ALL.iter().filter_map(|method| pack(&value, *method, 10));
+            for packed in all.chain([Packed::plain(value.clone())]) {
+                let sealed = seal(&stamps(wish), 9, &packed).expect("it fits");
+                assert_eq!(open(&sealed), Ok(Opened { stamps: stamps(wish), packed }));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_cut_off_is_no_envelope() {
+        let packed = pack(&vec![b'a'; 10_000], CompressionMethod::Lz4, 10).expect("it pays");
+        let sealed = seal(&stamps(Compression::Lz4), 9, &packed).expect("it fits");
+        let header_end = sealed.len() - packed.bytes.len();
+        for end in 0..header_end {
+            assert!(open(&sealed.slice(..end)).is_err(), "{end}");
+        }
+    }
+
+    #[test]
+    fn what_another_version_of_the_host_wrote_is_not_read() {
+        let sealed = seal(&stamps(Compression::Automatic), 9, &Packed::plain("hello".into())).expect("it fits");
+        for version in [0, 1, 2, 3, VERSION + 1, u8::MAX] {
+            let mut bytes = sealed.to_vec();
+            bytes[3] = version;
+            assert_eq!(open(&bytes.into()), Err(EnvelopeError::Version(version)));
+        }
+    }
 }

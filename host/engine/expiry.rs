@@ -7,9 +7,9 @@ use super::api::{Answer, AskedTtl, ExpireCondition};
 use super::command::candidate;
 use super::core::Engine;
 use super::entry::Stamps;
+use super::found::Found;
 use super::judge::{Place, Verdict, Wanted};
 use super::modify::Change;
-use super::read::Found;
 use crate::error::Result;
 use crate::ports::metrics::State;
 use crate::ports::policy::{Candidate, Operation};
@@ -28,6 +28,7 @@ impl Engine {
     }
 
     async fn ttl_of(&self, place: &Place<'_>) -> Result<Ttl> {
+        self.arrive(std::iter::once(place)).await?;
         if !place.enveloped() || self.holds_collection(place).await? {
             return self.store.ttl(&place.store_key).await.map_err(|e| self.store_error(e));
         }
@@ -51,6 +52,7 @@ impl Engine {
 
     async fn expires_at_of(&self, place: &Place<'_>) -> Result<Ttl> {
         if !place.enveloped() {
+            self.arrive(std::iter::once(place)).await?;
             // As the store keeps it, to the millisecond. Redis 6 does not know the question.
             match self.store.call(Command::new("PEXPIRETIME").arg(place.store_key.0.clone())).await {
                 Ok(Reply::Integer(-2)) => return Ok(Ttl::Missing),
@@ -83,9 +85,10 @@ impl Engine {
         if place.enveloped() && !self.holds_collection(place).await? {
             return self.expire_enveloped(place, left_ms, condition).await;
         }
+        self.make_way(std::iter::once(place)).await?;
         let command = self.expire_command(place, left_ms, condition)?;
         let writing = self.l1.writing(place.name);
-        let reply = self.call(command).await?;
+        let reply = self.change_one(place, command).await?;
         writing.done(None);
         Ok(reply == Reply::Integer(1))
     }
@@ -173,6 +176,7 @@ impl Engine {
     }
 
     async fn persist_place(&self, place: &Place<'_>) -> Result<bool> {
+        self.make_way(std::iter::once(place)).await?;
         if place.enveloped() && !self.holds_collection(place).await? {
             let now_ms = self.now_ms();
             return self
@@ -198,7 +202,7 @@ impl Engine {
 
     async fn persist_raw(&self, place: &Place<'_>) -> Result<bool> {
         let writing = self.l1.writing(place.name);
-        let reply = self.call(Command::new("PERSIST").arg(place.store_key.0.clone())).await?;
+        let reply = self.change_one(place, Command::new("PERSIST").arg(place.store_key.0.clone())).await?;
         writing.done(None);
         Ok(reply == Reply::Integer(1))
     }

@@ -2,6 +2,7 @@
 
 use super::api::{Explanation, LoadExplained};
 use super::compare::Loaded;
+use super::compress::Form;
 use super::core::Engine;
 use super::entry::{Entry, Stamps};
 use super::envelope;
@@ -22,6 +23,7 @@ struct Seen {
     stamps: Option<Stamps>,
     stored_rules: Option<u64>,
     size_bytes: u64,
+    stored: Option<(u64, Form)>,
     store_ttl_ms: Option<u64>,
     from: &'static str,
     standing: Standing,
@@ -67,6 +69,7 @@ impl Engine {
             stamps: None,
             stored_rules: None,
             size_bytes: 0,
+            stored: None,
             store_ttl_ms,
             from: if l1.is_some() { "l1" } else { "store" },
             standing: Standing::Current,
@@ -87,25 +90,28 @@ impl Engine {
             return Ok(Some(Seen { size_bytes: held.bytes.len() as u64, ..bare }));
         }
         let Ok(opened) = envelope::open(&held.bytes) else { return Ok(None) };
+        let stored = Some((opened.packed.bytes.len() as u64, opened.packed.form));
+        let Some(value) = self.unpack(opened.packed).await else { return Ok(None) };
         let stored_rules = Some(opened.stamps.terms.rules_id);
         let stamps = if stored_rules == Some(place.live().rules_id) {
             Some(opened.stamps)
         } else {
-            self.rejudge(place, &opened.stamps, &opened.value)?
+            self.rejudge(place, &opened.stamps, &value)?
         };
         let Some(stamps) = stamps else { return Ok(None) };
         let standing = self.standing(place, &stamps).await?;
         let invalidated_by =
             Loaded::of(&stamps, &place.key.rest).map(|loaded| place.domain.differences(loaded)).unwrap_or_default();
         let stamps = if standing == Standing::Current { stamps } else { stamps.ended(self.now_ms()) };
-        let size_bytes = opened.value.len() as u64;
-        Ok(Some(Seen { stamps: Some(stamps), stored_rules, size_bytes, standing, invalidated_by, ..bare }))
+        let size_bytes = value.len() as u64;
+        Ok(Some(Seen { stamps: Some(stamps), stored_rules, size_bytes, stored, standing, invalidated_by, ..bare }))
     }
 
     /// What a reader gets while the store is away.
     fn bridged(&self, place: &Place<'_>, now_ms: u64) -> Option<Seen> {
         let (entry, stamps) = self.bridging(place, now_ms)?;
         Some(Seen {
+            stored: None,
             stamps: Some(stamps),
             stored_rules: Some(entry.stamps.terms.rules_id),
             size_bytes: entry.value.len() as u64,
@@ -144,6 +150,8 @@ impl Engine {
             kind: None,
             size_bytes: seen.map(|seen| seen.size_bytes),
             born_ms: stamps.filter(|_| place.enveloped()).map(|stamps| stamps.born_ms),
+            stored_bytes: seen.and_then(|seen| seen.stored).map(|(bytes, _)| bytes),
+            compression: seen.and_then(|seen| seen.stored).map(|(_, form)| form.as_str()),
             age_ms: stamps.filter(|_| place.enveloped()).map(|stamps| stamps.age_ms(now_ms)),
             fresh_ms: terms.and_then(|terms| terms.fresh_ms),
             stale_while_revalidate_ms: terms.map(|terms| terms.stale_while_revalidate_ms),

@@ -8,8 +8,8 @@ use bytes::Bytes;
 
 use super::core::Engine;
 use super::entry::Terms;
+use super::found::Found;
 use super::judge::{Place, Verdict, policy_error};
-use super::read::Found;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::hooks::Ability;
 use crate::ports::load::LoadOutcome;
@@ -55,7 +55,7 @@ impl NotFetched {
         Self { outcome, status: None, error }
     }
 
-    fn origin(live: &Live, error: &OriginError) -> Self {
+    pub(super) fn origin(live: &Live, error: &OriginError) -> Self {
         let (outcome, kind) = match error {
             OriginError::Refused(_) | OriginError::Busy(_) => (LoadOutcome::Held, ErrorKind::OriginUnavailable),
             OriginError::TimedOut(_) => (LoadOutcome::TimedOut, ErrorKind::OriginTimeout),
@@ -65,7 +65,7 @@ impl NotFetched {
         Self { outcome, status: None, error: Error::new(kind, message) }
     }
 
-    fn answered(live: &Live, status: u16, why: &str) -> Self {
+    pub(super) fn answered(live: &Live, status: u16, why: &str) -> Self {
         let message = format!("the origin of '{}' failed: {why}", live.domain);
         let error = Error::new(ErrorKind::OriginFailed, message);
         Self { outcome: LoadOutcome::Failed, status: Some(status), error }
@@ -114,8 +114,20 @@ impl Engine {
         response: OriginResponse,
         load_ms: u32,
     ) -> std::result::Result<Fetched, NotFetched> {
+        let acceptance = acceptance(place.live(), request, &response).map_err(NotFetched::broken)?;
+        self.judged(place, request, response, acceptance, load_ms)
+    }
+
+    /// What becomes of an answer that is worth so much.
+    pub(super) fn judged(
+        &self,
+        place: &Place<'_>,
+        request: &Request<'_>,
+        response: OriginResponse,
+        acceptance: Acceptance,
+        load_ms: u32,
+    ) -> std::result::Result<Fetched, NotFetched> {
         let (live, status) = (place.live(), response.status);
-        let acceptance = acceptance(live, request, &response).map_err(NotFetched::broken)?;
         let (absent, value) = match acceptance {
             Acceptance::Value => (false, response.body.clone()),
             Acceptance::Absent => (true, Bytes::new()),

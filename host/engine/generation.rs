@@ -126,6 +126,11 @@ impl Record {
         self.whole.current()
     }
 
+    /// Whether it knows of an invalidation of the whole.
+    pub(super) const fn has_ended_any(&self) -> bool {
+        matches!(self.whole.floor, Mode::Hard) || self.whole.ids.len() > 1
+    }
+
     /// Whether it knows prefixes, so that keys have to be looked at.
     #[must_use]
     pub const fn has_prefixes(&self) -> bool {

@@ -17,10 +17,11 @@ use std::sync::Arc;
 use super::api::Outcome;
 use super::core::Engine;
 use super::envelope;
+use super::found::expire_for;
 use super::generation::{Part, Record};
 use super::judge::{Place, Wanted};
 use super::known::{Domain, Name};
-use super::read::expire_for;
+use super::remove::count;
 use super::standing::ends_ms;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{PATTERN_BYTES_MAX, PREFIX_BYTES_MAX, REPLACE_ATTEMPTS_MAX, TAG_BYTES_MAX, TAG_LIFE_MS_MIN};
@@ -131,8 +132,12 @@ impl Engine {
 
     async fn invalidate_place(&self, place: &Place<'_>, mode: Mode) -> Result<Outcome> {
         let keys = match mode {
-            Mode::Hard => self.delete_places(std::slice::from_ref(place)).await?,
+            Mode::Hard => count(self.delete_places(std::slice::from_ref(place)).await?),
             Mode::Soft => {
+                if let Err(error) = self.arrive(std::iter::once(place)).await {
+                    tracing::debug!(domain = %place.live().domain, %error, "what cannot be carried over goes");
+                    self.forget_old(std::iter::once(place)).await?;
+                }
                 let writing = self.l1.writing(place.name);
                 self.end_leases(std::iter::once(place), Ending::Deleted).await?;
                 let ended = self.end_entry(&place.store_key).await;
@@ -175,7 +180,7 @@ impl Engine {
             let now_ms = self.now_ms();
             let mut stamps = opened.stamps.ended(now_ms);
             stamps.under = stamps.under.map(|ids| Arc::new(ids.ended()));
-            let bytes = envelope::seal(&stamps, self.clock.random(), &opened.value)
+            let bytes = envelope::seal(&stamps, self.clock.random(), &opened.packed)
                 .map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))?;
             let expect = Expect::Prefix(held.bytes.slice(..envelope::PREFIX_LEN));
             let done = self.store.replace(key, expect, bytes, expire_for(&stamps, now_ms)).await;

@@ -42,6 +42,8 @@ pub(super) struct Place<'a> {
     pub(super) domain: Arc<Domain>,
     /// How many changes of them there were when the operation began: what it stores is no newer than that.
     pub(super) seq: u64,
+    /// Whether an older key version may have it.
+    pub(super) migrates: bool,
 }
 
 impl Place<'_> {
@@ -59,6 +61,12 @@ impl Place<'_> {
     pub(super) fn lease_keys(&self) -> Option<LeaseKeys> {
         let leases = self.enveloped() && self.miss != Miss::Answer;
         leases.then(|| KeyRules::lease_keys(&self.store_key)).flatten()
+    }
+
+    /// Where the lease lies under which somebody may fill it: also in a domain without leases, while older key versions are carried over.
+    pub(super) fn fence_keys(&self) -> Option<LeaseKeys> {
+        let fenced = self.migrates || self.enveloped() && self.miss != Miss::Answer;
+        fenced.then(|| KeyRules::lease_keys(&self.store_key)).flatten()
     }
 
     /// Whether the domain's workflow may change the value under a name from which nobody can tell the key, so that no copy in
@@ -139,7 +147,8 @@ impl Engine {
         let domain = self.domains.of(&key.live);
         let seq = domain.seq();
         let (miss, collapse_wait_ms, renamed) = (plan.miss, plan.collapse_wait_ms.into(), plan.suffix.is_some());
-        Ok(Place { key, name, store_key, miss, collapse_wait_ms, renamed, shape, epoch, domain, seq })
+        let migrates = self.migrates(&key.live);
+        Ok(Place { key, name, store_key, miss, collapse_wait_ms, renamed, shape, epoch, domain, seq, migrates })
     }
 
     /// Asks whether and how long a value lives.
@@ -193,6 +202,7 @@ impl Engine {
             l1_ms: lifetime.l1_ms,
             sliding: lifetime.sliding,
             weight_percent: lifetime.weight_percent,
+            compression: lifetime.compression,
             tags: lifetime.tags,
             cause: candidate.cause.into(),
             asked_ttl_ms: candidate.asked_ttl_ms,
@@ -214,7 +224,7 @@ impl Engine {
     }
 }
 
-fn shape_for(live: &Live, wanted: Wanted) -> Result<Shape> {
+pub(super) fn shape_for(live: &Live, wanted: Wanted) -> Result<Shape> {
     let serves = |shape| live.description.shapes.contains(shape);
     let found = match wanted {
         Wanted::String => [Shape::Value, Shape::Counter].into_iter().find(|&shape| serves(shape)),

@@ -274,10 +274,21 @@ impl KeyRules {
         Ok(self.in_domain(live, suffix.unwrap_or(&key.rest)))
     }
 
+    /// The same key in another key version.
+    pub(super) fn of_version(&self, live: &Live, version: &str, key: &StoreKey) -> StoreKey {
+        let own = self.in_domain(live, "");
+        let suffix = key.as_bytes().get(own.as_bytes().len()..).unwrap_or_default();
+        StoreKey([self.in_version(live, version, "").as_bytes(), suffix].concat().into())
+    }
+
     /// `{prefix}:{key-version}:{domain}:{suffix}`; the suffix may be empty, for what all of them begin with.
     pub(super) fn in_domain(&self, live: &Live, suffix: &str) -> StoreKey {
-        let Description { key_version, .. } = &live.description;
-        let parts = [&self.prefix, key_version.as_str(), &live.domain, suffix];
+        self.in_version(live, &live.description.key_version, suffix)
+    }
+
+    /// The same in a key version that may be another one.
+    pub(super) fn in_version(&self, live: &Live, key_version: &str, suffix: &str) -> StoreKey {
+        let parts = [&self.prefix, key_version, &live.domain, suffix];
         let mut name = BytesMut::with_capacity(parts.iter().map(|part| part.len() + 1).sum());
         for (i, part) in parts.into_iter().enumerate() {
             if i > 0 {

@@ -9,7 +9,9 @@
 //! *B* of its own write is taken for the write's *echo*. If that was wrong, as somebody else wrote it in the same moment, the copy is wrong:
 //! so from then on it is good for *B* from its write, and no longer.
 //!
-//! Eviction is `quick_cache`'s (Clock-PRO, S3-FIFO's kin): lean, and bounded under write pressure.
+//! Eviction is `quick_cache`'s (Clock-PRO, S3-FIFO's kin): lean, and bounded under write pressure. What it leaves to choose is how much
+//! of the room is kept for what was read more than once ([`Eviction`]). It is one choice for the host: what a domain can be given is a
+//! part of its own ([`L1Settings::shares`]), where other domains' traffic evicts nothing and its own evicts nothing of theirs.
 
 use std::sync::Arc;
 
@@ -19,7 +21,53 @@ use quick_cache::{OptionsBuilder, Weighter};
 
 use super::coherence::Coherence;
 use super::entry::Entry;
-use crate::ports::metrics::Metrics;
+use crate::limits::L1_SHARD_BYTES_MIN;
+use crate::ports::metrics::{Gauge, Metrics};
+
+/// What L1 drops when it is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Eviction {
+    /// What is read seldom: nearly all room is for what was read at least twice, so that a scan over many keys passes through.
+    #[default]
+    Frequency,
+    /// What was not read for long: half of the room is for what is new, and what was dropped is forgotten.
+    Recency,
+}
+
+impl Eviction {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Frequency, Self::Recency];
+
+    /// The word in the settings.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Frequency => "frequency",
+            Self::Recency => "recency",
+        }
+    }
+
+    /// The parts of the room for what was read more than once, and of the number of entries for keys that were dropped.
+    const fn allocations(self) -> (f64, f64) {
+        match self {
+            Self::Frequency => (0.97, 0.5),
+            Self::Recency => (0.5, 0.0),
+        }
+    }
+}
+
+/// How L1 is made.
+#[derive(Clone, Debug, Default)]
+pub struct L1Settings {
+    /// Bytes of it; 0 turns it off.
+    pub bytes_max: u64,
+    /// What it drops.
+    pub eviction: Eviction,
+    /// Domains with a part of their own and its bytes, which are taken from `bytes_max`. Not `default`: its keys do not say so.
+    pub shares: Vec<(String, u64)>,
+    /// Between a domain and the rest of a key.
+    pub separator: u8,
+}
 
 /// Counters of writes; keys share them by hash. A shared one costs a copy now and then, never a wrong answer.
 const SLOTS: usize = 4096;
@@ -40,12 +88,22 @@ type Entries =
 
 /// The node's own memory.
 pub struct L1 {
+    /// Of the domains that have a share; few.
+    shares: Box<[Share]>,
+    /// Of all others.
     entries: Entries,
+    separator: u8,
     /// What happened to the keys of a slot.
     slots: Box<[Mutex<Slot>]>,
     hasher: foldhash::fast::FixedState,
     coherence: Arc<Coherence>,
     metrics: Arc<Metrics>,
+}
+
+/// A domain's own part.
+struct Share {
+    domain: Box<[u8]>,
+    entries: Entries,
 }
 
 /// What happened to the keys of one slot.
@@ -75,28 +133,28 @@ pub struct Writing<'a> {
 }
 
 impl L1 {
-    /// Holds at most `bytes_max` bytes, as [`Entry::weight`] counts; 0: nothing. Nobody else changes the store.
+    /// Holds at most as many bytes as the settings say, as [`Entry::weight`] counts. Nobody else changes the store.
     #[must_use]
-    pub fn new(bytes_max: u64, metrics: Arc<Metrics>) -> Self {
+    pub fn new(settings: L1Settings, metrics: Arc<Metrics>) -> Self {
         let coherence = Arc::new(Coherence::new(0, Arc::clone(&metrics)));
-        Self::following(bytes_max, coherence, metrics)
+        Self::following(settings, coherence, metrics)
     }
 
     /// The same where others do, and this is known of what they change.
-    pub(super) fn following(bytes_max: u64, coherence: Arc<Coherence>, metrics: Arc<Metrics>) -> Self {
-        let estimate = usize::try_from(bytes_max / ENTRY_BYTES_ESTIMATE).unwrap_or(usize::MAX).clamp(64, 1 << 22);
-        let options = OptionsBuilder::new()
-            .weight_capacity(bytes_max)
-            .estimated_items_capacity(estimate)
-            .build()
-            .unwrap_or_else(|error| unreachable!("both capacities are given: {error}"));
+    pub(super) fn following(settings: L1Settings, coherence: Arc<Coherence>, metrics: Arc<Metrics>) -> Self {
+        let L1Settings { bytes_max, eviction, shares, separator } = settings;
+        let shared: u64 = shares.iter().map(|(_, bytes)| bytes).sum();
+        let gauges = shares.iter().map(|(domain, _)| (domain.clone(), Gauge::default())).collect();
+        // Set once: a host has one L1.
+        let _ = metrics.l1_shares.set(gauges);
+        let share = |(domain, bytes): (String, u64)| Share {
+            domain: domain.into_bytes().into(),
+            entries: entries(bytes, eviction),
+        };
         Self {
-            entries: Cache::with_options(
-                options,
-                ByBytes,
-                foldhash::fast::RandomState::default(),
-                DefaultLifecycle::default(),
-            ),
+            shares: shares.into_iter().map(share).collect(),
+            entries: entries(bytes_max.saturating_sub(shared), eviction),
+            separator,
             slots: (0..SLOTS).map(|_| Mutex::default()).collect(),
             hasher: foldhash::fast::FixedState::default(),
             coherence,
@@ -107,7 +165,7 @@ impl L1 {
     /// The copy of a key, whatever its age.
     #[must_use]
     pub fn get(&self, key: &[u8]) -> Option<Arc<Entry>> {
-        self.entries.get(key)
+        self.part(key).get(key)
     }
 
     /// Says that a key is about to be read from the store.
@@ -124,7 +182,7 @@ impl L1 {
             return false;
         }
         entry.belongs_to(ticket.stream);
-        self.entries.insert(key.into(), entry);
+        self.put(key, entry);
         true
     }
 
@@ -144,7 +202,7 @@ impl L1 {
             }
             _ => return false,
         }
-        self.entries.insert(key.into(), entry);
+        self.put(key, entry);
         true
     }
 
@@ -152,8 +210,9 @@ impl L1 {
     pub fn changed(&self, key: &[u8], now_ms: u64) -> bool {
         let mut slot = self.slots[self.slot(key)].lock();
         slot.changes += 1;
-        let echo = self.entries.peek(key).is_some_and(|entry| entry.takes_echo(now_ms));
-        !echo && self.entries.remove(key).is_some()
+        let part = self.part(key);
+        let echo = part.peek(key).is_some_and(|entry| entry.takes_echo(now_ms));
+        !echo && part.remove(key).is_some()
     }
 
     /// The store was emptied: all copies go, and nothing that was read before it becomes one.
@@ -161,13 +220,15 @@ impl L1 {
         // Before the copies go, so that none comes in behind them.
         self.slots.iter().for_each(|slot| slot.lock().changes += 2);
         self.entries.clear();
+        self.shares.iter().for_each(|share| share.entries.clear());
     }
 
     /// Puts another copy in the place of this one, if it is still there.
     pub fn replace(&self, key: &[u8], before: &Arc<Entry>, entry: Arc<Entry>) {
         let _slot = self.slots[self.slot(key)].lock();
-        if self.entries.peek(key).is_some_and(|now| Arc::ptr_eq(&now, before)) {
-            self.entries.insert(key.into(), entry);
+        let part = self.part(key);
+        if part.peek(key).is_some_and(|now| Arc::ptr_eq(&now, before)) {
+            part.insert(key.into(), entry);
         }
     }
 
@@ -180,8 +241,35 @@ impl L1 {
 
     /// Copies the fill level into the metrics.
     pub fn report(&self) {
-        self.metrics.l1_bytes.set(self.entries.weight());
-        self.metrics.l1_entries.set(self.entries.len() as u64);
+        let (mut bytes, mut count) = (self.entries.weight(), self.entries.len());
+        let gauges = self.metrics.l1_shares.get().map_or(&[][..], Vec::as_slice);
+        for (share, (_, gauge)) in self.shares.iter().zip(gauges) {
+            gauge.set(share.entries.weight());
+            bytes += share.entries.weight();
+            count += share.entries.len();
+        }
+        self.metrics.l1_bytes.set(bytes);
+        self.metrics.l1_entries.set(count as u64);
+    }
+
+    /// Where copies of this key are kept.
+    fn part(&self, key: &[u8]) -> &Entries {
+        if self.shares.is_empty() {
+            return &self.entries;
+        }
+        let domain = memchr::memchr(self.separator, key).map_or(key, |end| &key[..end]);
+        self.shares.iter().find(|share| *share.domain == *domain).map_or(&self.entries, |share| &share.entries)
+    }
+
+    fn put(&self, key: &[u8], entry: Arc<Entry>) {
+        let part = self.part(key);
+        // A small cost may not make room for more bytes than there are. It counts as having been read instead, so that it is among the
+        // last to go.
+        let favoured = entry.stamps.terms.weight_percent < 100;
+        part.insert(key.into(), entry);
+        if favoured {
+            drop(part.get(key));
+        }
     }
 
     fn slot(&self, key: &[u8]) -> usize {
@@ -192,7 +280,7 @@ impl L1 {
     fn forget(&self, slot: usize, key: &[u8]) -> Slot {
         let mut slot = self.slots[slot].lock();
         slot.writes += 1;
-        self.entries.remove(key);
+        self.part(key).remove(key);
         *slot
     }
 }
@@ -207,7 +295,7 @@ impl Writing<'_> {
         slot.writes += 1;
         let kept = entry.is_some_and(|entry| alone && self.l1.insert_own(&slot, self.ticket, self.key, entry));
         if !kept {
-            self.l1.entries.remove(self.key);
+            self.l1.part(self.key).remove(self.key);
         }
     }
 }
@@ -218,4 +306,21 @@ impl Drop for Writing<'_> {
             self.l1.forget(self.ticket.slot, self.key);
         }
     }
+}
+
+fn entries(bytes_max: u64, eviction: Eviction) -> Entries {
+    let estimate = usize::try_from(bytes_max / ENTRY_BYTES_ESTIMATE).unwrap_or(usize::MAX).clamp(64, 1 << 22);
+    let (hot, ghost) = eviction.allocations();
+    // Each shard has a bound of its own: with too many, a few entries of one size fill one while others are empty.
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let shards = 1 << (bytes_max / L1_SHARD_BYTES_MIN).max(1).ilog2().min((4 * cores).ilog2());
+    let options = OptionsBuilder::new()
+        .shards(shards)
+        .weight_capacity(bytes_max)
+        .estimated_items_capacity(estimate)
+        .hot_allocation(hot)
+        .ghost_allocation(ghost)
+        .build()
+        .unwrap_or_else(|error| unreachable!("both capacities are given: {error}"));
+    Cache::with_options(options, ByBytes, foldhash::fast::RandomState::default(), DefaultLifecycle::default())
 }

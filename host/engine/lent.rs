@@ -13,13 +13,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::core::Engine;
+use super::judge::Wanted;
 use super::key::KeyRules;
 use crate::error::{Blame, Error, ErrorKind};
 use crate::limits::{OWN_KEYS_MAX, OWN_SCAN_COUNT_MAX, TTL_MS_MAX};
 use crate::ports::breaker::{Mode, Outcome, Permit, State};
 use crate::ports::lease::{Ending, LeaseKeys};
 use crate::ports::lock::Held;
-use crate::ports::policy::{Encoding, KeyScope};
+use crate::ports::policy::{Encoding, KeyScope, Operation};
 use crate::ports::store::{Command, Reply, StoreError, StoreKey, StoreResult};
 use crate::ports::table::Live;
 use crate::ports::workflow::{CallOutcome, CallPermit, CircuitState, HeldLock, HostError, OwnCommand, WorkflowHost};
@@ -43,10 +44,26 @@ impl Lent {
             None => (Arc::clone(&self.live), name),
         };
         let (key, name) = self.engine.keys.own_key(&table, &live, name).map_err(HostError::NotAllowed)?;
-        // Raw domains behave as Redis does: nothing of theirs is filled under a lease.
-        let enveloped = live.description.encoding == Encoding::Enveloped;
-        let lease = enveloped.then(|| KeyRules::lease_keys(&key)).flatten();
-        Ok(Own { key, name, lease })
+        // Raw domains behave as Redis does: nothing of theirs is filled under a lease, but what older key versions have.
+        let fenced = live.description.encoding == Encoding::Enveloped || self.engine.migrates(&live);
+        let lease = fenced.then(|| KeyRules::lease_keys(&key)).flatten();
+        Ok(Own { key, name, lease, live })
+    }
+
+    /// Carries over what an older key version has of a key, and leaves nothing of it behind if the key is to be changed. What the policy keeps
+    /// under another name than the key's own is not carried over for its workflow, but it does not come back either.
+    async fn make_way(&self, own: &Own, writes: bool) -> Result<(), HostError> {
+        let engine = &self.engine;
+        if !engine.migrates(&own.live) {
+            return Ok(());
+        }
+        let operation = if writes { Operation::Update } else { Operation::Read };
+        let place = engine.locate(&own.name, operation, Wanted::Any).ok().filter(|place| place.store_key == own.key);
+        engine.arrive(place.iter()).await.map_err(told)?;
+        if writes {
+            engine.remove_old(&engine.old_keys(&own.live, &own.key)).await.map_err(told)?;
+        }
+        Ok(())
     }
 
     /// Does what may change these keys. Their leases end before: a load that began earlier read what is now old.
@@ -59,7 +76,9 @@ impl Lent {
         let engine = &self.engine;
         let writings: Vec<_> = keys.iter().map(|own| engine.l1.writing(&own.name)).collect();
         let leases: Vec<_> = keys.iter().filter_map(|own| own.lease.clone()).collect();
-        engine.end_found_leases(&leases, how).await.map_err(told)?;
+        let loads = keys.iter().all(|own| own.live.description.encoding == Encoding::Enveloped);
+        // What is brought from an older key version is older than any write: there is no doubt to be told of.
+        engine.end_found_leases(&leases, if loads { how } else { Ending::Deleted }).await.map_err(told)?;
         let changed = change.await;
         leases.iter().for_each(|keys| engine.fills.overtake_entry(&keys.entry));
         let changed = changed.map_err(failed)?;
@@ -91,6 +110,8 @@ struct Own {
     name: Bytes,
     /// Where its lease lies, if it may have one.
     lease: Option<LeaseKeys>,
+    /// Its domain.
+    live: Arc<Live>,
 }
 
 /// Domain and name, if a name is that of another domain's key.
@@ -134,6 +155,9 @@ impl WorkflowHost for Lent {
             )));
         }
         let keys = command.keys.iter().map(|name| self.own_key(name)).collect::<Result<Vec<_>, _>>()?;
+        for own in &keys {
+            self.make_way(own, command.writes).await?;
+        }
         let mut sent = Command::new(command.name);
         sent.args.extend(keys.iter().map(|own| own.key.0.clone()).chain(command.arguments));
         let how = if command.name == "DEL" { Ending::Deleted } else { Ending::Written };
@@ -144,6 +168,7 @@ impl WorkflowHost for Lent {
     async fn increment(&self, name: String, delta: i64, ttl_ms: Option<u64>) -> Result<i64, HostError> {
         check_life(ttl_ms)?;
         let own = [self.own_key(&name)?];
+        self.make_way(&own[0], true).await?;
         let increment = self.engine.store.increment(&own[0].key, delta, ttl_ms);
         self.changing(&own, Ending::Written, increment).await
     }

@@ -16,9 +16,9 @@ use super::entry::Stamps;
 use super::envelope;
 use super::fetch::{Fetched, NotFetched};
 use super::fill::{Turn, Waiting};
+use super::found::expire_for;
 use super::freshness::Freshness;
 use super::judge::{Place, Verdict};
-use super::read::expire_for;
 use super::refresh::Job;
 use super::sight::Sight;
 use super::transition::{Event, Life, Reader, step};
@@ -37,11 +37,25 @@ impl Engine {
     /// The load's, if nothing stale bridges it.
     pub(super) async fn load(&self, place: &Place<'_>, sight: Sight) -> Result<Answer> {
         let Some(origin) = place.live().origin.as_deref() else { return Ok(Answer::absent(State::Miss)) };
-        let patience = origin.patience();
-        let whole = patience.hard + Duration::from_millis(LOAD_MARGIN_MS);
+        let work = self.load_in_turn(place, origin, &sight, whole_wait(origin));
+        self.bridge(place, origin, &sight, work).await
+    }
+
+    /// Waits for a load as long as this reader may, and gives it what is stale if that bridges what came of it.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub(super) async fn bridge(
+        &self,
+        place: &Place<'_>,
+        origin: &dyn Origin,
+        sight: &Sight,
+        work: impl Future<Output = Result<Answer>>,
+    ) -> Result<Answer> {
+        let (soft, whole) = (origin.patience().soft, whole_wait(origin));
         let bridged = step(sight.life, Event::SoftTimeout).reader == Reader::Stale;
-        let wait = if bridged { patience.soft.min(whole) } else { whole };
-        let (event, reason, error) = match timeout(wait, self.load_in_turn(place, origin, &sight, whole)).await {
+        let wait = if bridged { soft.min(whole) } else { whole };
+        let (event, reason, error) = match timeout(wait, work).await {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(error)) => (Event::LoadFailed, StaleReason::LoadFailed, error),
             Err(_) => {
@@ -66,7 +80,7 @@ impl Engine {
         Ok(self.count_stale(place, Answer { load, ..sight.stale(reason, now_ms) }))
     }
 
-    async fn load_in_turn(
+    pub(super) async fn load_in_turn(
         &self,
         place: &Place<'_>,
         origin: &dyn Origin,
@@ -160,6 +174,9 @@ impl Engine {
     /// after all, so that the next reader stores it.
     async fn keep_alone(&self, place: &Place<'_>, sight: &Sight, fetched: &Fetched, began_ms: u64) {
         let Verdict::Store(terms) = &fetched.verdict else { return };
+        if self.forget_old(std::iter::once(place)).await.is_err() {
+            return;
+        }
         let writing = self.l1.writing(place.name);
         let done = match sight.held.as_ref().and_then(envelope::prefix) {
             Some(prefix) if sight.life == Life::Uncacheable => self.store.remove(&place.store_key, prefix).await,
@@ -193,6 +210,11 @@ impl Engine {
         tracing::debug!(domain = %place.live().domain, outcome = not.outcome.as_str(), error = %not.error, "a load failed");
         not.error.clone()
     }
+}
+
+/// How long a reader waits for a load that nothing bridges.
+pub(super) fn whole_wait(origin: &dyn Origin) -> Duration {
+    origin.patience().hard + Duration::from_millis(LOAD_MARGIN_MS)
 }
 
 /// The answer of another reader's load.

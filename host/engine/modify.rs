@@ -8,8 +8,8 @@ use futures_util::future::join;
 use super::core::Engine;
 use super::entry::Stamps;
 use super::envelope::PREFIX_LEN;
+use super::found::{Found, expire_for};
 use super::judge::Place;
-use super::read::{Found, expire_for};
 use super::standing::Under;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::REPLACE_ATTEMPTS_MAX;
@@ -38,6 +38,7 @@ impl Engine {
         now_ms: u64,
         decide: impl Fn(Option<&Found>) -> Result<Change<T>>,
     ) -> Result<T> {
+        self.make_way(std::iter::once(place)).await?;
         for _ in 0..REPLACE_ATTEMPTS_MAX {
             let held = self.store.get(&place.store_key, false).await.map_err(|e| self.store_error(e))?;
             let (expect, found) = match &held {
@@ -83,14 +84,15 @@ impl Engine {
             None => self.under(place, &stamps.terms).await?,
         };
         let stamps = Stamps { under: under.ids.clone(), ..stamps.clone() };
-        let bytes = self.seal(place, &stamps, value)?;
+        let packed = self.pack(place, &stamps.terms, value).await;
+        let bytes = self.seal(place, &stamps, &packed)?;
         let store = self.store.replace(&place.store_key, expect, bytes.clone(), expire_for(&stamps, now_ms));
         let (replaced, newer) = join(store, self.confirm(place, &stamps.terms, &under)).await;
         self.fills.overtake(place);
         if !replaced.map_err(|e| self.store_error(e))? {
             return Ok(false);
         }
-        let stamps = self.mark_anew(place, &bytes, stamps, value, newer).await?;
+        let stamps = self.mark_anew(place, &bytes, stamps, newer).await?;
         writing.done(stamps.and_then(|stamps| self.l1_entry(place, value.clone(), stamps, now_ms)));
         Ok(true)
     }

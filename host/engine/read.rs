@@ -7,11 +7,11 @@ use bytes::Bytes;
 use futures_util::future::join;
 
 use super::api::Answer;
-use super::core::{Engine, sliding_step_ms};
+use super::copy::sliding_step_ms;
+use super::core::Engine;
 use super::entry::{Entry, Stamps, Terms};
-use super::envelope::{self, EnvelopeError};
+use super::found::Found;
 use super::freshness::{Freshness, is_early};
-use super::generation::Standing;
 use super::judge::{Place, Verdict, Wanted};
 use super::known::Domain;
 use super::l1::Ticket;
@@ -20,29 +20,9 @@ use super::transition::Life;
 use crate::error::Result;
 use crate::ports::hooks::Ability;
 use crate::ports::metrics::State;
-use crate::ports::policy::{Candidate, Cause, Operation};
+use crate::ports::policy::Operation;
 use crate::ports::store::{Expect, Expire, Held, Ttl};
 use crate::ports::trace;
-
-/// An enveloped entry as the store has it, under the rules of now.
-#[derive(Clone, Debug)]
-pub(super) struct Found {
-    /// Its stamps under the rules of now.
-    pub(super) stamps: Stamps,
-    /// The value; empty for an absence.
-    pub(super) value: Bytes,
-    /// Whether it was stored anew, or should have been: judged by other rules, or ended by an invalidation.
-    pub(super) changed: bool,
-    /// Whether it was invalidated softly since it was loaded.
-    pub(super) invalidated: bool,
-}
-
-impl Found {
-    /// Whether a reader gets it: fresh or stale, and not an absence.
-    pub(super) fn is_served(&self, now_ms: u64) -> bool {
-        !self.stamps.terms.absent && self.stamps.at(now_ms) <= Freshness::Stale
-    }
-}
 
 impl Engine {
     /// Reads a string.
@@ -65,10 +45,12 @@ impl Engine {
     }
 
     pub(super) async fn read(&self, place: &Place<'_>, now_ms: u64) -> Result<Answer> {
+        self.hot.seen(place.name, &place.domain.name, now_ms);
         Ok(self.read_seen(place, now_ms).await?.0)
     }
 
-    /// The same, with what the store had: what whoever fills it instead expects to find. Of no meaning for an answer from L1.
+    /// The same, with what the store had: what whoever fills it instead expects to find. Of no meaning for an answer from L1. Whoever
+    /// reads again while it waits is one reader, so this counts for no hot key.
     pub(super) async fn read_seen(&self, place: &Place<'_>, now_ms: u64) -> Result<(Answer, Expect)> {
         if let Some(sight) = self.read_l1(place, now_ms).await {
             return Ok((self.serve(place, sight, now_ms).await?, Expect::Absent));
@@ -84,7 +66,22 @@ impl Engine {
         let held = self.store.get(&place.store_key, self.wants_ttl(place));
         let (held, ()) = join(held, self.refresh(place, now_ms)).await;
         match held.map_err(|e| self.store_error(e))? {
-            Some(held) => self.read_held(place, ticket, held, now_ms).await,
+            Some(held) => self.read_held(place, ticket, held, false, now_ms).await,
+            None if place.migrates => self.look_behind(place, now_ms).await,
+            None => Ok(Sight::gone()),
+        }
+    }
+
+    /// What an older key version has, carried over; nothing if none has anything.
+    pub(super) async fn look_behind(&self, place: &Place<'_>, now_ms: u64) -> Result<Sight> {
+        if !self.bring(place).await? {
+            return Ok(Sight::gone());
+        }
+        // What was carried over is newer than a ticket of before.
+        let ticket = self.l1.ticket(place.name);
+        let held = self.store.get(&place.store_key, self.wants_ttl(place)).await;
+        match held.map_err(|e| self.store_error(e))? {
+            Some(held) => self.read_held(place, ticket, held, true, now_ms).await,
             None => Ok(Sight::gone()),
         }
     }
@@ -94,13 +91,20 @@ impl Engine {
         !place.enveloped() && (self.raw_in_l1(place) || place.live().description.wants_raw_reads)
     }
 
-    /// What the store holds, under the rules of now; keeps a copy.
-    pub(super) async fn read_held(&self, place: &Place<'_>, ticket: Ticket, held: Held, now_ms: u64) -> Result<Sight> {
+    /// What the store holds, under the rules of now; keeps a copy. `own`: this host has just put it there, and will be told so.
+    pub(super) async fn read_held(
+        &self,
+        place: &Place<'_>,
+        ticket: Ticket,
+        held: Held,
+        own: bool,
+        now_ms: u64,
+    ) -> Result<Sight> {
         if self.recovery.covers(place) {
             return Ok(Sight { held: Some(held.bytes), ..Sight::gone() });
         }
         if !place.enveloped() {
-            return self.read_raw(place, ticket, held, now_ms).await;
+            return self.read_raw(place, ticket, held, own, now_ms).await;
         }
         let Some(found) = self.open(place, &held.bytes, now_ms).await? else {
             return Ok(Sight { held: Some(held.bytes), ..Sight::gone() });
@@ -111,12 +115,12 @@ impl Engine {
         let (Some(found), Some(held)) = (&mut sight.found, &sight.held) else { return Ok(sight) };
         // Reading something does not make it fresh again.
         if matches!(sight.life, Life::Fresh | Life::Early) {
-            found.stamps = self.slid(place, held, found.stamps.clone(), &found.value, now_ms).await;
+            found.stamps = self.slid(place, held, found.stamps.clone(), now_ms).await;
         }
         // What the policy judged is judged again by the next reader, unless it is fresh by that.
         let kept = matches!(sight.life, Life::Fresh | Life::Early | Life::Negative)
             || sight.life == Life::Stale && !sight.by_policy;
-        let renewed = changed || found.stamps.since_ms == now_ms;
+        let renewed = own || changed || found.stamps.since_ms == now_ms;
         if kept && let Some(entry) = self.l1_entry(place, found.value.clone(), found.stamps.clone(), now_ms) {
             self.keep(ticket, place.name, entry, renewed);
         }
@@ -125,7 +129,7 @@ impl Engine {
 
     /// The copy in L1 where [`Self::hit`] would not serve it by itself: its rules have to be compared, it is stale, absent, or
     /// due for a sliding renewal.
-    async fn read_l1(&self, place: &Place<'_>, now_ms: u64) -> Option<Sight> {
+    pub(super) async fn read_l1(&self, place: &Place<'_>, now_ms: u64) -> Option<Sight> {
         let entry = self.l1.get(place.name)?;
         let terms = &entry.stamps.terms;
         let trusted = terms.rules_id == place.live().rules_id && entry.is_believed(now_ms, &self.coherence);
@@ -184,12 +188,12 @@ impl Engine {
         }
     }
 
-    async fn read_raw(&self, place: &Place<'_>, ticket: Ticket, held: Held, now_ms: u64) -> Result<Sight> {
+    async fn read_raw(&self, place: &Place<'_>, ticket: Ticket, held: Held, own: bool, now_ms: u64) -> Result<Sight> {
         let mut left_ms = match held.ttl {
             Ttl::Ms(left_ms) => Some(left_ms),
             Ttl::Never | Ttl::Missing => None,
         };
-        let mut renewed = false;
+        let mut renewed = own;
         let mut terms = Terms::raw(place.live().rules_id, left_ms);
         if place.live().description.wants_raw_reads {
             let candidate = terms.candidate(&held.bytes);
@@ -200,7 +204,7 @@ impl Engine {
                 if judged.sliding && judged.fresh_ms.is_some() {
                     let before_ms = left_ms;
                     left_ms = self.slide_raw(place, judged.fresh_ms, left_ms).await?;
-                    renewed = left_ms != before_ms;
+                    renewed |= left_ms != before_ms;
                     terms.fresh_ms = judged.fresh_ms;
                     terms.sliding = true;
                 }
@@ -243,99 +247,15 @@ impl Engine {
 
     /// The stamps of an enveloped entry after this read: renewed in the store if it slides and enough of its life is gone.
     /// A renewal that fails or comes too late changes nothing.
-    async fn slid(&self, place: &Place<'_>, held: &Bytes, stamps: Stamps, value: &Bytes, now_ms: u64) -> Stamps {
+    async fn slid(&self, place: &Place<'_>, held: &Bytes, stamps: Stamps, now_ms: u64) -> Stamps {
         let due_ms = stamps.since_ms.saturating_add(sliding_step_ms(stamps.terms.fresh_ms));
         if !stamps.terms.sliding || now_ms < due_ms {
             return stamps;
         }
         let renewed = Stamps { since_ms: now_ms, ..stamps.clone() };
-        match self.put_back(place, held, &renewed, value, now_ms).await {
+        match self.put_back(place, held, &renewed, now_ms).await {
             Ok(true) => renewed,
             Ok(false) | Err(_) => stamps,
         }
     }
-
-    /// Opens an envelope. If other rules had judged it, judges it anew from what they were told; if it was invalidated softly, its
-    /// fresh time ends. `None`: nothing that may be served or changed lies there.
-    ///
-    /// # Errors
-    /// A failure of the policy or of the store.
-    pub(super) async fn open(&self, place: &Place<'_>, held: &Bytes, now_ms: u64) -> Result<Option<Found>> {
-        let opened = match envelope::open(held) {
-            Ok(opened) => opened,
-            Err(error) => {
-                self.note_foreign(place, error);
-                return Ok(None);
-            }
-        };
-        let (before, value) = (opened.stamps, opened.value);
-        let mut stamps = before.clone();
-        if stamps.terms.rules_id != place.live().rules_id {
-            place.live().metrics.rejudged.increment();
-            let Some(judged) = self.rejudge(place, &stamps, &value)? else { return Ok(None) };
-            stamps = judged;
-        }
-        let standing = self.standing(place, &stamps).await?;
-        if let Some(mode) = standing.mode() {
-            place.live().metrics.found_invalidated[mode as usize].increment();
-        }
-        match standing {
-            Standing::Current => {}
-            Standing::Soft => stamps = stamps.ended(now_ms),
-            Standing::Hard => return Ok(None),
-        }
-        let changed = !Arc::ptr_eq(&stamps.terms, &before.terms);
-        if changed && stamps.life_left_ms(now_ms) != before.life_left_ms(now_ms) {
-            // The store's expiry follows the rules of now; whoever changed the entry meanwhile has done better.
-            let _ = self.put_back(place, held, &stamps, &value, now_ms).await;
-        }
-        let invalidated = standing == Standing::Soft;
-        Ok(Some(Found { stamps, value, changed, invalidated }))
-    }
-
-    /// What the rules of now make of an entry that others judged; `None`: they would not have it.
-    pub(super) fn rejudge(&self, place: &Place<'_>, stamps: &Stamps, value: &Bytes) -> Result<Option<Stamps>> {
-        let terms = &stamps.terms;
-        if terms.absent {
-            return Ok(None);
-        }
-        let operation = match terms.cause.into() {
-            Cause::Write => Operation::Write,
-            Cause::Fill => Operation::Fill,
-            Cause::Load => Operation::Load,
-            Cause::Refresh => Operation::Refresh,
-        };
-        let candidate: Candidate<'_> = terms.candidate(value);
-        match self.admit(place, operation, &candidate)? {
-            Verdict::Store(terms) => Ok(Some(stamps.judged(terms))),
-            Verdict::Pass(_) => Ok(None),
-        }
-    }
-
-    pub(super) async fn put_back(
-        &self,
-        place: &Place<'_>,
-        held: &Bytes,
-        stamps: &Stamps,
-        value: &Bytes,
-        now_ms: u64,
-    ) -> Result<bool> {
-        let Some(prefix) = envelope::prefix(held) else { return Ok(false) };
-        let bytes = self.seal(place, stamps, value)?;
-        let expire = expire_for(stamps, now_ms);
-        self.store
-            .replace(&place.store_key, Expect::Prefix(prefix), bytes, expire)
-            .await
-            .map_err(|e| self.store_error(e))
-    }
-
-    fn note_foreign(&self, place: &Place<'_>, error: EnvelopeError) {
-        place.live().metrics.foreign_bytes.increment();
-        tracing::debug!(domain = %place.live().domain, %error, "not our bytes under a storage key: a miss");
-    }
-}
-
-/// The expiry that the store is to give an entry.
-pub(super) fn expire_for(stamps: &Stamps, now_ms: u64) -> Expire {
-    stamps.life_left_ms(now_ms).map_or(Expire::Never, Expire::InMs)
 }

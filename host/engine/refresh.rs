@@ -18,7 +18,7 @@ use tokio::time::{sleep, timeout};
 
 use super::api::{Answer, LoadSeen};
 use super::core::Engine;
-use super::fetch::Fetched;
+use super::fetch::{Fetched, NotFetched};
 use super::fill::{Filled, Lease};
 use super::judge::{Place, Verdict, Wanted};
 use super::recent::Went;
@@ -113,6 +113,11 @@ impl Job {
         }
     }
 
+    /// The key as the application says it.
+    pub(super) const fn name(&self) -> &Bytes {
+        &self.name
+    }
+
     /// The policy under which it begins.
     pub(super) fn live(&self) -> Arc<Live> {
         Arc::clone(&self.live)
@@ -204,19 +209,9 @@ impl Engine {
     }
 
     async fn perform_here(&self, job: Job) -> Result<Option<Answer>> {
-        let Job { name, store_key, lease, sight, reason, .. } = job;
-        let place = match self.locate(&name, Operation::Read, Wanted::String) {
-            Ok(place) if place.store_key == store_key && place.loads() => place,
-            // Another policy came in between: it has its own way.
-            Ok(_) => {
-                lease.give_up();
-                return Err(Error::new(ErrorKind::PolicyUnavailable, "the policy was replaced during the load; retry"));
-            }
-            Err(error) => {
-                lease.fail(error.clone());
-                return Err(error);
-            }
-        };
+        let name = job.name.clone();
+        let (place, job) = self.place_of(job, &name)?;
+        let Job { lease, sight, reason, .. } = job;
         let Some(origin) = place.live().origin.clone() else { return Ok(None) };
         let began_ns = self.monotonic_ns();
         place.live().metrics.loads.begun[reason as usize].increment();
@@ -228,10 +223,61 @@ impl Engine {
                 return Ok(None);
             }
         };
+        self.ended(&place, lease, fetched, reason, began_ns, sight.found.is_some()).await.map(Some)
+    }
+
+    /// The place of a load under the policy of now; of its own, as the policy may be another one by then.
+    ///
+    /// # Errors
+    /// The policy's, or that it has another way with the key now. Those who wait are told.
+    pub(super) fn place_of<'a>(&self, job: Job, name: &'a Bytes) -> Result<(Place<'a>, Job)> {
+        match self.locate(name, Operation::Read, Wanted::String) {
+            Ok(place) if place.store_key == job.store_key && place.loads() => Ok((place, job)),
+            // Another policy came in between: it has its own way.
+            Ok(_) => {
+                job.lease.give_up();
+                Err(Error::new(ErrorKind::PolicyUnavailable, "the policy was replaced during the load; retry"))
+            }
+            Err(error) => {
+                job.lease.fail(error.clone());
+                Err(error)
+            }
+        }
+    }
+
+    /// Ends a load that was one of many: as [`Self::perform`] does. `None`: it was overtaken.
+    ///
+    /// # Errors
+    /// The load's.
+    pub(super) async fn land(
+        &self,
+        place: &Place<'_>,
+        job: Job,
+        fetched: std::result::Result<Fetched, NotFetched>,
+        began_ns: u64,
+    ) -> Result<Option<Answer>> {
+        let Job { lease, sight, reason, .. } = job;
+        place.live().metrics.loads.begun[reason as usize].increment();
+        if lease.is_lost() {
+            self.note_load(place, reason, LoadOutcome::Lost, None, began_ns);
+            return Ok(None);
+        }
+        self.ended(place, lease, fetched, reason, began_ns, sight.found.is_some()).await.map(Some)
+    }
+
+    async fn ended(
+        &self,
+        place: &Place<'_>,
+        lease: Lease,
+        fetched: std::result::Result<Fetched, NotFetched>,
+        reason: LoadReason,
+        began_ns: u64,
+        held_stale: bool,
+    ) -> Result<Answer> {
         match fetched {
-            Ok(fetched) => self.landed(&place, lease, fetched, reason, began_ns, sight.found.is_some()).await.map(Some),
+            Ok(fetched) => self.landed(place, lease, fetched, reason, began_ns, held_stale).await,
             Err(not) => {
-                let error = self.note_failed(&place, reason, &not, began_ns, true);
+                let error = self.note_failed(place, reason, &not, began_ns, true);
                 lease.fail(error.clone());
                 Err(error)
             }

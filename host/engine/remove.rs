@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::ports::lease::Ending;
 use crate::ports::metrics::State;
 use crate::ports::policy::Operation;
-use crate::ports::store::{Command, Held, Reply, Ttl};
+use crate::ports::store::{Command, Held, Reply};
 
 impl Engine {
     /// Removes keys; how many there were, as a reader would have seen them.
@@ -18,43 +18,51 @@ impl Engine {
     /// # Errors
     /// A bad key, a refusal or failure of a policy, a failure of the store.
     pub async fn delete(&self, keys: &[Bytes]) -> Result<u64> {
+        Self::check_batch(keys.len())?;
         let started_ns = self.monotonic_ns();
         let places = self.locate_all(keys, Operation::Delete)?;
         let removed = self.budgeted(self.delete_places(&places)).await.map_err(|e| self.owe_keys(&places, e));
         let state = removed.as_ref().map_or_else(|e| Self::state_of(e.kind), |_| State::Done);
         places.iter().for_each(|place| self.tally(place, Operation::Delete, state, started_ns));
-        removed
+        removed.map(count)
     }
 
-    pub(super) async fn delete_places(&self, places: &[Place<'_>]) -> Result<u64> {
+    /// Removes what is at these places: for each, whether it was there, as a reader would have seen it.
+    ///
+    /// # Errors
+    /// A failure of the store.
+    pub(super) async fn delete_places(&self, places: &[Place<'_>]) -> Result<Vec<bool>> {
         let writings: Vec<_> = places.iter().map(|place| self.l1.writing(place.name)).collect();
         let now_ms = self.now_ms();
-        let (enveloped, raw): (Vec<_>, Vec<_>) = places.iter().partition(|place| place.enveloped());
-        let mut count = 0;
+        let (enveloped, raw): (Vec<usize>, Vec<usize>) = (0..places.len()).partition(|&i| places[i].enveloped());
+        let mut there = self.forget_old(places.iter()).await?;
         if !raw.is_empty() {
-            let keys: Vec<_> = raw.iter().map(|place| place.store_key.clone()).collect();
-            let removed = self.store.delete(&keys).await.map_err(|e| self.store_error(e))?;
-            count += removed.into_iter().filter(|&there| there).count() as u64;
+            let keys: Vec<_> = raw.iter().map(|&i| places[i].store_key.clone()).collect();
+            self.end_leases(raw.iter().map(|&i| &places[i]), Ending::Deleted).await?;
+            let removed = self.store.delete(&keys).await;
+            raw.iter().for_each(|&i| self.fills.overtake(&places[i]));
+            let removed = removed.map_err(|e| self.store_error(e))?;
+            raw.into_iter().zip(removed).for_each(|(i, removed)| there[i] |= removed);
         }
         if !enveloped.is_empty() {
             // The old bytes tell whether a reader would still have seen the entry. A lease ends before its entry goes.
             let mut commands = Vec::with_capacity(enveloped.len() * 2);
             let mut wanted = Vec::with_capacity(enveloped.len());
-            for place in &enveloped {
-                commands.extend(self.fills.ending(place, Ending::Deleted));
-                wanted.push(commands.len());
-                commands.push(Command::new("GETDEL").arg(place.store_key.0.clone()));
+            for i in enveloped.iter().copied() {
+                commands.extend(self.fills.ending(&places[i], Ending::Deleted));
+                wanted.push((i, commands.len()));
+                commands.push(Command::new("GETDEL").arg(places[i].store_key.0.clone()));
             }
             let replies = self.store.pipeline(commands).await;
-            enveloped.iter().for_each(|place| self.fills.overtake(place));
+            enveloped.iter().for_each(|&i| self.fills.overtake(&places[i]));
             let mut replies = replies.map_err(|e| self.store_error(e))?;
-            for (place, at) in enveloped.iter().zip(wanted) {
+            for (i, at) in wanted {
                 let reply = replies.get_mut(at).map_or(Reply::Nil, |reply| std::mem::replace(reply, Reply::Nil));
-                count += u64::from(self.was_served(place, reply, now_ms).await?);
+                there[i] |= self.was_served(&places[i], reply, now_ms).await?;
             }
         }
         writings.into_iter().for_each(|writing| writing.done(None));
-        Ok(count)
+        Ok(there)
     }
 
     async fn was_served(&self, place: &Place<'_>, reply: Reply, now_ms: u64) -> Result<bool> {
@@ -81,6 +89,7 @@ impl Engine {
     }
 
     async fn take_place(&self, place: &Place<'_>) -> Result<Answer> {
+        self.make_way(std::iter::once(place)).await?;
         let now_ms = self.now_ms();
         if place.enveloped() {
             return self
@@ -94,7 +103,7 @@ impl Engine {
                 .await;
         }
         let writing = self.l1.writing(place.name);
-        let reply = self.call(Command::new("GETDEL").arg(place.store_key.0.clone())).await?;
+        let reply = self.change_one(place, Command::new("GETDEL").arg(place.store_key.0.clone())).await?;
         writing.done(None);
         Ok(match reply {
             Reply::Bulk(value) => Answer { value: Some(value), ..Answer::absent(State::StoreHit) },
@@ -102,43 +111,17 @@ impl Engine {
         })
     }
 
-    /// How many of the keys are there, as a reader would see them; one that is named twice counts twice.
-    ///
-    /// # Errors
-    /// As [`Self::get`].
-    pub async fn exists(&self, keys: &[Bytes]) -> Result<u64> {
-        let started_ns = self.monotonic_ns();
-        let places = self.locate_all(keys, Operation::Read)?;
-        let mut count = 0;
-        for place in &places {
-            let there = self.budgeted(self.is_there(place)).await;
-            let state = |there: &bool| if *there { State::StoreHit } else { State::Miss };
-            count += u64::from(self.tally_result(place, Operation::Read, there, state, started_ns)?);
-        }
-        Ok(count)
-    }
-
-    async fn is_there(&self, place: &Place<'_>) -> Result<bool> {
-        if self.recovery.covers(place) {
-            return Ok(false);
-        }
-        if place.enveloped() && !self.holds_collection(place).await? {
-            return Ok(self.peek(place).await?.is_some());
-        }
-        let ttl = self.store.ttl(&place.store_key).await.map_err(|e| self.store_error(e))?;
-        Ok(ttl != Ttl::Missing)
-    }
-
     /// An enveloped entry as a reader would see it, without keeping a copy.
-    pub(super) async fn peek(&self, place: &Place<'_>) -> Result<Option<super::read::Found>> {
+    pub(super) async fn peek(&self, place: &Place<'_>) -> Result<Option<super::found::Found>> {
         let now_ms = self.now_ms();
         let held = self.store.get(&place.store_key, false).await.map_err(|e| self.store_error(e))?;
         let Some(Held { bytes, .. }) = held.filter(|_| !self.recovery.covers(place)) else { return Ok(None) };
         let found = self.open(place, &bytes, now_ms).await?;
         Ok(found.filter(|found| found.is_served(now_ms)))
     }
+}
 
-    pub(super) fn locate_all<'a>(&self, keys: &'a [Bytes], operation: Operation) -> Result<Vec<Place<'a>>> {
-        keys.iter().map(|key| self.locate(key, operation, Wanted::Any)).collect()
-    }
+/// How many of them are true.
+pub(super) fn count(there: Vec<bool>) -> u64 {
+    there.into_iter().map(u64::from).sum()
 }

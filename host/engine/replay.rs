@@ -142,6 +142,7 @@ impl Engine {
     /// Removes what lies under a key, or ends its fresh time, unless it is newer than the invalidation.
     async fn remove_older(&self, place: &Place<'_>, waiting: Waiting) -> Result<()> {
         let writing = self.l1.writing(place.name);
+        self.forget_old(std::iter::once(place)).await?;
         for _ in 0..REPLACE_ATTEMPTS_MAX {
             let held = match self.store.get(&place.store_key, place.enveloped()).await {
                 Ok(Some(held)) => held,

@@ -10,9 +10,9 @@ use super::api::Answer;
 use super::core::Engine;
 use super::entry::{Entry, Stamps};
 use super::envelope;
+use super::found::Found;
 use super::freshness::{Freshness, early_window_ms, is_early};
 use super::judge::Place;
-use super::read::Found;
 use super::transition::{Begins, Event, Life, Reader, step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::hooks::{Ability, EntryState, EntryStatus, Revalidation};
@@ -156,7 +156,7 @@ impl Engine {
                 found.stamps = extended;
                 if let Some(held) = &sight.held {
                     // If it fails or somebody was faster, the next reader asks again.
-                    let _ = self.put_back(place, held, &found.stamps, &found.value, now_ms).await;
+                    let _ = self.put_back(place, held, &found.stamps, now_ms).await;
                 }
             } else {
                 sight.life = Life::of_value(found.stamps.at(now_ms));

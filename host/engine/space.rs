@@ -101,7 +101,7 @@ impl Engine {
         Ok(keys.into_iter().nth(pick))
     }
 
-    /// Removes what Larder serves: every key that [`Self::scan_keys`] would show. A write that is under way may survive.
+    /// Removes what Larder serves: every key that [`Self::scan_keys`] would show, and what it would carry over from older key versions. A write that is under way may survive.
     ///
     /// # Errors
     /// It is not allowed here; a failure of the store: what was removed stays removed.
@@ -117,7 +117,8 @@ impl Engine {
         while let Some(found) = self.next_portion(&mut way).await? {
             let own: Vec<StoreKey> = {
                 let table = self.policies.table();
-                found.into_iter().filter(|key| self.keys.shown(&table, key).is_some()).map(StoreKey).collect()
+                let is_own = |key: &Bytes| self.keys.shown(&table, key).is_some() || self.is_old(&table, key);
+                found.into_iter().filter(is_own).map(StoreKey).collect()
             };
             if !own.is_empty() {
                 self.store.delete(&own).await.map_err(|e| self.store_error(e))?;

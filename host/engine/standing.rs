@@ -156,7 +156,7 @@ impl Engine {
     }
 
     /// Asks at once for what many entries that were just read will need to know.
-    pub(super) async fn foresee(&self, places: &[Place<'_>], held: &[Option<Held>]) {
+    pub(super) async fn foresee(&self, places: &[&Place<'_>], held: &[Option<Held>]) {
         let mut wanted = ByDomain::default();
         for (place, held) in places.iter().zip(held) {
             let needed = place.enveloped() && place.domain.trust_ms.is_some();
@@ -255,12 +255,11 @@ impl Engine {
         place: &Place<'_>,
         stored: &Bytes,
         stamps: Stamps,
-        value: &Bytes,
         newer: Option<Arc<Ids>>,
     ) -> Result<Option<Stamps>> {
         let Some(ids) = newer else { return Ok(Some(stamps)) };
         let stamps = Stamps { under: Some(ids), ..stamps };
-        let done = self.put_back(place, stored, &stamps, value, self.now_ms()).await?;
+        let done = self.put_back(place, stored, &stamps, self.now_ms()).await?;
         Ok(done.then_some(stamps))
     }
 

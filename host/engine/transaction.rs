@@ -20,6 +20,7 @@ use super::judge::Wanted;
 use super::step::{DataCommand, Forwarded, Step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::WATCHED_KEYS_MAX;
+use crate::ports::lease::Ending;
 use crate::ports::policy::{Encoding, Operation};
 use crate::ports::store::{Command, Reply, StoreResult, Watch};
 use crate::ports::upstream::Types;
@@ -43,6 +44,8 @@ impl Engine {
         }
         let places =
             keys.iter().map(|key| self.locate(key, Operation::Read, Wanted::Any)).collect::<Result<Vec<_>>>()?;
+        // What is carried over later would look like a change.
+        self.arrive(places.iter()).await?;
         let store_keys: Vec<_> = places.iter().map(|place| place.store_key.clone()).collect();
         let watch = match before {
             Some(Watched { mut watch, .. }) => watch.add(&store_keys).await.map(|()| watch),
@@ -93,17 +96,21 @@ impl Engine {
         for step in steps {
             prepared.push(self.prepare(step).await);
         }
-        let changed = prepared.iter().flatten().flat_map(|prepared: &Prepared<'_>| &prepared.changed);
-        let writings: Vec<_> = changed.map(|name| self.l1.writing(name)).collect();
-        let block: Vec<_> = prepared.iter().flatten().flat_map(|prepared| prepared.commands.iter().cloned()).collect();
+        let changed = || prepared.iter().flatten().flat_map(|prepared: &Prepared<'_>| prepared.changed());
+        let writings: Vec<_> = changed().map(|place| self.l1.writing(place.name)).collect();
+        // Loads of these keys that are under way end before the keys are changed.
+        let mut block: Vec<_> = changed().filter_map(|place| self.fills.ending(place, Ending::Written)).collect();
+        let endings = block.len();
+        block.extend(prepared.iter().flatten().flat_map(|prepared| prepared.commands.iter().cloned()));
         let replies = match watched {
             Some(Watched { watch, .. }) => watch.commit(block, types).await,
             None if block.is_empty() => Ok(Some(Vec::new())),
             None => self.send_block(block, types).await.map(Some),
         };
+        changed().for_each(|place| self.fills.overtake(place));
         let Some(replies) = replies.map_err(|e| self.store_error(e))? else { return Ok(None) };
         writings.into_iter().for_each(|writing| writing.done(None));
-        let mut replies = replies.into_iter();
+        let mut replies = replies.into_iter().skip(endings);
         let mut answers = Vec::with_capacity(steps.len());
         for prepared in prepared {
             answers.push(match prepared {

@@ -10,9 +10,9 @@ use bytes::{Bytes, BytesMut};
 use super::api::Update;
 use super::core::Engine;
 use super::entry::Stamps;
+use super::found::Found;
 use super::judge::{Place, Verdict, Wanted};
 use super::modify::Change;
-use super::read::Found;
 use super::step::{DataCommand, Form};
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::VALUE_BYTES_MAX;
@@ -40,6 +40,7 @@ impl Engine {
     }
 
     async fn update_raw(&self, place: &Place<'_>, update: &Update) -> Result<i64> {
+        self.make_way(std::iter::once(place)).await?;
         let key = place.store_key.0.clone();
         let (command, size) = match update {
             Update::Append(bytes) => (Command::new("APPEND").arg(key.clone()).arg(bytes.clone()), bytes.len()),
@@ -58,11 +59,7 @@ impl Engine {
             commands.push(if terms.sliding { renew } else { renew.arg("NX") });
         }
         let writing = self.l1.writing(place.name);
-        let replies = match commands.as_slice() {
-            [_] => self.store.pipeline(commands).await,
-            _ => self.store.atomic(commands).await,
-        };
-        let replies = replies.map_err(|e| self.store_error(e))?;
+        let replies = self.change(std::iter::once(place), commands).await?;
         writing.done(None);
         match replies.into_iter().next() {
             Some(Reply::Integer(n)) => Ok(n),
@@ -119,6 +116,7 @@ impl Engine {
     }
 
     async fn kind_of(&self, place: &Place<'_>) -> Result<String> {
+        self.arrive(std::iter::once(place)).await?;
         if place.enveloped() && !self.holds_collection(place).await? {
             return Ok(if self.peek(place).await?.is_some() { "string" } else { "none" }.to_owned());
         }

@@ -8,12 +8,13 @@ use bytes::Bytes;
 use futures_util::future::join;
 
 use super::api::{AskedTtl, Condition, SetAnswer, SetOptions};
+use super::compress::{Form, Packed};
 use super::core::Engine;
 use super::entry::{Stamps, Terms};
 use super::envelope;
+use super::found::expire_for;
 use super::judge::{Place, Verdict, Wanted};
 use super::modify::Change;
-use super::read::expire_for;
 use super::standing::Under;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::lease::Ending;
@@ -36,57 +37,6 @@ impl Engine {
         self.tally_result(&place, Operation::Write, answer, |answer| answer.state, started_ns)
     }
 
-    /// Writes many strings; all are planned and admitted before the first is stored. Not atomic as a whole.
-    ///
-    /// # Errors
-    /// As [`Self::set`]; the first one, and then nothing was stored, unless it is the store's.
-    pub async fn set_many(&self, items: &[(Bytes, Bytes)]) -> Result<()> {
-        let started_ns = self.monotonic_ns();
-        let now_ms = self.now_ms();
-        let mut admitted = Vec::with_capacity(items.len());
-        for (key, value) in items {
-            let place = self.locate(key, Operation::Write, Wanted::String)?;
-            self.check_value(value)?;
-            let verdict = self.admit_write(&place, value, None);
-            let verdict =
-                verdict.inspect_err(|e| self.tally(&place, Operation::Write, Self::state_of(e.kind), started_ns))?;
-            admitted.push((place, verdict, value));
-        }
-        let stored = admitted.iter().filter_map(|(place, verdict, _)| match verdict {
-            Verdict::Store(terms) => Some((place, terms)),
-            Verdict::Pass(_) => None,
-        });
-        self.budgeted(self.provide_all(stored)).await?;
-        let mut store = Vec::with_capacity(items.len());
-        let mut passed = Vec::new();
-        let mut writings = Vec::with_capacity(items.len());
-        for (place, verdict, value) in &admitted {
-            let writing = self.l1.writing(place.name);
-            let Verdict::Store(terms) = verdict else {
-                passed.push(place.store_key.clone());
-                writings.push((writing, None));
-                continue;
-            };
-            let under = self.under(place, terms).await?;
-            let stamps = stamps_now(terms.clone(), now_ms, &under);
-            let (bytes, value) = self.packed(place, &stamps, (*value).clone())?;
-            store.push((place.store_key.clone(), bytes, expire_for(&stamps, now_ms)));
-            writings.push((writing, self.l1_entry(place, value, stamps, now_ms)));
-        }
-        self.end_leases(admitted.iter().map(|(place, ..)| place), Ending::Written).await?;
-        let stored = self.store.set_many(store).await;
-        let removed = if passed.is_empty() { Ok(Vec::new()) } else { self.store.delete(&passed).await };
-        let outcome = stored.and_then(|()| removed.map(drop)).map_err(|e| self.store_error(e));
-        admitted.iter().for_each(|(place, ..)| self.fills.overtake(place));
-        if outcome.is_ok() {
-            writings.into_iter().for_each(|(writing, entry)| writing.done(entry));
-            admitted.iter().for_each(|(place, ..)| self.supersede(place));
-        }
-        let state = outcome.as_ref().map_or_else(|e| Self::state_of(e.kind), |()| State::Done);
-        admitted.iter().for_each(|(place, ..)| self.tally(place, Operation::Write, state, started_ns));
-        outcome
-    }
-
     async fn write(&self, place: &Place<'_>, value: Bytes, options: SetOptions) -> Result<SetAnswer> {
         self.check_value(&value)?;
         let now_ms = self.now_ms();
@@ -94,6 +44,11 @@ impl Engine {
         Self::check_asked(asked_ttl_ms)?;
         let plain = options.condition == Condition::Always && !options.want_previous;
         let kept = options.ttl == AskedTtl::Keep;
+        if plain && !kept {
+            self.forget_old(std::iter::once(place)).await?;
+        } else {
+            self.make_way(std::iter::once(place)).await?;
+        }
         if asked_ttl_ms == Some(0) || place.enveloped() && (!plain || kept) {
             return self.write_modifying(place, value, options, asked_ttl_ms, now_ms).await;
         }
@@ -104,15 +59,15 @@ impl Engine {
         let stamps = stamps_now(terms, now_ms, &under);
         let expire = if kept { Expire::Keep } else { expire_for(&stamps, now_ms) };
         if !plain {
-            let reply = self.call(raw_set(place, value, options, expire)).await?;
+            let reply = self.change_one(place, raw_set(place, value, options, expire)).await?;
             writing.done(None);
             return Ok(raw_answer(&reply, options));
         }
-        let (bytes, value) = self.packed(place, &stamps, value)?;
+        let (bytes, value) = self.packed(place, &stamps, value).await?;
         let store = self.set_and_end(place, bytes.clone(), expire);
         let (stored, newer) = join(store, self.confirm(place, &stamps.terms, &under)).await;
         stored?;
-        let stamps = self.mark_anew(place, &bytes, stamps, &value, newer).await?.filter(|_| !kept);
+        let stamps = self.mark_anew(place, &bytes, stamps, newer).await?.filter(|_| !kept);
         writing.done(stamps.and_then(|stamps| self.l1_entry(place, value, stamps, now_ms)));
         Ok(SetAnswer { state: State::Done, previous: None })
     }
@@ -128,7 +83,7 @@ impl Engine {
     ) -> Result<SetAnswer> {
         if !place.enveloped() {
             let writing = self.l1.writing(place.name);
-            let reply = self.call(raw_set_past(place, value, options)).await?;
+            let reply = self.change_one(place, raw_set_past(place, value, options)).await?;
             writing.done(None);
             return Ok(raw_answer(&reply, options));
         }
@@ -181,6 +136,7 @@ impl Engine {
 
     pub(super) async fn remove_raw(&self, place: &Place<'_>) -> Result<bool> {
         let writing = self.l1.writing(place.name);
+        self.forget_old(std::iter::once(place)).await?;
         self.end_leases(std::iter::once(place), Ending::Deleted).await?;
         let removed = self.store.delete(std::slice::from_ref(&place.store_key)).await;
         self.fills.overtake(place);
@@ -198,19 +154,20 @@ impl Engine {
         }
     }
 
-    /// What the store is to hold, and the value within it: one piece of memory for the store's and L1's copies.
-    pub(super) fn packed(&self, place: &Place<'_>, stamps: &Stamps, value: Bytes) -> Result<(Bytes, Bytes)> {
+    /// What the store is to hold, and the value: if it is not compressed one piece of memory for the store's and L1's copies.
+    pub(super) async fn packed(&self, place: &Place<'_>, stamps: &Stamps, value: Bytes) -> Result<(Bytes, Bytes)> {
         if !place.enveloped() {
             return Ok((value.clone(), value));
         }
-        let bytes = self.seal(place, stamps, &value)?;
-        let inside = bytes.slice(bytes.len() - value.len()..);
-        Ok((bytes, inside))
+        let packed = self.pack(place, &stamps.terms, &value).await;
+        let bytes = self.seal(place, stamps, &packed)?;
+        let value = if packed.form == Form::Plain { bytes.slice(bytes.len() - value.len()..) } else { value };
+        Ok((bytes, value))
     }
 
     /// An entry's envelope, with a stamp of its own.
-    pub(super) fn seal(&self, place: &Place<'_>, stamps: &Stamps, value: &[u8]) -> Result<Bytes> {
-        envelope::seal(stamps, self.clock.random(), value).map_err(|_| {
+    pub(super) fn seal(&self, place: &Place<'_>, stamps: &Stamps, packed: &Packed) -> Result<Bytes> {
+        envelope::seal(stamps, self.clock.random(), packed).map_err(|_| {
             let message = format!("domain '{}': the tags and headers of the entry exceed 64 KiB", place.live().domain);
             Error::new(ErrorKind::PolicyFailed, message)
         })

@@ -40,6 +40,8 @@ pub const LOAD_THROTTLE_MS_MIN: u64 = 1_000;
 pub const LOAD_THROTTLE_MS_MAX: u64 = 30_000;
 /// Keys whose latest load a node remembers: how it went, and until when it pauses.
 pub const LOADS_REMEMBERED_MAX: usize = 16_384;
+/// Keys that one request to an origin is about.
+pub const LOAD_BATCH_KEYS_MAX: usize = 100;
 /// Loads that one batch has under way at once.
 pub const BATCH_LOADS_MAX: usize = 16;
 /// How long a reader waits for a load beyond the origin's own deadline, in milliseconds: for the store, before and after it.

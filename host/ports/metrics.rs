@@ -3,13 +3,14 @@
 //! Labels are finite: domains with a policy, closed enums. Never a key.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::RwLock;
 
 use super::breaker::BreakerMetrics;
 use super::coherence::CoherenceMetrics;
+use super::compression::{CompressionMethod, CompressionMetrics};
 use super::guard::GuardMetrics;
 pub use super::hooks::Hook;
 use super::invalidation::{Mode, RecoveryMetrics, SelectorKind};
@@ -21,6 +22,7 @@ use super::policy::{Fault, Operation};
 use super::series::PolicySeries;
 pub use super::state::{Counts, State};
 use super::trace::TraceMetrics;
+use super::warming::WarmOutcome;
 
 /// Counts up.
 #[derive(Debug, Default)]
@@ -151,6 +153,12 @@ pub struct DomainMetrics {
     pub rejudged: Counter,
     /// Foreign or damaged bytes that were found under a storage key.
     pub foreign_bytes: Counter,
+    /// Compression of values, by method.
+    pub compression: [CompressionMetrics; CompressionMethod::COUNT],
+    /// Keys that were warmed.
+    pub warmed: [Counter; WarmOutcome::COUNT],
+    /// Entries of older key versions that were carried over.
+    pub migrated: Counter,
     /// Invalidations that were done.
     pub invalidations: [[Counter; Mode::COUNT]; SelectorKind::COUNT],
     /// Invalidations that failed.
@@ -226,6 +234,8 @@ pub struct Metrics {
     pub http_requests: Counter,
     /// Bytes that L1 holds, as it weighs them.
     pub l1_bytes: Gauge,
+    /// Bytes that each domain's share of L1 holds; set when L1 is made.
+    pub l1_shares: OnceLock<Vec<(String, Gauge)>>,
     /// Entries in L1.
     pub l1_entries: Gauge,
     /// Commands that the store did not answer or answered with a failure.

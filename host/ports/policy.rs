@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+pub use super::compression::Compression;
 use super::hooks::Hooks;
 
 /// What kind of value a key holds.
@@ -186,15 +187,6 @@ pub struct Candidate<'a> {
     pub load_ms: u32,
     /// The adapter passes it on only to a policy that wants it.
     pub bytes: &'a [u8],
-}
-
-/// When the host compresses a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Compression {
-    Automatic,
-    Never,
-    Lz4,
-    Zstd,
 }
 
 /// How long a value lives, and how. Times count from the start of its load.

@@ -76,7 +76,8 @@ impl Run {
         let (seen, time) = (history.clone(), clock.clone());
         store.watch(move |key, held| {
             let mut history = seen.lock();
-            let value = held.map(|held| envelope::open(held).map_or_else(|_| held.clone(), |opened| opened.value));
+            let opened = |held| envelope::open(held).ok().and_then(|opened| opened.packed.unpack());
+            let value = held.map(|held| opened(held).unwrap_or_else(|| held.clone()));
             history.count += 1;
             let write = Write { value, number: history.count, at_ms: time.wall_ms() };
             history.writes.entry(key.to_vec()).or_default().push(write);

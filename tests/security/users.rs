@@ -17,6 +17,12 @@ const COMMANDS: &[(&str, [&str; 4])] = &[
     ("SET session:1 x", ["+OK", NO_KEY, "+OK", NO_KEY]),
     ("GET session:1", ["x", "x", "x", NO_KEY]),
     ("MGET profile:user:1 session:1", ["*2", "*2", "*2", NO_KEY]),
+    ("MSET profile:user:1 x session:1 y", ["+OK", NO_KEY, "+OK", NO_KEY]),
+    ("DEL profile:user:9 session:9", [":0", NO_KEY, ":0", NO_KEY]),
+    ("EXISTS profile:user:9 session:9", [":0", ":0", ":0", NO_KEY]),
+    ("LARDER.WARM profile KEYS user:1", ["*14", NO_COMMAND, NO_COMMAND, NO_COMMAND]),
+    ("LARDER.WARM session KEYS 1", ["*14", NO_COMMAND, NO_COMMAND, NO_COMMAND]),
+    ("LARDER.HOTKEYS", ["*"; 4]),
     ("SET plain x", ["+OK", NO_KEY, "+OK", NO_KEY]),
     ("LARDER.EXPLAIN session:1", ["*", "*", "*", NO_KEY]),
     ("LARDER.INVALIDATE TAG profile t", ["+OK", NO_COMMAND, "+OK", "+OK"]),
@@ -100,6 +106,13 @@ fn roles_hold_over_http() {
         ("GET", "/v1/cache/s%65ssion/1", json(""), [200, 200, 200, 403]),
         ("GET", "/v1/cache/default/session:1", json(""), [200, 200, 200, 403]),
         ("GET", "/v1/explain/session/1", json(""), [200, 200, 200, 403]),
+        ("POST", "/v1/cache/profile/batch", json(r#"{"get":["user:1"]}"#), [200, 200, 200, 200]),
+        ("POST", "/v1/cache/session/batch", json(r#"{"get":["1"]}"#), [200, 200, 200, 403]),
+        ("POST", "/v1/cache/profile/batch", json(r#"{"set":{"user:1":"x"}}"#), [200, 403, 200, 200]),
+        ("POST", "/v1/cache/session/batch", json(r#"{"delete":["9"]}"#), [200, 403, 200, 403]),
+        ("POST", "/v1/cache/default/batch", json(r#"{"get":["profile:user:1","session:1"]}"#), [200, 200, 200, 403]),
+        ("POST", "/v1/warm", json(r#"{"domain":"profile","keys":["user:1"]}"#), [200, 403, 403, 403]),
+        ("GET", "/v1/hot-keys", json(""), [200, 200, 200, 200]),
         ("PUT", "/v1/cache/default/plain", json("x"), [204, 403, 204, 403]),
         ("POST", "/v1/invalidate", of("profile"), [200, 403, 200, 200]),
         ("POST", "/v1/invalidate", of("session"), [200, 403, 200, 403]),
@@ -134,6 +147,29 @@ fn roles_hold_over_http() {
     }
     for path in ["/readyz", "/openapi.json", "/"] {
         assert_eq!(host.http("GET", path, "", b"").0, 200, "{path}");
+    }
+}
+
+#[test]
+fn nobody_is_shown_hot_keys_of_a_domain_that_it_may_not_read() {
+    let host = guarded().start();
+    let mut operator = Lines::login(host.resp, "operator", OPERATOR);
+    assert_eq!(operator.ask("SET session:secret x"), "+OK");
+    for _ in 0..2_000 {
+        assert_eq!(operator.ask("GET session:secret"), "x");
+    }
+    let shown = |token: &str, query: &str| {
+        let (status, _, body) = host.http("GET", &format!("/v1/hot-keys{query}"), &bearer(token), b"");
+        assert_eq!(status, 200);
+        String::from_utf8(body).unwrap().contains("session:secret")
+    };
+    for query in ["", "?domain=session"] {
+        assert_eq!([OPERATOR, READER, LIMITED].map(|token| shown(token, query)), [true, true, false], "{query}");
+    }
+    let said = |name: &str, token: &str, command: &str| Lines::login(host.resp, name, token).ask(command);
+    for command in ["LARDER.HOTKEYS", "LARDER.HOTKEYS session"] {
+        assert_eq!(said("reader", READER, command), "*1", "{command}");
+        assert_eq!(said("limited", LIMITED, command), "*0", "{command}");
     }
 }
 

@@ -173,7 +173,7 @@ fn take<'a>(bytes: &mut &'a [u8], n: usize) -> &'a [u8] {
 }
 
 /// The messages in the field of this number.
-fn inside<'a>(message: &'a [u8], number: u64) -> impl Iterator<Item = &'a [u8]> {
+fn inside(message: &[u8], number: u64) -> impl Iterator<Item = &[u8]> {
     fields(message).into_iter().filter_map(move |(found, field)| match field {
         Field::Bytes(bytes) if found == number => Some(bytes),
         _ => None,

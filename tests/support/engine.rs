@@ -5,8 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use larder::adapters::breaker::BreakerBoard;
 use larder::adapters::memory::{MemoryLocks, MemorySettings, MemoryStore};
+use larder::engine::compress::CompressSettings;
 use larder::engine::forward::ForwardRules;
 use larder::engine::key::KeyRules;
+use larder::engine::l1::L1Settings;
 use larder::engine::locks::{LockKeeper, LockSettings};
 use larder::engine::{Engine, Ports, Settings};
 use larder::ports::breaker::BreakerSettings;
@@ -143,6 +145,11 @@ impl World {
         Self::named(store, clock, "chat")
     }
 
+    /// The same with another L1.
+    pub fn with_l1(store: Arc<dyn Store>, clock: Arc<VirtualClock>, l1: L1Settings) -> Self {
+        Self::made(store, clock, "chat", l1, 1 << 20, ForwardRules::default())
+    }
+
     /// The same with another prefix of storage keys.
     pub fn named(store: Arc<dyn Store>, clock: Arc<VirtualClock>, prefix: &str) -> Self {
         Self::with(store, clock, prefix, 1 << 20, ForwardRules::default())
@@ -165,13 +172,29 @@ impl World {
         value_bytes_max: usize,
         forward: ForwardRules,
     ) -> Self {
+        let l1 = L1Settings { bytes_max: 64 << 20, separator: b':', ..L1Settings::default() };
+        Self::made(store, clock, prefix, l1, value_bytes_max, forward)
+    }
+
+    fn made(
+        store: Arc<dyn Store>,
+        clock: Arc<VirtualClock>,
+        prefix: &str,
+        l1: L1Settings,
+        value_bytes_max: usize,
+        forward: ForwardRules,
+    ) -> Self {
         let metrics = Arc::new(Metrics::default());
         let policies = Arc::new(Policies::default());
         let settings = Settings {
             keys: KeyRules { prefix: prefix.into(), separator: b':', key_bytes_max: 250 },
-            l1_bytes_max: 64 << 20,
+            l1,
             trust_ms: 1_000,
             value_bytes_max,
+            old_versions: vec!["v1".into(), "v0".into()],
+            warm_keys_per_s: 1_000_000,
+            batch_keys_max: 100,
+            compress: CompressSettings::default(),
             forward,
             flush_on: true,
             budget_ms: 10_000,
@@ -199,12 +222,18 @@ impl World {
     }
 
     /// Makes a policy live, with rules that no policy before had.
-    pub fn go_live(&self, domain: &str, description: Description, rules: Rules) {
+    pub fn go_live(&self, domain: &str, description: Description, rules: impl Policy + 'static) {
         self.go_live_from(domain, description, rules, None);
     }
 
     /// The same with an origin.
-    pub fn go_live_from(&self, domain: &str, description: Description, rules: Rules, origin: Option<Arc<dyn Origin>>) {
+    pub fn go_live_from(
+        &self,
+        domain: &str,
+        description: Description,
+        rules: impl Policy + 'static,
+        origin: Option<Arc<dyn Origin>>,
+    ) {
         let rules_id = 0x1000 + self.generation.get() + 1;
         self.go_live_as(domain, description, rules, origin, rules_id);
     }
@@ -214,7 +243,7 @@ impl World {
         &self,
         domain: &str,
         description: Description,
-        rules: Rules,
+        rules: impl Policy + 'static,
         origin: Option<Arc<dyn Origin>>,
         rules_id: u64,
     ) {

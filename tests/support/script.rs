@@ -18,6 +18,8 @@ pub struct Script {
     clock: Arc<VirtualClock>,
     answers: Mutex<VecDeque<Answer>>,
     last: Mutex<Answer>,
+    /// Answers to requests whose path begins so, whatever comes first.
+    by_path: Mutex<Vec<(String, Answer)>>,
     asked: Mutex<Vec<OriginRequest>>,
     healthy: AtomicBool,
     running: AtomicUsize,
@@ -44,6 +46,7 @@ impl Script {
             clock: clock.clone(),
             answers: Mutex::default(),
             last: Mutex::new(answer(200, "one")),
+            by_path: Mutex::default(),
             asked: Mutex::default(),
             healthy: true.into(),
             running: 0.into(),
@@ -59,6 +62,11 @@ impl Script {
             *self.last.lock() = last;
         }
         *self.answers.lock() = answers;
+    }
+
+    /// Requests whose path begins so are answered so.
+    pub fn answers_to(&self, path: &str, answer: Answer) {
+        self.by_path.lock().push((path.to_owned(), answer));
     }
 
     /// What it was asked for.
@@ -124,6 +132,9 @@ impl Origin for Script {
             return Err(OriginError::TimedOut(format!("no answer within {} ms", deadline.as_millis())));
         }
         self.clock.advance_ms(self.takes_ms.load(Ordering::SeqCst) as u64);
+        if let Some((_, answer)) = self.by_path.lock().iter().find(|(path, _)| request.path.starts_with(path)) {
+            return answer.clone();
+        }
         self.answers.lock().pop_front().unwrap_or_else(|| self.last.lock().clone())
     }
 }

@@ -52,7 +52,11 @@ pub(super) fn families(metrics: &Metrics) -> Vec<MetricFamily> {
     for outcome in LockOutcome::ALL {
         locks.count_some(&[("outcome", outcome.as_str())], metrics.lock_outcomes[outcome as usize].get());
     }
+    let mut shares = Family::gauge("larder_l1_share_bytes", "Bytes that a domain's own part of L1 holds");
+    for (domain, bytes) in metrics.l1_shares.get().map_or(&[][..], Vec::as_slice) {
+        shares.level(&[("domain", domain)], bytes.get() as f64);
+    }
     let mut build = Family::gauge("larder_build_info", "The version that runs; always 1");
     build.level(&[("version", env!("CARGO_PKG_VERSION"))], 1.0);
-    counters.into_iter().chain(gauges).chain([store.done(), locks.done(), build.done()]).collect()
+    counters.into_iter().chain(gauges).chain([store.done(), locks.done(), shares.done(), build.done()]).collect()
 }

@@ -6,6 +6,7 @@
 
 mod breakers;
 mod coherence;
+mod compression;
 mod domains;
 mod family;
 mod fills;
@@ -16,6 +17,7 @@ mod process;
 mod sources;
 mod summary;
 mod traces;
+mod warming;
 mod windows;
 
 use std::sync::Arc;
@@ -52,6 +54,7 @@ impl Exporter {
         let turned_away = Arc::clone(metrics);
         let (hosts, domains, loads, recent) =
             (Arc::clone(metrics), Arc::clone(metrics), Arc::clone(metrics), Arc::clone(&windows));
+        let (compressing, bringing) = (Arc::clone(metrics), Arc::clone(metrics));
         let shared = Arc::clone(metrics);
         registry.register(part("host", move || host::families(&hosts))?)?;
         registry.register(part("domains", move || domains::families(&domains))?)?;
@@ -60,6 +63,8 @@ impl Exporter {
         registry.register(part("fills", move || fills::families(&loads))?)?;
         registry.register(part("coherence", move || coherence::families(&shared))?)?;
         registry.register(part("breakers", move || breakers::families(&guarded))?)?;
+        registry.register(part("compression", move || compression::families(&compressing))?)?;
+        registry.register(part("warming", move || warming::families(&bringing))?)?;
         let traced = Arc::clone(metrics);
         registry.register(part("traces", move || traces::families(&traced))?)?;
         registry.register(part("guard", move || guard::families(&turned_away))?)?;

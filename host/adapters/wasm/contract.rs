@@ -24,8 +24,6 @@ const RULES: &str = "rules";
 const FREE: [&str; 6] = ["types", "host-errors", "log", "settings", "clock", "metrics"];
 /// Interfaces that must be granted.
 pub(super) const GRANTABLE: [&str; 3] = ["redis", "lock", "breaker"];
-/// What a policy may export by contract, and this host does not serve yet.
-const NOT_SERVED: [Ability; 2] = [Ability::Warming, Ability::Migration];
 
 /// The names that a component imports and exports at its outermost level.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -200,10 +198,6 @@ fn check_export(name: &str) -> Result<(), Refused> {
         return Ok(());
     }
     match ability(interface) {
-        Some(ability) if NOT_SERVED.contains(&ability) => Err(Refused::new(
-            Reason::NotServed,
-            format!("exports {name}, which this version of the host does not serve yet; build the policy without it"),
-        )),
         Some(_) => Ok(()),
         None => Err(Refused::new(Reason::Contract, format!("exports {name}, which the contract does not know"))),
     }
@@ -301,7 +295,6 @@ mod tests {
         let rules = "larder:policy/rules@0.1.0";
         refuses(&surface(&[], &[]), Reason::Contract, "exports nothing");
         refuses(&surface(&[], &["larder:policy/rules@0.2.0"]), Reason::Contract, "serves larder:policy/rules@0.1.0");
-        refuses(&surface(&[], &[rules, "larder:policy/warming@0.1.0"]), Reason::NotServed, "does not serve yet");
         refuses(&surface(&[], &[rules, "larder:policy/magic@0.1.0"]), Reason::Contract, "does not know");
         refuses(&surface(&["wasi:http/types@0.2.0"], &[rules]), Reason::Import, "imports wasi:http/types@0.2.0");
         refuses(&surface(&["acme:db/sql"], &[rules]), Reason::Import, "does not have");

@@ -25,8 +25,6 @@ pub(super) enum Reason {
     Contract,
     /// It imports what it is not granted, or what does not exist.
     Import,
-    /// It needs what this version of the host does not serve.
-    NotServed,
     /// `NAME.toml` is wrong.
     Manifest,
     /// Its origin is none that this host may ask.
@@ -58,7 +56,6 @@ impl Reason {
             Self::Compile => "compile",
             Self::Contract => "contract",
             Self::Import => "import",
-            Self::NotServed => "not-served",
             Self::Manifest => "manifest",
             Self::Origin => "origin",
             Self::Cases => "cases",

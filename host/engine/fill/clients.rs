@@ -175,6 +175,7 @@ impl Engine {
     }
 
     async fn read_or_lease(&self, place: &Place<'_>, keys: &LeaseKeys, who: Who<'_>) -> Result<Leased> {
+        self.hot.seen(place.name, &place.domain.name, self.now_ms());
         let mut waiting = Waiting::new(place.collapse_wait_ms);
         let absent = |waiting: &Waiting, outcome| Leased {
             answer: Answer { waited: waiting.told(outcome), ..Answer::absent(State::Miss) },

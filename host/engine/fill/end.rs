@@ -12,7 +12,9 @@ use crate::ports::store::{Command, Expire, Reply, Sharing, StoreKey};
 impl Fills {
     /// The command that ends the lease of a place, to be sent before the one that changes the entry; `None`: it has no leases.
     pub(in crate::engine) fn ending(&self, place: &Place<'_>, how: Ending) -> Option<Command> {
-        self.ending_of(&place.lease_keys()?, how)
+        // Where nobody loads, what is brought from an older key version is older than any write: there is no doubt to be told of.
+        let how = if place.lease_keys().is_some() { how } else { Ending::Deleted };
+        self.ending_of(&place.fence_keys()?, how)
     }
 
     /// The same for an entry and its lease.
@@ -26,7 +28,7 @@ impl Fills {
     /// The key was written, removed or invalidated here: who waits for an older load looks again. To be called before the change is
     /// acknowledged, whatever came of it.
     pub(in crate::engine) fn overtake(&self, place: &Place<'_>) {
-        if place.lease_keys().is_some() {
+        if place.fence_keys().is_some() {
             self.overtake_entry(&place.store_key);
         }
     }
@@ -85,6 +87,43 @@ impl Engine {
         let replies = self.store.pipeline(vec![ending, set]).await;
         self.fills.overtake(place);
         replies.map_err(|e| self.store_error(e))?.into_iter().try_for_each(done)
+    }
+
+    /// Sends commands that change these places, and ends their leases before. Several commands are one block. Error replies are among the
+    /// answers.
+    ///
+    /// # Errors
+    /// A failure of the store.
+    pub(in crate::engine) async fn change<'a>(
+        &self,
+        places: impl Iterator<Item = &'a Place<'a>> + Clone,
+        commands: Vec<Command>,
+    ) -> Result<Vec<Reply>> {
+        let mut sent: Vec<_> = places.clone().filter_map(|place| self.fills.ending(place, Ending::Written)).collect();
+        let endings = sent.len();
+        let several = commands.len() > 1;
+        sent.extend(commands);
+        let replies = match sent.len() {
+            1 => self.store.call(sent.remove(0)).await.map(|reply| vec![reply]),
+            _ if several => self.store.atomic(sent).await,
+            _ => self.store.pipeline(sent).await,
+        };
+        places.for_each(|place| self.fills.overtake(place));
+        let mut replies = replies.map_err(|e| self.store_error(e))?.into_iter();
+        replies.by_ref().take(endings).try_for_each(done)?;
+        Ok(replies.collect())
+    }
+
+    /// The same with one command; an error that the store answers is an error here.
+    ///
+    /// # Errors
+    /// A failure of the store, [`ErrorKind::StoreReply`].
+    pub(in crate::engine) async fn change_one(&self, place: &Place<'_>, command: Command) -> Result<Reply> {
+        let replies = self.change(std::iter::once(place), vec![command]).await?;
+        match replies.into_iter().next().unwrap_or(Reply::Nil) {
+            Reply::Error(text) => Err(Error::new(ErrorKind::StoreReply, text)),
+            reply => Ok(reply),
+        }
     }
 }
 

@@ -46,6 +46,11 @@ struct Before {
 }
 
 impl Fence {
+    /// Of a load that says itself what it was loaded under.
+    pub(super) const fn bare(began_ms: u64, seq: u64) -> Self {
+        Self { began_ms, seq, before: None }
+    }
+
     /// What the client of a lease keeps: hexadecimal numbers, the token first.
     pub(super) fn text(&self, token: LeaseToken) -> String {
         let mut text = format!("{token}-{:x}-{:x}", self.began_ms, self.seq);

@@ -252,7 +252,11 @@ impl Lease {
 
     /// Stores the entry if the lease is still held. Those who wait are not told yet: see [`Self::share`]. If this fails or is
     /// dropped, what the store holds is unknown, and the lease is given back.
-    pub(super) async fn store(&mut self, value: Bytes, expire: Expire) -> Result<std::result::Result<(), Lost>> {
+    pub(in crate::engine) async fn store(
+        &mut self,
+        value: Bytes,
+        expire: Expire,
+    ) -> Result<std::result::Result<(), Lost>> {
         let (keys, token) = (&self.life.keys, self.life.token);
         let answer = self.life.desk.store.leases().fill(keys, token, value, expire).await;
         match answer.map_err(store_error)? {

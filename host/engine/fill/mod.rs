@@ -10,6 +10,7 @@
 //! future leaves anything behind wherever it is dropped. A stale value is never held up: [`Engine::try_lead`] waits for nobody.
 //! Deliberately absent: loading itself, and what a policy says of an answer.
 
+mod alone;
 mod clients;
 mod counts;
 mod end;
@@ -25,6 +26,7 @@ use std::time::Duration;
 use futures_util::future::join;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+pub(in crate::engine) use self::alone::Alone;
 pub use self::clients::{LeaseBook, Leased, Who};
 pub(in crate::engine) use self::lease::Lease;
 pub use self::store::Filled;
@@ -32,6 +34,7 @@ pub(in crate::engine) use self::store::Offer;
 
 use self::clients::Claims;
 use self::counts::Counts;
+use self::fence::Fence;
 use self::flight::{Boarding, Flights, Landing, Seat};
 use self::lease::{Desk, Held, Taken};
 use super::api::{Answer, Explanation};

@@ -9,9 +9,9 @@ use super::lease::Lease;
 use crate::engine::api::{Answer, LoadSeen};
 use crate::engine::core::Engine;
 use crate::engine::entry::{Stamps, Terms};
+use crate::engine::found::expire_for;
 use crate::engine::generation::{Ids, Standing};
 use crate::engine::judge::{Place, Verdict};
-use crate::engine::read::expire_for;
 use crate::error::Result;
 use crate::ports::lease::Lost;
 use crate::ports::load::LoadOutcome;
@@ -124,8 +124,9 @@ impl Engine {
     ) -> Result<(Filled, bool)> {
         let under = self.under_fence(place, &terms, &lease.fence).await?;
         let stamps = loaded(&lease.fence, terms, under);
-        let bytes = self.seal(place, &stamps, &value)?;
+        let (bytes, value) = self.packed(place, &stamps, value).await?;
         let writing = self.l1.writing(place.name);
+        self.forget_old(std::iter::once(place)).await?;
         let stored = lease.store(bytes, expire_for(&stamps, self.now_ms())).await?;
         let now_ms = self.now_ms();
         let answer = answer(&stamps, &value, now_ms);

@@ -3,11 +3,11 @@
 use bytes::Bytes;
 
 use crate::engine::api::{AskedTtl, SetAnswer, SetOptions};
-use crate::engine::command::Mapped;
+use crate::engine::command::{Mapped, first_of};
 use crate::engine::core::Engine;
 use crate::engine::forward::with_its_nothing;
+use crate::engine::found::expire_for;
 use crate::engine::judge::{Place, Verdict, Wanted};
-use crate::engine::read::expire_for;
 use crate::engine::space::{odd, portion};
 use crate::engine::step::{Forwarded, Read, ScanRequest, Step};
 use crate::engine::write::{raw_answer, raw_set, raw_set_past, stamps_now};
@@ -19,21 +19,24 @@ use crate::ports::store::{Command, Expire, Reply};
 /// A command of a transaction, ready to be sent.
 pub(super) struct Prepared<'a> {
     pub(super) commands: Vec<Command>,
-    /// The keys that it may change, as applications name them.
-    pub(super) changed: Vec<&'a [u8]>,
+    /// What it is about.
+    places: Vec<Place<'a>>,
+    /// Those of the places that it may change.
+    changed: Vec<usize>,
     finish: Finish<'a>,
 }
 
 /// How its replies are read.
 enum Finish<'a> {
-    Mapped(Mapped<'a>),
+    /// How long the list may be afterwards.
+    Mapped(Option<u32>),
     /// With the command's name.
-    Forwarded(Vec<Place<'a>>, &'a [u8]),
-    Read(Vec<Place<'a>>, Read),
+    Forwarded(&'a [u8]),
+    Read(Read),
     Written(SetOptions, fn(SetOptions, SetAnswer) -> Reply),
     /// Whatever the replies are, unless one is an error.
     Always(Reply),
-    Removed(Vec<Place<'a>>),
+    Removed,
     AsItIs,
     /// The life before, and the change: whether there was one.
     HadLife,
@@ -43,12 +46,17 @@ enum Finish<'a> {
 }
 
 impl<'a> Prepared<'a> {
-    fn one(place: &Place<'a>, command: Command, finish: Finish<'a>) -> Self {
-        Self { commands: vec![command], changed: vec![place.name], finish }
+    fn one(place: Place<'a>, command: Command, finish: Finish<'a>) -> Self {
+        Self { commands: vec![command], places: vec![place], changed: vec![0], finish }
     }
 
-    fn reading(command: Command, finish: Finish<'a>) -> Self {
-        Self { commands: vec![command], changed: Vec::new(), finish }
+    fn of_no_key(command: Command, finish: Finish<'a>) -> Self {
+        Self { commands: vec![command], places: Vec::new(), changed: Vec::new(), finish }
+    }
+
+    /// The places that it may change.
+    pub(super) fn changed(&self) -> impl Iterator<Item = &Place<'a>> {
+        self.changed.iter().filter_map(|&at| self.places.get(at))
     }
 }
 
@@ -60,51 +68,54 @@ impl Engine {
     pub(super) async fn prepare<'a>(&self, step: &'a Step) -> Result<Prepared<'a>> {
         match step {
             Step::Command(command) => {
-                let mut mapped = self.map_command(command)?;
-                let (commands, changed) = (std::mem::take(&mut mapped.commands), std::mem::take(&mut mapped.changed));
-                Ok(Prepared { commands, changed, finish: Finish::Mapped(mapped) })
+                let Mapped { places, changed, commands, list_max, .. } = self.map_command(command)?;
+                self.make_way_some(&places, &changed).await?;
+                Ok(Prepared { commands, places, changed, finish: Finish::Mapped(list_max) })
             }
             Step::Forward(forwarded) => self.prepare_forwarded(forwarded),
-            Step::Read { keys, read } => self.prepare_read(keys, *read),
+            Step::Read { keys, read } => self.prepare_read(keys, *read).await,
             Step::Set { key, value, options, answer } => self.prepare_set(key, value, *options, *answer).await,
             Step::SetMany(items) => {
-                let mut all =
-                    Prepared { commands: Vec::new(), changed: Vec::new(), finish: Finish::Always(Reply::ok()) };
+                let (mut commands, mut places) = (Vec::new(), Vec::new());
                 for (key, value) in items {
                     let one = self.prepare_set(key, value, SetOptions::default(), |_, _| Reply::ok()).await?;
-                    all.commands.extend(one.commands);
-                    all.changed.extend(one.changed);
+                    commands.extend(one.commands);
+                    places.extend(one.places);
                 }
-                Ok(all)
+                let changed = (0..places.len()).collect();
+                Ok(Prepared { commands, places, changed, finish: Finish::Always(Reply::ok()) })
             }
-            Step::Delete(keys) => self.prepare_delete(keys),
+            Step::Delete(keys) => self.prepare_delete(keys).await,
             Step::Expire { key, at_ms, condition } => {
                 let place = self.locate(key, Operation::Touch, Wanted::Any)?;
                 let left_ms = at_ms.saturating_sub(self.now_ms());
                 Self::check_asked(Some(left_ms))?;
-                Ok(Prepared::one(&place, self.expire_command(&place, left_ms, *condition)?, Finish::AsItIs))
+                let command = self.expire_command(&place, left_ms, *condition)?;
+                self.make_way(std::iter::once(&place)).await?;
+                Ok(Prepared::one(place, command, Finish::AsItIs))
             }
-            Step::Persist(key) => self.prepare_persist(key),
-            Step::GetAndExpire { key, ttl } => self.prepare_get_and_expire(key, *ttl),
+            Step::Persist(key) => self.prepare_persist(key).await,
+            Step::GetAndExpire { key, ttl } => self.prepare_get_and_expire(key, *ttl).await,
             Step::Scan(request) => {
                 let ScanRequest { pattern, .. } = request;
-                Ok(Prepared::reading(self.scan_command(request), Finish::Scan(pattern.as_deref())))
+                Ok(Prepared::of_no_key(self.scan_command(request), Finish::Scan(pattern.as_deref())))
             }
-            Step::Keys(pattern) => Ok(Prepared::reading(Command::new("KEYS").arg("*"), Finish::Keys(pattern))),
-            Step::Size => Ok(Prepared::reading(Command::new("KEYS").arg("*"), Finish::Count)),
+            Step::Keys(pattern) => Ok(Prepared::of_no_key(Command::new("KEYS").arg("*"), Finish::Keys(pattern))),
+            Step::Size => Ok(Prepared::of_no_key(Command::new("KEYS").arg("*"), Finish::Count)),
         }
     }
 
     fn prepare_forwarded<'a>(&self, forwarded: &'a Forwarded) -> Result<Prepared<'a>> {
         let Forwarded { command, reads_only, .. } = forwarded;
         let places = self.places_of_forwarded(forwarded)?;
-        let changed = if *reads_only { Vec::new() } else { places.iter().map(|place| place.name).collect() };
-        Ok(Prepared { commands: vec![command.clone()], changed, finish: Finish::Forwarded(places, command.name()) })
+        let changed = if *reads_only { Vec::new() } else { (0..places.len()).collect() };
+        Ok(Prepared { commands: vec![command.clone()], places, changed, finish: Finish::Forwarded(command.name()) })
     }
 
-    fn prepare_read<'a>(&self, keys: &'a [Bytes], read: Read) -> Result<Prepared<'a>> {
+    async fn prepare_read<'a>(&self, keys: &'a [Bytes], read: Read) -> Result<Prepared<'a>> {
         let wanted = if read == Read::Count { Wanted::Any } else { Wanted::String };
         let places = keys.iter().map(|key| self.locate(key, Operation::Read, wanted)).collect::<Result<Vec<_>>>()?;
+        self.arrive(places.iter()).await?;
         let commands = if read == Read::Values {
             let mut all = Command::new("MGET");
             all.args.extend(places.iter().map(|place| place.store_key.0.clone()));
@@ -117,7 +128,7 @@ impl Engine {
             };
             places.iter().map(|place| Command::new(name(place)).arg(place.store_key.0.clone())).collect()
         };
-        Ok(Prepared { commands, changed: Vec::new(), finish: Finish::Read(places, read) })
+        Ok(Prepared { commands, places, changed: Vec::new(), finish: Finish::Read(read) })
     }
 
     async fn prepare_set<'a>(
@@ -132,32 +143,35 @@ impl Engine {
         let now_ms = self.now_ms();
         let asked_ttl_ms = options.ttl.asked_ms(now_ms);
         Self::check_asked(asked_ttl_ms)?;
-        let store_key = place.store_key.0.clone();
-        let removal = |state| {
+        let removal = |place: Place<'a>, state| {
             let passed = answer(options, SetAnswer { state, previous: None });
-            Prepared::one(&place, Command::new("UNLINK").arg(store_key.clone()), Finish::Always(passed))
+            let command = Command::new("UNLINK").arg(place.store_key.0.clone());
+            Prepared::one(place, command, Finish::Always(passed))
         };
+        self.make_way(std::iter::once(&place)).await?;
         if asked_ttl_ms == Some(0) {
             if place.enveloped() {
-                return Ok(removal(State::Done));
+                return Ok(removal(place, State::Done));
             }
             let command = raw_set_past(&place, value.clone(), options);
-            return Ok(Prepared::one(&place, command, Finish::Written(options, answer)));
+            return Ok(Prepared::one(place, command, Finish::Written(options, answer)));
         }
         let Verdict::Store(terms) = self.admit_write(&place, value, asked_ttl_ms)? else {
-            return Ok(removal(State::Passed));
+            return Ok(removal(place, State::Passed));
         };
         self.provide_all(std::iter::once((&place, &terms))).await?;
         let under = self.under(&place, &terms).await?;
         let stamps = stamps_now(terms, now_ms, &under);
         let kept = options.ttl == AskedTtl::Keep;
         let expire = if kept { Expire::Keep } else { expire_for(&stamps, now_ms) };
-        let (bytes, _) = self.packed(&place, &stamps, value.clone())?;
-        Ok(Prepared::one(&place, raw_set(&place, bytes, options, expire), Finish::Written(options, answer)))
+        let (bytes, _) = self.packed(&place, &stamps, value.clone()).await?;
+        let command = raw_set(&place, bytes, options, expire);
+        Ok(Prepared::one(place, command, Finish::Written(options, answer)))
     }
 
-    fn prepare_delete<'a>(&self, keys: &'a [Bytes]) -> Result<Prepared<'a>> {
+    async fn prepare_delete<'a>(&self, keys: &'a [Bytes]) -> Result<Prepared<'a>> {
         let places = self.locate_all(keys, Operation::Delete)?;
+        self.make_way(places.iter()).await?;
         let mut commands = Vec::new();
         for place in &places {
             let key = || place.store_key.0.clone();
@@ -167,23 +181,25 @@ impl Engine {
             }
             commands.push(Command::new("UNLINK").arg(key()));
         }
-        let changed = places.iter().map(|place| place.name).collect();
-        Ok(Prepared { commands, changed, finish: Finish::Removed(places) })
+        let changed = (0..places.len()).collect();
+        Ok(Prepared { commands, places, changed, finish: Finish::Removed })
     }
 
-    fn prepare_persist<'a>(&self, key: &'a [u8]) -> Result<Prepared<'a>> {
+    async fn prepare_persist<'a>(&self, key: &'a [u8]) -> Result<Prepared<'a>> {
         let place = self.locate(key, Operation::Touch, Wanted::Any)?;
-        let key = || place.store_key.0.clone();
+        self.make_way(std::iter::once(&place)).await?;
+        let key = place.store_key.0.clone();
         let Some(life_ms) = self.touch_verdict(&place, None)? else {
-            return Ok(Prepared::one(&place, Command::new("PERSIST").arg(key()), Finish::AsItIs));
+            return Ok(Prepared::one(place, Command::new("PERSIST").arg(key), Finish::AsItIs));
         };
-        let before = Command::new("PTTL").arg(key());
-        let change = Command::new("PEXPIRE").arg(key()).arg(life_ms.max(1).to_string());
-        Ok(Prepared { commands: vec![before, change], changed: vec![place.name], finish: Finish::HadLife })
+        let before = Command::new("PTTL").arg(key.clone());
+        let change = Command::new("PEXPIRE").arg(key).arg(life_ms.max(1).to_string());
+        Ok(Prepared { commands: vec![before, change], ..Prepared::one(place, Command::new("PTTL"), Finish::HadLife) })
     }
 
-    fn prepare_get_and_expire<'a>(&self, key: &'a [u8], ttl: AskedTtl) -> Result<Prepared<'a>> {
+    async fn prepare_get_and_expire<'a>(&self, key: &'a [u8], ttl: AskedTtl) -> Result<Prepared<'a>> {
         let place = self.locate(key, Operation::Touch, Wanted::String)?;
+        self.make_way(std::iter::once(&place)).await?;
         let asked_ms = ttl.asked_ms(self.now_ms());
         Self::check_asked(asked_ms)?;
         let store_key = place.store_key.0.clone();
@@ -198,7 +214,7 @@ impl Engine {
                 }
             }
         };
-        Ok(Prepared::one(&place, command, Finish::AsItIs))
+        Ok(Prepared::one(place, command, Finish::AsItIs))
     }
 
     /// Reads the replies to what was prepared.
@@ -206,27 +222,25 @@ impl Engine {
     /// # Errors
     /// The first error among them, in Redis' words; a failure of the policy or the store.
     pub(super) async fn finish(&self, prepared: Prepared<'_>, replies: Vec<Reply>) -> Result<Reply> {
-        let is_removal = matches!(prepared.finish, Finish::Removed(_));
+        let is_removal = matches!(prepared.finish, Finish::Removed);
         if !is_removal && let Some(Reply::Error(line)) = replies.iter().find(|reply| matches!(reply, Reply::Error(_))) {
             return Err(Error::new(ErrorKind::StoreReply, line.clone()));
         }
         let now_ns = self.monotonic_ns();
-        let places = match &prepared.finish {
-            Finish::Mapped(mapped) => &mapped.places[..],
-            Finish::Read(places, _) | Finish::Removed(places) | Finish::Forwarded(places, _) => places,
-            _ => &[],
-        };
-        let operation = if prepared.changed.is_empty() { Operation::Read } else { Operation::Update };
-        places.iter().for_each(|place| self.tally(place, operation, State::Done, now_ns));
+        let Prepared { places, changed, finish, .. } = prepared;
+        if matches!(finish, Finish::Mapped(_) | Finish::Read(_) | Finish::Removed | Finish::Forwarded(_)) {
+            let operation = if changed.is_empty() { Operation::Read } else { Operation::Update };
+            places.iter().for_each(|place| self.tally(place, operation, State::Done, now_ns));
+        }
         let mut all = replies.into_iter();
         let mut next = || all.next().unwrap_or(Reply::Nil);
-        Ok(match prepared.finish {
-            Finish::Mapped(mapped) => mapped.answer(all.collect()),
-            Finish::Forwarded(_, name) => with_its_nothing(name, next()),
-            Finish::Read(places, read) => self.finish_read(&places, read, all.collect()).await?,
+        Ok(match finish {
+            Finish::Mapped(list_max) => first_of(all.collect(), list_max),
+            Finish::Forwarded(name) => with_its_nothing(name, next()),
+            Finish::Read(read) => self.finish_read(&places, read, all.collect()).await?,
             Finish::Written(options, answer) => answer(options, raw_answer(&next(), options)),
             Finish::Always(reply) => reply,
-            Finish::Removed(places) => self.finish_removal(&places, all.collect()).await?,
+            Finish::Removed => self.finish_removal(&places, all.collect()).await?,
             Finish::AsItIs => next(),
             Finish::HadLife => Reply::Integer(i64::from(matches!(next(), Reply::Integer(0..)))),
             Finish::Scan(pattern) => {

@@ -8,6 +8,7 @@
 
 mod app;
 mod asked;
+mod batch;
 mod body;
 mod breakers;
 mod cache_status;
@@ -18,6 +19,7 @@ mod entry;
 mod errors;
 mod etag;
 mod fields;
+mod hot;
 mod invalidate;
 mod locks;
 mod log;
@@ -32,6 +34,7 @@ mod server;
 mod service;
 mod target;
 mod traced;
+mod warm;
 mod workflow;
 
 pub use self::app::{App, MetricsPage, Surface};

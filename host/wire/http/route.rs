@@ -35,8 +35,11 @@ pub(super) enum Action {
     ReadEntry,
     WriteEntry,
     RemoveEntry,
+    Batch,
     ExplainEntry,
     Invalidate,
+    HotKeys,
+    Warm,
     CallCommand,
     TellEvent,
     ListPolicies,
@@ -70,6 +73,8 @@ impl Action {
         Some(match self {
             Self::ReadEntry | Self::ExplainEntry => Need::new(Role::Read, Of::Keys),
             Self::WriteEntry | Self::RemoveEntry => Need::new(Role::Write, Of::Keys),
+            Self::Batch => Need::new(Role::Read, Of::Body),
+            Self::Warm => Need::new(Role::Admin, Of::Body),
             Self::Invalidate | Self::TellEvent => Need::new(Role::Write, Of::Body),
             Self::CallCommand => Need::new(Role::Write, Of::Domain(3)),
             Self::ShowPolicy => Need::new(Role::Read, Of::Domain(3)),
@@ -78,7 +83,8 @@ impl Action {
             }
             Self::AcquireLock | Self::ExtendLock | Self::ReleaseLock => Need::new(Role::Write, Of::Lock(3)),
             Self::ShowLock => Need::new(Role::Read, Of::Lock(3)),
-            Self::ListPolicies
+            Self::HotKeys
+            | Self::ListPolicies
             | Self::ListLocks
             | Self::ListBreakers
             | Self::ShowBreaker
@@ -117,6 +123,8 @@ impl Action {
     pub(super) const fn body(self) -> Content {
         match self {
             Self::WriteEntry => Content::Bytes,
+            Self::Warm => Content::Schema("Warm"),
+            Self::Batch => Content::Schema("Batch"),
             Self::AcquireLock => Content::Schema("LockAsk"),
             Self::ExtendLock => Content::Schema("LockExtension"),
             Self::ReleaseLock => Content::Schema("LockRelease"),

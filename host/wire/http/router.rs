@@ -13,7 +13,7 @@ use super::app::Shared;
 use super::errors::{Problem, ProblemKind};
 use super::route::{Action, Route, Verb};
 use super::routes::ROUTES;
-use super::{breakers, caller, dashboard, entry, invalidate, locks, log, operator, workflow};
+use super::{batch, breakers, caller, dashboard, entry, hot, invalidate, locks, log, operator, warm, workflow};
 use crate::ports::trace;
 
 /// A router of these routes, each with what `handler` gives for it. `HEAD` comes with `GET`.
@@ -32,8 +32,23 @@ pub(super) fn build<S: Clone + Send + Sync + 'static>(
             Verb::Delete => MethodFilter::DELETE,
         };
         router = router.route(route.path, handler(route.action, method));
+        // A path within the wildcard of this one keeps the methods that it does not have: a key may be called `batch`.
+        for inner in within(routes, route) {
+            router = router.route(inner, handler(route.action, method));
+        }
     }
     router.fallback(unknown_path).method_not_allowed_fallback(method_not_allowed)
+}
+
+/// Paths without this method that the wildcard of the route would take, if they were not there.
+pub(super) fn within<'a>(routes: &'a [Route], wide: &'a Route) -> impl Iterator<Item = &'static str> + 'a {
+    let start = wide.path.find("{*").map(|end| &wide.path[..end]);
+    let mut paths: Vec<&'static str> = routes.iter().map(|route| route.path).collect();
+    paths.dedup();
+    paths.into_iter().filter(move |path| {
+        let inside = start.is_some_and(|start| path.starts_with(start)) && !path.contains("{*");
+        inside && !routes.iter().any(|route| route.path == *path && route.verb == wide.verb)
+    })
 }
 
 /// The handler of a route, for those who may.
@@ -59,7 +74,10 @@ fn handler(action: Action, method: MethodFilter) -> MethodRouter<Arc<Shared>> {
         Action::ReadEntry => on(method, entry::read),
         Action::WriteEntry => on(method, entry::write),
         Action::RemoveEntry => on(method, entry::remove),
+        Action::Batch => on(method, batch::batch),
         Action::ExplainEntry => on(method, entry::explain),
+        Action::Warm => on(method, warm::warm),
+        Action::HotKeys => on(method, hot::keys),
         Action::CallCommand => on(method, workflow::call),
         Action::TellEvent => on(method, workflow::event),
         Action::Invalidate => on(method, invalidate::invalidate),

@@ -110,6 +110,20 @@ pub(super) const ROUTES: &[Route] = &[
         ..READ
     },
     Route {
+        verb: Verb::Post,
+        path: "/v1/cache/{domain}/batch",
+        action: Action::Batch,
+        summary: "read, write and remove many keys of a domain",
+        description: "`{\"get\": [\"user:1\"], \"set\": {\"user:2\": \"…\"}, \"delete\": [\"user:3\"]}`, at most `batch.size_max` keys. Removals come \
+                      first, then writes, then reads. Each key has an answer of its own; one that is refused costs the others nothing.",
+        headers: &[],
+        replies: &[
+            reply(200, Content::Schema("BatchDone"), "what became of each key"),
+            reply(400, PROBLEM, "the body is not as described"),
+            reply(413, PROBLEM, "the body is too large"),
+        ],
+    },
+    Route {
         verb: Verb::Get,
         path: "/v1/explain/{domain}/{*key}",
         action: Action::ExplainEntry,
@@ -117,6 +131,30 @@ pub(super) const ROUTES: &[Route] = &[
         description: "Everything that the host knows about the key; nothing is changed, loaded or counted.",
         headers: &[],
         replies: &[reply(200, Content::Schema("Explanation"), "the explanation")],
+    },
+    Route {
+        verb: Verb::Get,
+        path: "/v1/hot-keys",
+        action: Action::HotKeys,
+        summary: "list the keys that are read most",
+        description: "Of the domains that the caller may read. With `?domain=`, those of one domain; `?count=`, so many. From samples: `reads` is about how many there were, the \
+                      last ones in full and earlier ones less.",
+        headers: &[],
+        replies: &[reply(200, Content::Schema("HotKeys"), "the keys, the hottest first")],
+    },
+    Route {
+        verb: Verb::Post,
+        path: "/v1/warm",
+        action: Action::Warm,
+        summary: "bring keys in before anybody asks, some at a time",
+        description: "The keys are those that the policy names, those of `keys`, or those that another key `version` has in the store and that \
+                      match `pattern`. One step of about `count` keys; go on with its `cursor` until that is null.",
+        headers: &[],
+        replies: &[
+            reply(200, Content::Schema("Warmed"), "what the step did"),
+            reply(400, PROBLEM, "the body is not as described"),
+            reply(404, PROBLEM, "no policy serves the domain"),
+        ],
     },
     Route {
         verb: Verb::Post,

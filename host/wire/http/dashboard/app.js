@@ -14,7 +14,7 @@ const RECENT_STEPS = 5;
 const THEME = "larder-theme";
 const THEMES = ["", "light", "dark"];
 
-const world = { readings: [], status: null, policies: [], breakers: [], locks: { locks: [], complete: true }, hot: null, hot_unknown: true };
+const world = { readings: [], status: null, policies: [], breakers: [], locks: { locks: [], complete: true }, hot: null, hot_unknown: false };
 let paused = false;
 
 async function maybe(path, otherwise) {
@@ -23,6 +23,18 @@ async function maybe(path, otherwise) {
   } catch (error) {
     if (error.status === undefined) throw error;
     return otherwise;
+  }
+}
+
+/** An older host does not know them; it is not asked again. */
+async function hot_keys() {
+  if (world.hot_unknown) return null;
+  try {
+    return (await ask("/v1/hot-keys?count=15")).keys;
+  } catch (error) {
+    if (error.status === undefined) throw error;
+    world.hot_unknown = error.status === 404;
+    return null;
   }
 }
 
@@ -41,9 +53,9 @@ async function listen_to_the_rest() {
     maybe("/v1/policies", { policies: [] }),
     maybe("/v1/breakers", { breakers: [] }),
     maybe("/v1/locks", { locks: [], complete: true }),
-    world.hot_unknown ? null : maybe("/v1/hot-keys", null),
+    hot_keys(),
   ]);
-  Object.assign(world, { policies: policies.policies, breakers: breakers.breakers, locks, hot: hot?.keys ?? null, hot_unknown: !hot });
+  Object.assign(world, { policies: policies.policies, breakers: breakers.breakers, locks, hot });
 }
 
 async function is_ready() {

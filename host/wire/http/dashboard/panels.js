@@ -175,11 +175,11 @@ export function hot_keys(all) {
     show(find("hot"), h("p", { class: "empty" }, all ? "No key stands out." : "This host does not count them."));
     return;
   }
-  const most = Math.max(...all.map((it) => it.count), 1);
+  const most = Math.max(...all.map((it) => it.reads), 1);
   const row = (it) => {
     const part = h("i", { class: "s-l1-hit" });
-    part.style.width = `${(it.count / most) * 100}%`;
-    return h("tr", {}, h("td", {}, h("code", {}, it.key)), h("td", {}, h("div", { class: "bar" }, part)), h("td", { class: "number" }, number(it.count)));
+    part.style.width = `${(it.reads / most) * 100}%`;
+    return h("tr", {}, h("td", {}, h("code", {}, it.key)), h("td", {}, h("div", { class: "bar" }, part)), h("td", { class: "number" }, number(it.reads)));
   };
-  show(find("hot"), h("table", {}, h("tbody", {}, all.slice(0, 15).map(row))));
+  show(find("hot"), h("table", {}, h("tbody", {}, all.map(row))));
 }

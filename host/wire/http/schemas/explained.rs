@@ -38,6 +38,8 @@ pub(super) fn schema() -> Value {
             "born_ms",
             maybe("integer", "start of its load or time of its write: wall time, milliseconds since the Unix epoch"),
         ),
+        ("stored_bytes", maybe("integer", "size of it as the store holds it, if the store was asked")),
+        ("compression", maybe("string", "how it is compressed there: none, lz4, zstd")),
         ("age_ms", maybe("integer", "since the start of its load")),
         ("fresh_ms", maybe("integer", "fresh time under the rules of now; null: never expires or unknown")),
         ("stale_while_revalidate_ms", maybe("integer", "stale-while-revalidate window")),

@@ -1,6 +1,7 @@
 //! The JSON schemas of the OpenAPI document. A test holds each against what the host really writes.
 
 mod asked;
+mod bulk;
 mod explained;
 mod places;
 
@@ -29,6 +30,13 @@ fn answers() -> Value {
         "PolicyList": object(&[("policies", json!({ "type": "array", "items": { "$ref": "#/components/schemas/PolicyStatus" } }))]),
         "PolicyStatus": policy_status(),
         "Explanation": explained::schema(),
+        "Batch": bulk::batch(),
+        "BatchDone": bulk::batch_done(),
+        "BatchKey": bulk::batch_key(),
+        "HotKey": bulk::hot_key(),
+        "Warm": bulk::warm(),
+        "Warmed": bulk::warmed(),
+        "HotKeys": object(&[("keys", list_of("HotKey"))]),
         "BreakerList": object(&[("breakers", list_of("BreakerStatus"))]),
         "Breaker": object(&[("breaker", reference("BreakerStatus")), ("history", list_of("BreakerStep"))]),
         "BreakerStatus": breaker_status(),
@@ -219,6 +227,14 @@ fn object(properties: &[(&str, Value)]) -> Value {
     let properties: Map<String, Value> =
         properties.iter().map(|(name, schema)| ((*name).to_owned(), schema.clone())).collect();
     json!({ "type": "object", "required": required, "properties": properties })
+}
+
+/// An object that may lack any of these, and has nothing else.
+fn optional(properties: &[(&str, Value)]) -> Value {
+    let mut schema = object(properties);
+    schema["required"] = json!([]);
+    schema["additionalProperties"] = json!(false);
+    schema
 }
 
 fn text(description: &str) -> Value {

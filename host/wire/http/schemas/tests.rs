@@ -16,7 +16,7 @@ use crate::wire::http::locks::{Extended, Granted};
 
 /// The value has the schema's members, each of a type that the schema allows, and no other.
 #[track_caller]
-fn check(schema: &Value, value: &Value) {
+pub(super) fn check(schema: &Value, value: &Value) {
     let described = schema["properties"].as_object().unwrap();
     let written = value.as_object().unwrap();
     assert_eq!(written.keys().collect::<Vec<_>>(), described.keys().collect::<Vec<_>>());

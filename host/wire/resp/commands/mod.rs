@@ -10,6 +10,7 @@ mod data;
 mod data_table;
 mod expiry;
 mod handshake;
+mod hot;
 mod info;
 mod introspect;
 mod invalidate;
@@ -27,6 +28,7 @@ mod spec;
 mod strings;
 mod table;
 mod transaction;
+mod warm;
 mod workflow;
 
 use std::future::Future;

@@ -6,8 +6,8 @@ use super::data_table::DATA;
 use super::own_table::{BREAKER, INVALIDATE, LOCK, OWN, POLICY};
 use super::spec::{ALL_KEYS, Group, NO_KEYS, ONE_KEY, PAIRS, Spec};
 use super::{
-    breaker, client, config, counters, expiry, handshake, help, info, joined, keys, lease, log, own, set, strings,
-    workflow,
+    breaker, client, config, counters, expiry, handshake, help, hot, info, joined, keys, lease, log, own, set, strings,
+    warm, workflow,
 };
 use crate::config::users::Role::{Admin, Read, Write};
 use crate::wire::access::Of;
@@ -121,6 +121,11 @@ const OTHERS: &[Spec] = &[
         "A value with its state, age and time to live; on a miss the lease to fill it.",
     ),
     Spec::session("larder.help", 1, own::help).doc(Group::Larder, OWN, "Larder's own commands."),
+    Spec::session("larder.hotkeys", -1, hot::keys).admin().needs(Read, Of::Host).doc(
+        Group::Larder,
+        OWN,
+        "([domain] [COUNT n]) The keys that are read most just now, of domains that may be read.",
+    ),
     Spec::container("larder.invalidate", INVALIDATE).doc(Group::Larder, OWN, "Invalidates what is out of date."),
     Spec::container("larder.lock", LOCK).doc(Group::Larder, OWN, "Distributed locks."),
     Spec::session("larder.log", -1, log::log).needs(Admin, Of::Host).doc(
@@ -133,6 +138,11 @@ const OTHERS: &[Spec] = &[
         Group::Larder,
         OWN,
         "How the host is, as JSON.",
+    ),
+    Spec::write("larder.warm", -2, NO_KEYS, warm::warm).admin().needs(Admin, Of::Domain(1)).doc(
+        Group::Larder,
+        OWN,
+        "Brings keys in before anybody asks, some at a time.",
     ),
     Spec::read("mget", -2, ALL_KEYS, strings::get_many).fast().doc(Group::String, "1.0.0", "The values of keys."),
     Spec::session("monitor", 1, client::monitor).admin().doc(Group::Server, "1.0.0", "What all clients say."),
