@@ -213,7 +213,7 @@ fn what_the_server_says_of_itself() {
         ("CONFIG GET nothing", "[]"),
         ("CONFIG GET", "-ERR wrong number of arguments for 'config|get' command"),
         ("CONFIG SET nonsense 1", "-ERR Unknown option or number of arguments for CONFIG SET - 'nonsense'"),
-        ("COMMAND COUNT", ":126"),
+        ("COMMAND COUNT", ":128"),
         ("COMMAND GETKEYS MSET a 1 b 2", "[\"a\", \"b\"]"),
         ("COMMAND GETKEYS GET k", "[\"k\"]"),
         ("COMMAND GETKEYS PING x", "-ERR The command has no key arguments"),
