@@ -61,7 +61,7 @@ fn from_backports(folder: &Path) -> Result<()> {
     ensure!(says("ID=") == Some("debian"), "it is no Debian");
     let suite = says("VERSION_CODENAME=").context("this Debian does not say which it is")?;
     let keys = "/usr/share/keyrings/debian-archive-keyring.gpg";
-    let source = format!("deb [signed-by={keys}] http://deb.debian.org/debian {suite}-backports main\n");
+    let source = format!("deb [signed-by={keys}] {} {suite}-backports main\n", mirror(folder, suite)?);
     fs::write(folder.join("sources.list"), source)?;
     let shown = folder.display();
     let with_own_lists = |words: &[&str]| {
@@ -78,6 +78,16 @@ fn from_backports(folder: &Path) -> Result<()> {
     };
     with_own_lists(&["update"])?;
     with_own_lists(&["download", PACKAGES[0], PACKAGES[1]])
+}
+
+/// Where this machine gets that suite from: its backports lie beside it.
+fn mirror(folder: &Path, suite: &str) -> Result<String> {
+    let mut asked = apt(folder);
+    asked.args(["indextargets", "--format", "$(CODENAME) $(REPO_URI)", "Created-By: Packages"]);
+    let output = asked.output().context("asking apt where this machine gets its packages from")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let found = text.lines().find_map(|line| line.strip_prefix(suite)?.strip_prefix(' '));
+    found.map(str::to_owned).context("apt gets this Debian's packages from nowhere; `apt-get update` may help")
 }
 
 fn apt(folder: &Path) -> Command {
