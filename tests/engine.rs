@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use larder::engine::api::{AskedTtl, Condition, ExpireCondition, SetOptions, Update};
+use larder::engine::fill::{LeaseBook, Who};
 use larder::engine::l1::L1Settings;
 use larder::error::ErrorKind;
 use larder::ports::metrics::State;
@@ -341,4 +342,21 @@ async fn a_write_cannot_be_undone_by_a_slower_read() {
     // Alone, it keeps one.
     l1.writing(key).done(Some(entry()));
     assert!(l1.get(key).is_some());
+}
+
+/// A command's future is moved into a box, so all of it is copied. What few commands need is boxed by itself, and nothing is an
+/// `async fn` that only wraps another future, since that keeps its argument twice.
+#[test]
+fn the_futures_of_the_hot_path_are_small() {
+    let world = World::new();
+    let (engine, book) = (&world.engine, LeaseBook::new());
+    let value = || Bytes::from_static(b"v");
+    for (name, bytes) in [
+        ("get", size_of_val(&engine.get(b"a:b"))),
+        ("get_or_lease", size_of_val(&engine.get_or_lease(b"a:b", Who::Connection(&book)))),
+        ("set", size_of_val(&engine.set(b"a:b", value(), SetOptions::default()))),
+        ("set_or_fill", size_of_val(&engine.set_or_fill(b"a:b", value(), SetOptions::default(), &book))),
+    ] {
+        assert!(bytes <= 3 * 1024, "{name} takes {bytes} bytes");
+    }
 }

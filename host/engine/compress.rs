@@ -205,6 +205,10 @@ impl Compressor {
         if len <= COMPRESS_INLINE_BYTES_MAX {
             return Some(work());
         }
+        Box::pin(self.run_beside(work)).await
+    }
+
+    async fn run_beside<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
         // The permit goes along: a caller that is dropped leaves the work running.
         let turn = Arc::clone(&self.beside).acquire_owned().await.ok()?;
         let work = move || {

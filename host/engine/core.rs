@@ -235,8 +235,8 @@ impl Engine {
     }
 
     /// Does some work as one operation: its calls of the store together take no longer than the budget.
-    pub(super) async fn budgeted<T>(&self, work: impl Future<Output = T>) -> T {
-        budget::within(self.budget_ms, work).await
+    pub(super) fn budgeted<W: Future>(&self, work: W) -> impl Future<Output = W::Output> + use<W> {
+        budget::within(self.budget_ms, work)
     }
 
     /// Counts what became of an operation.

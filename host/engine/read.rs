@@ -67,7 +67,7 @@ impl Engine {
         let (held, ()) = join(held, self.refresh(place, now_ms)).await;
         match held.map_err(|e| self.store_error(e))? {
             Some(held) => self.read_held(place, ticket, held, false, now_ms).await,
-            None if place.migrates => self.look_behind(place, now_ms).await,
+            None if place.migrates => Box::pin(self.look_behind(place, now_ms)).await,
             None => Ok(Sight::gone()),
         }
     }
@@ -142,7 +142,7 @@ impl Engine {
             Freshness::Fresh if terms.uncacheable => None,
             Freshness::Fresh if terms.absent => Some(Sight::copy(Life::Negative, &entry)),
             Freshness::Fresh if terms.sliding && now_ms >= entry.serve_until_ms => {
-                self.slide_l1(place, &entry, now_ms).await
+                Box::pin(self.slide_l1(place, &entry, now_ms)).await
             }
             Freshness::Fresh if entry.is_due.swap(false, Ordering::AcqRel) => Some(Sight::copy(Life::Early, &entry)),
             Freshness::Fresh => Some(Sight::copy(Life::Fresh, &entry)),
@@ -253,7 +253,7 @@ impl Engine {
             return stamps;
         }
         let renewed = Stamps { since_ms: now_ms, ..stamps.clone() };
-        match self.put_back(place, held, &renewed, now_ms).await {
+        match Box::pin(self.put_back(place, held, &renewed, now_ms)).await {
             Ok(true) => renewed,
             Ok(false) | Err(_) => stamps,
         }

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use foldhash::fast::RandomState;
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, join_all};
 
 use super::coherence::Coherence;
 use super::compare::Loaded;
@@ -259,7 +259,7 @@ impl Engine {
     ) -> Result<Option<Stamps>> {
         let Some(ids) = newer else { return Ok(Some(stamps)) };
         let stamps = Stamps { under: Some(ids), ..stamps };
-        let done = self.put_back(place, stored, &stamps, self.now_ms()).await?;
+        let done = Box::pin(self.put_back(place, stored, &stamps, self.now_ms())).await?;
         Ok(done.then_some(stamps))
     }
 
@@ -280,7 +280,7 @@ impl Engine {
                 break;
             }
             self.ask(domain, &lacking).await?;
-            let made = join_all(lacking.iter().map(|name| self.make(domain, name, ends_ms))).await;
+            let made = Box::pin(join_all(lacking.iter().map(|name| self.make(domain, name, ends_ms)))).await;
             made.into_iter().collect::<Result<()>>()?;
         }
         Ok(())
@@ -314,11 +314,15 @@ impl Engine {
         Ok(())
     }
 
-    /// Asks the store for records.
+    /// Asks the store for records. Boxed, as it is in the way of every read and write and seldom needed.
     ///
     /// # Errors
     /// A failure of the store.
-    pub(super) async fn ask(&self, domain: &Domain, names: &[Name]) -> Result<()> {
+    pub(super) fn ask<'a>(&'a self, domain: &'a Domain, names: &'a [Name]) -> BoxFuture<'a, Result<()>> {
+        Box::pin(self.ask_store(domain, names))
+    }
+
+    async fn ask_store(&self, domain: &Domain, names: &[Name]) -> Result<()> {
         let ticket = domain.ticket(self.now_ms());
         let keys: Vec<_> = names.iter().map(|name| self.generation_key(domain, name)).collect();
         let with_ttl = names.iter().any(|name| *name != Name::Domain);

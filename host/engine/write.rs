@@ -37,6 +37,7 @@ impl Engine {
         self.tally_result(&place, Operation::Write, answer, |answer| answer.state, started_ns)
     }
 
+    /// What few writes need is boxed by itself: the rest of this is moved into a box of its own for every write.
     async fn write(&self, place: &Place<'_>, value: Bytes, options: SetOptions) -> Result<SetAnswer> {
         self.check_value(&value)?;
         let now_ms = self.now_ms();
@@ -47,19 +48,19 @@ impl Engine {
         if plain && !kept {
             self.forget_old(std::iter::once(place)).await?;
         } else {
-            self.make_way(std::iter::once(place)).await?;
+            Box::pin(self.make_way(std::iter::once(place))).await?;
         }
         if asked_ttl_ms == Some(0) || place.enveloped() && (!plain || kept) {
-            return self.write_modifying(place, value, options, asked_ttl_ms, now_ms).await;
+            return Box::pin(self.write_modifying(place, value, options, asked_ttl_ms, now_ms)).await;
         }
         let verdict = self.admit_write(place, &value, asked_ttl_ms)?;
-        let Verdict::Store(terms) = verdict else { return self.pass(place).await };
+        let Verdict::Store(terms) = verdict else { return Box::pin(self.pass(place)).await };
         let writing = self.l1.writing(place.name);
         let under = self.under(place, &terms).await?;
         let stamps = stamps_now(terms, now_ms, &under);
         let expire = if kept { Expire::Keep } else { expire_for(&stamps, now_ms) };
         if !plain {
-            let reply = self.change_one(place, raw_set(place, value, options, expire)).await?;
+            let reply = Box::pin(self.change_one(place, raw_set(place, value, options, expire))).await?;
             writing.done(None);
             return Ok(raw_answer(&reply, options));
         }

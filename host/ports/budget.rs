@@ -6,16 +6,20 @@
 
 use std::cell::Cell;
 
+use futures_util::future::Either;
+
 tokio::task_local! {
     static LEFT_NS: Cell<u64>;
 }
 
-/// Does some work as one operation; within another one, as a part of that.
-pub async fn within<T>(budget_ms: u64, work: impl Future<Output = T>) -> T {
-    if left_ns().is_some() {
-        return work.await;
+/// Does some work as one operation; within another one, as a part of that. To be awaited where it is made.
+///
+/// Not an `async fn`: one of those keeps its argument twice, before and after its first poll, and this is around the largest futures.
+pub fn within<W: Future>(budget_ms: u64, work: W) -> impl Future<Output = W::Output> {
+    match left_ns() {
+        Some(_) => Either::Left(work),
+        None => Either::Right(LEFT_NS.scope(Cell::new(budget_ms.saturating_mul(1_000_000)), work)),
     }
-    LEFT_NS.scope(Cell::new(budget_ms.saturating_mul(1_000_000)), work).await
 }
 
 /// What is left to the operation, in nanoseconds; `None`: there is no bound but the call's own.

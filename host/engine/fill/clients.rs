@@ -197,8 +197,11 @@ impl Engine {
                 waiting.share(&answer, seq);
                 // A stale value is there at once; whoever can refresh it may.
                 let refreshes = answer.state == State::Stale && matches!(who, Who::Bearer);
-                let lease =
-                    if refreshes { self.try_lead(place, keys, &seen, CLIENT_LEASE_MS_MAX).await? } else { None };
+                let lease = if refreshes {
+                    Box::pin(self.try_lead(place, keys, &seen, CLIENT_LEASE_MS_MAX)).await?
+                } else {
+                    None
+                };
                 let lease = lease.and_then(|lease| self.claim(lease));
                 let waited = waiting.told(FillOutcome::Done);
                 return Ok(Leased { answer: Answer { waited, ..answer }, lease });
@@ -207,12 +210,12 @@ impl Engine {
                 return Ok(absent(&waiting, FillOutcome::GiveUp));
             }
             let turn = match who {
-                Who::Bearer => self.fill_turn(place, keys, &seen, &mut waiting, CLIENT_LEASE_MS_MAX).await?,
+                Who::Bearer => Box::pin(self.fill_turn(place, keys, &seen, &mut waiting, CLIENT_LEASE_MS_MAX)).await?,
                 Who::Connection(book) => {
                     if book.holds(&place.store_key.0) {
                         return Ok(absent(&waiting, FillOutcome::GiveUp));
                     }
-                    let turn = self.fill_turn(place, keys, &seen, &mut waiting, CLIENT_LEASE_MS_MAX);
+                    let turn = Box::pin(self.fill_turn(place, keys, &seen, &mut waiting, CLIENT_LEASE_MS_MAX));
                     tokio::select! {
                         // Another command of the same connection leads: waiting for it would be waiting for oneself.
                         () = book.came(&place.store_key.0) => return Ok(Leased { answer: Answer::absent(State::Miss), lease: None }),
@@ -268,7 +271,7 @@ impl Engine {
         let Some(lease) = book.take(&place.store_key.0).filter(|_| asked_ttl_ms != Some(0)) else {
             return self.set(key, value, options).await;
         };
-        let filled = self.fill_for_client(&place, lease, value, asked_ttl_ms).await;
+        let filled = Box::pin(self.fill_for_client(&place, lease, value, asked_ttl_ms)).await;
         let filled = self.tally_result(&place, Operation::Fill, filled, |filled| filled.state, started_ns)?;
         Ok(SetAnswer { state: filled.state, previous: None })
     }

@@ -16,6 +16,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use futures_util::future::Either;
 use parking_lot::Mutex;
 
 pub use self::context::{SpanId, TRACEPARENT, TRACESTATE, TraceContext, TraceId};
@@ -179,11 +180,8 @@ pub struct Span(Option<Arc<Open>>);
 
 impl Span {
     /// Does some work in this span: what it begins is below it.
-    pub async fn within<T>(&self, work: impl Future<Output = T>) -> T {
-        match self.here().0 {
-            Some(current) => CURRENT.scope(current, work).await,
-            None => work.await,
-        }
+    pub fn within<W: Future>(&self, work: W) -> impl Future<Output = W::Output> + use<W> {
+        self.here().within(work)
     }
 
     /// Whether it is one.
@@ -249,11 +247,11 @@ impl Here {
         self.0.is_some()
     }
 
-    /// Does some work there.
-    pub async fn within<T>(self, work: impl Future<Output = T>) -> T {
+    /// Does some work there. No `async fn`, which would keep the work twice.
+    pub fn within<W: Future>(self, work: W) -> impl Future<Output = W::Output> + use<W> {
         match self.0 {
-            Some(current) => CURRENT.scope(current, work).await,
-            None => work.await,
+            Some(current) => Either::Left(CURRENT.scope(current, work)),
+            None => Either::Right(work),
         }
     }
 }

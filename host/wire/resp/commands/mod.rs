@@ -33,6 +33,8 @@ mod workflow;
 
 use std::future::Future;
 
+use futures_util::TryFutureExt;
+
 pub use data::begin;
 pub use queue::{cannot_be_queued, may_be_queued, step};
 pub use spec::{DataFn, KeyRange, LeasingFn, Run, SessionFn, Spec, TurnFn};
@@ -73,9 +75,9 @@ pub fn is_of_server(spec: &Spec) -> bool {
     spec.group == spec::Group::Server && matches!(spec.run, Run::Session(_) | Run::Container)
 }
 
-/// Work that may fail.
+/// Work that may fail. A block around it would keep the future twice, and all of it is copied into the box.
 fn work(future: impl Future<Output = Result<Reply, Error>> + Send + 'static) -> Work {
-    Box::pin(async move { future.await.unwrap_or_else(|error| errors::of(&error)) })
+    Box::pin(future.unwrap_or_else(|error| errors::of(&error)))
 }
 
 /// The value that a read found.
