@@ -50,11 +50,12 @@ pub(crate) fn run(args: &ServeArgs) -> Result<()> {
     for warning in settings::warnings(&config) {
         tracing::warn!("{warning}");
     }
-    open_files(&config);
+    let files_for_connections = open_files(&config);
     let _state = StateLock::take(&config.state_folder)?;
     let metrics = Arc::new(Metrics::default());
     let mut front = Front::new(metrics.clone());
     front.log = Some(log);
+    front.files_for_connections = files_for_connections;
     let traces = Traces::new(config.tracing.as_ref(), &metrics)?;
     front.tracer = traces.tracer.clone();
     front.tls = config.tls.as_ref().map(Tls::load).transpose()?;
@@ -67,17 +68,26 @@ pub(crate) fn run(args: &ServeArgs) -> Result<()> {
     runtime.block_on(serve(config, front, metrics, reloader, traces))
 }
 
-/// Takes as many open files as the system allows: a connection is one.
-fn open_files(config: &Config) {
+/// Takes as many open files as the system allows: a connection is one. How many connections that leaves room for.
+fn open_files(config: &Config) -> usize {
     let wanted = (config.resp_connections_max + config.http_connections_max) as u64 + FILES_BESIDE_CONNECTIONS;
     match rlimit::increase_nofile_limit(u64::MAX) {
         Ok(allowed) if allowed < wanted => {
+            let connections = allowed.saturating_sub(FILES_BESIDE_CONNECTIONS).max(allowed / 2);
             let advice = "raise the limit of the service (LimitNOFILE, ulimit -n), or lower the connections";
-            tracing::warn!(allowed, wanted, advice, "fewer files may be open than connections are allowed");
+            tracing::warn!(
+                allowed,
+                wanted,
+                connections,
+                advice,
+                "fewer files may be open than connections are allowed"
+            );
+            return usize::try_from(connections).unwrap_or(usize::MAX);
         }
         Ok(allowed) => tracing::info!(allowed, "open files"),
         Err(error) => tracing::warn!(%error, "the limit of open files could not be raised"),
     }
+    usize::MAX
 }
 
 async fn serve(

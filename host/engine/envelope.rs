@@ -78,6 +78,9 @@ pub enum EnvelopeError {
     Damaged,
 }
 
+/// What a header takes unless it has many tags or the headers of an origin.
+const HEADER_USUAL_BYTES: usize = 256;
+
 /// Puts a value into an envelope.
 ///
 /// # Errors
@@ -91,7 +94,16 @@ pub fn seal(stamps: &Stamps, stamp: u64, packed: &Packed) -> Result<Bytes, Envel
         ended: stamps.under.as_ref().is_some_and(|ids| ids.ended),
         form: packed.form,
     };
-    let header = postcard::to_allocvec(&header).map_err(|_| EnvelopeError::Damaged)?;
+    // A vector would grow several times under the header's many small fields.
+    let mut usual = [0; HEADER_USUAL_BYTES];
+    let large;
+    let header: &[u8] = match postcard::to_slice(&header, &mut usual) {
+        Ok(header) => header,
+        Err(_) => {
+            large = postcard::to_allocvec(&header).map_err(|_| EnvelopeError::Damaged)?;
+            &large
+        }
+    };
     let value = &packed.bytes[..];
     let header_len = u16::try_from(header.len()).map_err(|_| EnvelopeError::Damaged)?;
     let mut bytes = BytesMut::with_capacity(PREFIX_LEN + 2 + header.len() + value.len());
@@ -99,7 +111,7 @@ pub fn seal(stamps: &Stamps, stamp: u64, packed: &Packed) -> Result<Bytes, Envel
     bytes.put_u8(VERSION);
     bytes.put_u64_le(stamp);
     bytes.put_u16_le(header_len);
-    bytes.put_slice(&header);
+    bytes.put_slice(header);
     bytes.put_slice(value);
     Ok(bytes.freeze())
 }

@@ -63,6 +63,8 @@ pub struct Front {
     pub resp: Bounds,
     /// Bounds of HTTP connections.
     pub http: Bounds,
+    /// How many connections the system's bound on open files leaves room for.
+    pub files_for_connections: usize,
     leaving: AtomicBool,
     metrics_enabled: AtomicBool,
 }
@@ -78,6 +80,7 @@ impl Front {
             log: None,
             resp: Bounds::new(RESP_CONNECTIONS_DEFAULT),
             http: Bounds::new(HTTP_CONNECTIONS_DEFAULT),
+            files_for_connections: usize::MAX,
             leaving: AtomicBool::new(false),
             metrics_enabled: AtomicBool::new(true),
         }
@@ -85,8 +88,10 @@ impl Front {
 
     /// Takes up what of the settings may change while the host runs.
     pub fn apply(&self, config: &Config) {
-        self.resp.places.set(config.resp_connections_max, config.connections_per_address_max);
-        self.http.places.set(config.http_connections_max, config.connections_per_address_max);
+        let [resp, http] =
+            within_files([config.resp_connections_max, config.http_connections_max], self.files_for_connections);
+        self.resp.places.set(resp, config.connections_per_address_max);
+        self.http.places.set(http, config.connections_per_address_max);
         self.resp.set_rate_max(config.resp_rate_max);
         self.http.set_rate_max(config.http_rate_max);
         self.resp.set_idle_ms(config.resp_idle_ms);
@@ -114,5 +119,28 @@ impl Front {
 impl Default for Front {
     fn default() -> Self {
         Self::new(Arc::default())
+    }
+}
+
+/// As many connections of each kind as there may be files for all: who comes beyond that is told so, instead of waiting for an answer
+/// in a queue of the system from which nobody can be taken.
+fn within_files(wanted: [usize; 2], files: usize) -> [usize; 2] {
+    let all: usize = wanted.iter().sum();
+    if all <= files {
+        return wanted;
+    }
+    wanted.map(|some| (some.saturating_mul(files) / all).max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::within_files;
+
+    #[test]
+    fn connections_share_the_files() {
+        assert_eq!(within_files([10_000, 10_000], usize::MAX), [10_000, 10_000]);
+        assert_eq!(within_files([10_000, 10_000], 768), [384, 384]);
+        assert_eq!(within_files([30, 10], 20), [15, 5]);
+        assert_eq!(within_files([1_000_000, 1], 100), [99, 1]);
     }
 }

@@ -68,6 +68,20 @@ fn a_flood_of_connections_is_turned_away_and_its_places_come_back() {
     assert!(host.metric("larder_resp_connections_refused_total") >= 250.0);
 }
 
+#[test]
+fn who_comes_beyond_the_open_files_is_told_so() {
+    let host = HostBuilder::samples().files_max(400).start();
+    let mut flood: Vec<_> = (0..300).map(|_| Lines::connect(host.resp)).collect();
+    let told: Vec<String> = flood.iter_mut().map(|client| client.ask("PING")).collect();
+    let served = told.iter().filter(|line| *line == "+PONG").count();
+    let turned_away = told.iter().filter(|line| *line == "-ERR max number of clients reached").count();
+    assert_eq!((served, served + turned_away), (100, 300), "{told:?}");
+    assert_eq!(host.http("GET", "/healthz", "", b"").0, 200);
+    drop(flood);
+    wait_until("the places are free again", || Lines::connect(host.resp).ask("PING") == "+PONG");
+    host.waits_to_log("fewer files may be open than connections are allowed");
+}
+
 fn host_is_full(host: &Host) -> bool {
     Lines::connect(host.resp).line().starts_with("-ERR max number of clients")
 }

@@ -27,6 +27,7 @@ pub struct HostBuilder {
     folder: TempDir,
     args: Vec<String>,
     env: Vec<(String, String)>,
+    files_max: Option<u32>,
 }
 
 impl HostBuilder {
@@ -34,7 +35,7 @@ impl HostBuilder {
     pub fn new() -> Self {
         let folder = TempDir::new().unwrap();
         std::fs::create_dir(folder.path().join("policies")).unwrap();
-        Self { folder, args: Vec::new(), env: Vec::new() }
+        Self { folder, args: Vec::new(), env: Vec::new(), files_max: None }
     }
 
     /// With the sample policies, as they are in `policies/`.
@@ -111,6 +112,12 @@ impl HostBuilder {
         self
     }
 
+    /// On a system that lets it open so many files and no more.
+    pub fn files_max(mut self, files: u32) -> Self {
+        self.files_max = Some(files);
+        self
+    }
+
     /// Starts it and waits until it serves.
     pub fn start(self) -> Host {
         match self.try_start() {
@@ -121,7 +128,10 @@ impl HostBuilder {
 
     /// Starts it; what it printed if it ended instead of serving.
     pub fn try_start(self) -> Result<Host, String> {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_larder"))
+        // The shell becomes the host, whose id is therefore the child's.
+        let limit = self.files_max.map_or_else(String::new, |files| format!("ulimit -n {files} && "));
+        let mut child = Command::new("sh")
+            .args(["-c", &format!("{limit}exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_larder")])
             .args(["serve", "--resp", "127.0.0.1:0", "--http", "127.0.0.1:0", "--policies"])
             .arg(self.policies())
             .arg("--state")

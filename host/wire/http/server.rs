@@ -15,6 +15,7 @@ use super::caller::Peer;
 use super::connection::serve;
 use crate::limits::ACCEPT_PAUSE_MS;
 use crate::ports::metrics::Metrics;
+use crate::ports::quiet::Quiet;
 use crate::wire::listen::BindError;
 use crate::wire::places::Place;
 use crate::wire::socket::Socket;
@@ -52,6 +53,7 @@ impl HttpServer {
     /// Accepts clients until the workers close. The workers wait for the connections.
     pub async fn run(self, workers: Arc<Workers>) {
         let mut closing = workers.closing();
+        let refused = Quiet::default();
         loop {
             let accepted = tokio::select! {
                 () = closing.wait() => break,
@@ -61,7 +63,9 @@ impl HttpServer {
                 Ok((stream, peer)) => self.hand_over(stream, peer, &workers),
                 Err(error) => {
                     // Often too many open files: the next try would fail as well, and at once.
-                    tracing::warn!(%error, "an HTTP client could not be accepted");
+                    if let Some(hushed) = refused.speaks(self.app.shared.engine.monotonic_ns()) {
+                        tracing::warn!(%error, hushed, "an HTTP client could not be accepted");
+                    }
                     tokio::time::sleep(Duration::from_millis(ACCEPT_PAUSE_MS)).await;
                 }
             }

@@ -19,6 +19,7 @@ use super::errors;
 use super::session::{Session, Shared};
 use crate::engine::Engine;
 use crate::limits::{ACCEPT_PAUSE_MS, IDLE_LOOK_MS, RESP_KEEPALIVE_MS, RESP_STRANGER_IDLE_MS_MAX};
+use crate::ports::quiet::Quiet;
 use crate::wire::listen::BindError;
 use crate::wire::socket::Socket;
 use crate::wire::workers::Workers;
@@ -50,6 +51,7 @@ impl RespServer {
     /// Accepts clients until the workers close, and then tells every connection to finish. The workers wait for them.
     pub async fn run(self, workers: Arc<Workers>) {
         let mut closing = workers.closing();
+        let refused = Quiet::default();
         let mut look = interval(Duration::from_millis(IDLE_LOOK_MS));
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -65,7 +67,9 @@ impl RespServer {
                 Ok((stream, peer)) => self.hand_over(stream, peer, &workers),
                 Err(error) => {
                     // Often too many open files: the next try would fail as well, and at once.
-                    tracing::warn!(%error, "a Redis client could not be accepted");
+                    if let Some(hushed) = refused.speaks(self.shared.engine.monotonic_ns()) {
+                        tracing::warn!(%error, hushed, "a Redis client could not be accepted");
+                    }
                     tokio::time::sleep(Duration::from_millis(ACCEPT_PAUSE_MS)).await;
                 }
             }
