@@ -1,6 +1,7 @@
 //! Loads from an origin as the engine does them, in virtual time, with an origin that is a script; and through real hosts
 //! ([`hosts`]).
 
+mod demands;
 mod histories;
 mod hooks;
 mod hosts;

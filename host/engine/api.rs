@@ -102,6 +102,46 @@ pub enum ExpireCondition {
     IfSomeEarlier,
 }
 
+/// What a reader asks of an answer beyond what the policy says. By default: nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Demand {
+    /// Nothing that was loaded before it asked (`no-cache`).
+    pub anew: bool,
+    /// What is loaded for it is not stored (`no-store`).
+    pub unstored: bool,
+    /// Nothing is loaded for it (`only-if-cached`).
+    pub only_cached: bool,
+    /// Nothing older, in milliseconds (`max-age`).
+    pub age_ms_max: Option<u64>,
+    /// Stale by so many milliseconds is good enough (`max-stale`), and no more than that.
+    pub stale_ms_max: Option<u64>,
+    /// Nothing that is fresh for less, in milliseconds (`min-fresh`).
+    pub fresh_ms_min: Option<u64>,
+}
+
+/// Why a reader's load was begun, as it is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forward {
+    /// Nothing was held.
+    Miss,
+    /// What was held is stale.
+    Stale,
+    /// What was held is fresh, and the reader would not have it.
+    Request,
+}
+
+impl Forward {
+    /// The word in `Cache-Status` (RFC 9211 §2.2).
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Miss => "miss",
+            Self::Stale => "stale",
+            Self::Request => "request",
+        }
+    }
+}
+
 /// The answer of a read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
@@ -130,8 +170,8 @@ pub struct LoadSeen {
     pub status: Option<u16>,
     /// Whether another reader had begun it.
     pub collapsed: bool,
-    /// Whether something stale was held.
-    pub held_stale: bool,
+    /// What was held before it.
+    pub forward: Forward,
 }
 
 impl Answer {

@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use futures_util::future::join_all;
 
-use super::api::Answer;
+use super::api::{Answer, Demand};
 use super::core::Engine;
 use super::judge::{Place, Wanted};
 use super::sight::Sight;
@@ -28,10 +28,18 @@ impl Engine {
 
     /// Reads many strings: for each key, in order, what [`Self::get`] would answer. The caller bounds their number.
     pub async fn get_each(&self, keys: &[Bytes]) -> Vec<Result<Answer>> {
+        self.get_each_demanding(keys, None).await
+    }
+
+    /// The same for a reader with demands: for each key what [`Self::get_demanding`] would answer without a lease; a miss where that says
+    /// nothing.
+    pub async fn get_each_demanding(&self, keys: &[Bytes], demand: Option<Demand>) -> Vec<Result<Answer>> {
         let started_ns = self.monotonic_ns();
         let now_ms = self.now_ms();
+        let asking = demand.map(|demand| self.asking(demand));
+        let hit = |key: &Bytes| self.hit_answer(key, now_ms).map(Ok);
         let mut answers: Vec<Option<Result<Answer>>> =
-            keys.iter().map(|key| self.hit_answer(key, now_ms).map(Ok)).collect();
+            keys.iter().map(|key| if asking.is_none() { hit(key) } else { None }).collect();
         let left: Vec<usize> = (0..keys.len()).filter(|&i| answers[i].is_none()).collect();
         let names: Vec<&[u8]> = left.iter().map(|&i| keys[i].as_ref()).collect();
         let (mut at, mut places) = (Vec::with_capacity(left.len()), Vec::with_capacity(left.len()));
@@ -39,7 +47,10 @@ impl Engine {
             match place {
                 Ok(place) => {
                     at.push(i);
-                    places.push(place);
+                    places.push(match &asking {
+                        Some(asking) => place.asked(asking),
+                        None => place,
+                    });
                 }
                 Err(error) => answers[i] = Some(Err(error)),
             }
@@ -73,7 +84,7 @@ impl Engine {
             self.hot.seen(place.name, &place.domain.name, now_ms);
             // What slides is renewed in the store: that one goes there with the others.
             let copy = self.l1.get(place.name).filter(|entry| !entry.stamps.terms.sliding);
-            sights.push(if copy.is_some() { self.read_l1(place, now_ms).await.map(Ok) } else { None });
+            sights.push(if copy.is_some() { self.read_copy(place, now_ms).await.map(Ok) } else { None });
         }
         let left: Vec<usize> = (0..places.len()).filter(|&i| sights[i].is_none()).collect();
         let asked: Vec<&Place<'_>> = left.iter().map(|&i| &places[i]).collect();
@@ -122,7 +133,8 @@ impl Engine {
         for (i, sight) in self.look_behind_many(missed, now_ms).await {
             sights[i] = sight;
         }
-        sights
+        let regarded = |(place, sight): (&&Place<'_>, Result<Sight>)| sight.map(|sight| place.regards(sight, now_ms));
+        places.iter().zip(sights).map(regarded).collect()
     }
 
     /// What older key versions have of keys that the one of now has not, each with its place in the batch.

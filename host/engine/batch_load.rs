@@ -77,7 +77,7 @@ impl Engine {
 
     fn loads_with_others(&self, place: &Place<'_>, sight: &Sight) -> bool {
         place.live().policy.abilities().contains(Ability::Loading)
-            && place.lease_keys().is_some()
+            && place.is_leased()
             && step(sight.life, self.event_of_read(place)).begins == Begins::Load
     }
 

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use super::core::Engine;
+use super::demand::Asking;
 use super::entry::Terms;
 use super::key::{DomainKey, KeyRules};
 use super::known::Domain;
@@ -44,6 +45,8 @@ pub(super) struct Place<'a> {
     pub(super) seq: u64,
     /// Whether an older key version may have it.
     pub(super) migrates: bool,
+    /// What its reader demands.
+    pub(super) asking: Option<&'a Asking>,
 }
 
 impl Place<'_> {
@@ -57,16 +60,24 @@ impl Place<'_> {
         self.key.live.description.encoding == Encoding::Enveloped
     }
 
-    /// Where its lease lies, if its misses are filled under one: never in a raw domain, which behaves as Redis does.
-    pub(super) fn lease_keys(&self) -> Option<LeaseKeys> {
-        let leases = self.enveloped() && self.miss != Miss::Answer;
-        leases.then(|| KeyRules::lease_keys(&self.store_key)).flatten()
+    /// Whether its misses are filled under a lease: never in a raw domain, which behaves as Redis does.
+    pub(super) fn is_leased(&self) -> bool {
+        self.enveloped() && self.miss != Miss::Answer
     }
 
-    /// Where the lease lies under which somebody may fill it: also in a domain without leases, while older key versions are carried over.
+    /// Whether somebody may fill it: also in a domain without leases, while older key versions are carried over.
+    pub(super) fn is_fenced(&self) -> bool {
+        self.migrates || self.is_leased()
+    }
+
+    /// Where its lease lies, if its misses are filled under one.
+    pub(super) fn lease_keys(&self) -> Option<LeaseKeys> {
+        self.is_leased().then(|| KeyRules::lease_keys(&self.store_key)).flatten()
+    }
+
+    /// Where the lease lies under which somebody may fill it.
     pub(super) fn fence_keys(&self) -> Option<LeaseKeys> {
-        let fenced = self.migrates || self.enveloped() && self.miss != Miss::Answer;
-        fenced.then(|| KeyRules::lease_keys(&self.store_key)).flatten()
+        self.is_fenced().then(|| KeyRules::lease_keys(&self.store_key)).flatten()
     }
 
     /// Whether the domain's workflow may change the value under a name from which nobody can tell the key, so that no copy in
@@ -148,7 +159,8 @@ impl Engine {
         let seq = domain.seq();
         let (miss, collapse_wait_ms, renamed) = (plan.miss, plan.collapse_wait_ms.into(), plan.suffix.is_some());
         let migrates = self.migrates(&key.live);
-        Ok(Place { key, name, store_key, miss, collapse_wait_ms, renamed, shape, epoch, domain, seq, migrates })
+        let asking = None;
+        Ok(Place { key, name, store_key, miss, collapse_wait_ms, renamed, shape, epoch, domain, seq, migrates, asking })
     }
 
     /// Asks whether and how long a value lives.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::api::{Answer, LoadSeen};
+use super::api::{Answer, Forward, LoadSeen};
 use super::core::Engine;
 use super::entry::Stamps;
 use super::envelope;
@@ -75,7 +75,7 @@ impl Engine {
             outcome: past.outcome,
             status: past.status,
             collapsed: false,
-            held_stale: true,
+            forward: sight.forward(),
         });
         Ok(self.count_stale(place, Answer { load, ..sight.stale(reason, now_ms) }))
     }
@@ -89,7 +89,7 @@ impl Engine {
     ) -> Result<Answer> {
         let keys = place.lease_keys().filter(|_| sight.life != Life::Uncacheable);
         let Some(keys) = keys else { return self.load_alone(place, origin, sight).await };
-        let held_stale = sight.found.is_some();
+        let forward = sight.forward();
         let wait_ms = u64::try_from(whole.as_millis()).unwrap_or(u64::MAX);
         let mut waiting = Waiting::new(wait_ms);
         let mut sight = sight.clone();
@@ -102,7 +102,7 @@ impl Engine {
                     }
                 }
                 Turn::Followed(FillOutcome::Done, Some(answer)) => {
-                    return Ok(Answer { waited: waiting.told(FillOutcome::Done), ..collapsed(answer, held_stale) });
+                    return Ok(Answer { waited: waiting.told(FillOutcome::Done), ..collapsed(answer, forward) });
                 }
                 Turn::Followed(FillOutcome::WaitTimeout, _) => {
                     let message = format!("the load of this key in the domain '{}' took too long", place.live().domain);
@@ -124,7 +124,7 @@ impl Engine {
             waiting.share(&answer, place.seq);
             let waited = waiting.told(FillOutcome::Done);
             let shared = waited.is_some() && answer.state != State::Stale;
-            let answer = if shared { collapsed(answer, held_stale) } else { answer };
+            let answer = if shared { collapsed(answer, forward) } else { answer };
             return Ok(Answer { waited, ..answer });
         }
         Err(Error::new(ErrorKind::Overloaded, "the key is changed by many callers at once; retry"))
@@ -158,10 +158,16 @@ impl Engine {
             Ok(fetched) => fetched,
             Err(not) => return Err(self.note_failed(place, reason, &not, began_ns, throttles)),
         };
-        self.keep_alone(place, sight, &fetched, began_ms).await;
-        let outcome = if fetched.absent { LoadOutcome::Absent } else { LoadOutcome::Passed };
+        if place.stores() {
+            self.keep_alone(place, sight, &fetched, began_ms).await;
+        }
+        let outcome = match fetched.absent {
+            _ if !place.stores() => LoadOutcome::Unkept,
+            true => LoadOutcome::Absent,
+            false => LoadOutcome::Passed,
+        };
         self.note_load(place, reason, outcome, Some(fetched.status), began_ns);
-        let seen = LoadSeen { outcome, status: Some(fetched.status), collapsed: false, held_stale: false };
+        let seen = LoadSeen { outcome, status: Some(fetched.status), collapsed: false, forward: sight.forward() };
         Ok(Answer {
             value: (!fetched.absent).then_some(fetched.value),
             age_ms: Some(self.now_ms().saturating_sub(began_ms)),
@@ -218,8 +224,8 @@ pub(super) fn whole_wait(origin: &dyn Origin) -> Duration {
 }
 
 /// The answer of another reader's load.
-fn collapsed(answer: Answer, held_stale: bool) -> Answer {
+fn collapsed(answer: Answer, forward: Forward) -> Answer {
     let outcome = if answer.value.is_some() { LoadOutcome::Stored } else { LoadOutcome::Absent };
-    let before = answer.load.unwrap_or(LoadSeen { outcome, status: None, collapsed: true, held_stale });
-    Answer { state: State::Loaded, load: Some(LoadSeen { collapsed: true, held_stale, ..before }), ..answer }
+    let before = answer.load.unwrap_or(LoadSeen { outcome, status: None, collapsed: true, forward });
+    Answer { state: State::Loaded, load: Some(LoadSeen { collapsed: true, forward, ..before }), ..answer }
 }

@@ -1,7 +1,7 @@
 //! What a cache does. All decisions; no I/O, no protocol and no clock of its own.
 //!
 //! [`Engine`] is the face; its methods stand in one file for each noun: [`key`] and `judge` (where a key is kept, what the policy
-//! says), `read`, `sight`, `load` and `refresh`, `batch`, `batch_load`, `batch_write` and `plan` (many keys), `write`, `remove`, `expiry`, `update`,
+//! says), `read`, `demand`, `sight`, `load` and `refresh`, `batch`, `batch_load`, `batch_write` and `plan` (many keys), `write`, `remove`, `expiry`, `update`,
 //! `command`, `explain`, `invalidate` and `scan`, [`warm`], `migrate` (older key versions). What they share: [`entry`] and [`envelope`] (a
 //! value with its stamps, in memory and in the store), `found` (an entry that was read), `copy` (one for L1), [`compress`], [`freshness`] (pure),
 //! [`l1`], [`hot`] (keys that are read most), `modify` (read, judge, write, atomically), and what tells an entry that was invalidated:
@@ -19,6 +19,7 @@ mod compare;
 pub mod compress;
 mod copy;
 mod core;
+mod demand;
 pub mod entry;
 pub mod envelope;
 mod event;

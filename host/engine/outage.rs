@@ -27,7 +27,10 @@ impl Engine {
         if !is_outage(error.kind) {
             return Err(error);
         }
-        if let Some((entry, stamps)) = self.bridging(place, now_ms) {
+        let bridging = self
+            .bridging(place, now_ms)
+            .filter(|(entry, stamps)| !place.refuses(stamps, entry.age_known, !stamps.is_fresh(now_ms), now_ms));
+        if let Some((entry, stamps)) = bridging {
             let state = if stamps.terms.absent { State::Negative } else { State::StaleOutage };
             let answer = entry.answer(state, now_ms);
             return Ok(Answer { fresh_left_ms: stamps.fresh_left_ms(now_ms), ..answer });

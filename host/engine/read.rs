@@ -52,7 +52,7 @@ impl Engine {
     /// The same, with what the store had: what whoever fills it instead expects to find. Of no meaning for an answer from L1. Whoever
     /// reads again while it waits is one reader, so this counts for no hot key.
     pub(super) async fn read_seen(&self, place: &Place<'_>, now_ms: u64) -> Result<(Answer, Expect)> {
-        if let Some(sight) = self.read_l1(place, now_ms).await {
+        if let Some(sight) = self.read_copy(place, now_ms).await {
             return Ok((self.serve(place, sight, now_ms).await?, Expect::Absent));
         }
         let sight = self.look(place, now_ms).await?;
@@ -60,8 +60,23 @@ impl Engine {
         Ok((self.serve(place, sight, now_ms).await?, seen))
     }
 
-    /// What the store has, whatever L1 has; a copy is kept.
+    /// The copy in L1, as [`Self::read_l1`] finds it, if the reader takes it.
+    pub(super) async fn read_copy(&self, place: &Place<'_>, now_ms: u64) -> Option<Sight> {
+        if place.passes_over_l1() {
+            return None;
+        }
+        let sight = self.read_l1(place, now_ms).await?;
+        let found = sight.found.as_ref()?;
+        let refused = place.refuses(&found.stamps, sight.age_known, sight.life == Life::Stale, now_ms);
+        (!refused).then_some(sight)
+    }
+
+    /// What the store has, whatever L1 has, as the reader regards it; a copy is kept.
     pub(super) async fn look(&self, place: &Place<'_>, now_ms: u64) -> Result<Sight> {
+        Ok(place.regards(self.look_as_it_is(place, now_ms).await?, now_ms))
+    }
+
+    async fn look_as_it_is(&self, place: &Place<'_>, now_ms: u64) -> Result<Sight> {
         let ticket = self.l1.ticket(place.name);
         let held = self.store.get(&place.store_key, self.wants_ttl(place));
         let (held, ()) = join(held, self.refresh(place, now_ms)).await;
@@ -129,7 +144,7 @@ impl Engine {
 
     /// The copy in L1 where [`Self::hit`] would not serve it by itself: its rules have to be compared, it is stale, absent, or
     /// due for a sliding renewal.
-    pub(super) async fn read_l1(&self, place: &Place<'_>, now_ms: u64) -> Option<Sight> {
+    async fn read_l1(&self, place: &Place<'_>, now_ms: u64) -> Option<Sight> {
         let entry = self.l1.get(place.name)?;
         let terms = &entry.stamps.terms;
         let trusted = terms.rules_id == place.live().rules_id && entry.is_believed(now_ms, &self.coherence);

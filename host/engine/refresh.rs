@@ -16,7 +16,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 
-use super::api::{Answer, LoadSeen};
+use super::api::{Answer, Forward, LoadSeen};
 use super::core::Engine;
 use super::fetch::{Fetched, NotFetched};
 use super::fill::{Filled, Lease};
@@ -98,6 +98,17 @@ pub(super) struct Job {
     lease: Lease,
     sight: Sight,
     reason: LoadReason,
+    /// Whether what it brings may be stored.
+    stores: bool,
+}
+
+/// What is told of a load when it ends.
+#[derive(Clone, Copy)]
+struct Begun {
+    reason: LoadReason,
+    began_ns: u64,
+    forward: Forward,
+    stores: bool,
 }
 
 impl Job {
@@ -110,7 +121,12 @@ impl Job {
             lease,
             sight: sight.clone(),
             reason: sight.reason(),
+            stores: place.stores(),
         }
+    }
+
+    fn begun(&self, began_ns: u64) -> Begun {
+        Begun { reason: self.reason, began_ns, forward: self.sight.forward(), stores: self.stores }
     }
 
     /// The key as the application says it.
@@ -153,7 +169,7 @@ impl Engine {
 
     /// Begins the background refresh of an entry that is served, unless this node does so already.
     pub(super) fn refresh_later(&self, place: &Place<'_>, sight: &Sight) {
-        if place.lease_keys().is_none() {
+        if !place.is_leased() {
             return;
         }
         let metrics = &place.live().metrics.loads;
@@ -211,9 +227,10 @@ impl Engine {
     async fn perform_here(&self, job: Job) -> Result<Option<Answer>> {
         let name = job.name.clone();
         let (place, job) = self.place_of(job, &name)?;
-        let Job { lease, sight, reason, .. } = job;
         let Some(origin) = place.live().origin.clone() else { return Ok(None) };
         let began_ns = self.monotonic_ns();
+        let begun = job.begun(began_ns);
+        let Job { lease, sight, reason, .. } = job;
         place.live().metrics.loads.begun[reason as usize].increment();
         let fetched = tokio::select! {
             biased;
@@ -223,7 +240,7 @@ impl Engine {
                 return Ok(None);
             }
         };
-        self.ended(&place, lease, fetched, reason, began_ns, sight.found.is_some()).await.map(Some)
+        self.ended(&place, lease, fetched, begun).await.map(Some)
     }
 
     /// The place of a load under the policy of now; of its own, as the policy may be another one by then.
@@ -256,13 +273,14 @@ impl Engine {
         fetched: std::result::Result<Fetched, NotFetched>,
         began_ns: u64,
     ) -> Result<Option<Answer>> {
-        let Job { lease, sight, reason, .. } = job;
+        let begun = job.begun(began_ns);
+        let Job { lease, reason, .. } = job;
         place.live().metrics.loads.begun[reason as usize].increment();
         if lease.is_lost() {
             self.note_load(place, reason, LoadOutcome::Lost, None, began_ns);
             return Ok(None);
         }
-        self.ended(place, lease, fetched, reason, began_ns, sight.found.is_some()).await.map(Some)
+        self.ended(place, lease, fetched, begun).await.map(Some)
     }
 
     async fn ended(
@@ -270,14 +288,12 @@ impl Engine {
         place: &Place<'_>,
         lease: Lease,
         fetched: std::result::Result<Fetched, NotFetched>,
-        reason: LoadReason,
-        began_ns: u64,
-        held_stale: bool,
+        begun: Begun,
     ) -> Result<Answer> {
         match fetched {
-            Ok(fetched) => self.landed(place, lease, fetched, reason, began_ns, held_stale).await,
+            Ok(fetched) => self.landed(place, lease, fetched, begun).await,
             Err(not) => {
-                let error = self.note_failed(place, reason, &not, began_ns, true);
+                let error = self.note_failed(place, begun.reason, &not, begun.began_ns, true);
                 lease.fail(error.clone());
                 Err(error)
             }
@@ -285,17 +301,10 @@ impl Engine {
     }
 
     /// Stores what was loaded as the policy says; the answer of who waits.
-    async fn landed(
-        &self,
-        place: &Place<'_>,
-        lease: Lease,
-        fetched: Fetched,
-        reason: LoadReason,
-        began_ns: u64,
-        held_stale: bool,
-    ) -> Result<Answer> {
+    async fn landed(&self, place: &Place<'_>, lease: Lease, fetched: Fetched, begun: Begun) -> Result<Answer> {
         let Fetched { value, verdict, unchanged, absent, status } = fetched;
         let wanted = match &verdict {
+            _ if !begun.stores => LoadOutcome::Unkept,
             Verdict::Pass(_) => LoadOutcome::Passed,
             Verdict::Store(_) if absent => LoadOutcome::Absent,
             Verdict::Store(_) if unchanged => LoadOutcome::Unchanged,
@@ -303,6 +312,7 @@ impl Engine {
         };
         let loaded = (!absent).then(|| value.clone());
         let filled = match verdict {
+            _ if !begun.stores => self.share_unkept(place, lease, value, absent).await,
             Verdict::Store(terms) => self.fill_as(place, lease, value, terms).await,
             Verdict::Pass(marker_ms) => self.pass_on(place, lease, value, absent, marker_ms).await,
         };
@@ -317,8 +327,8 @@ impl Engine {
             State::Unmet => LoadOutcome::Lost,
             _ => wanted,
         };
-        self.note_load(place, reason, outcome, Some(status), began_ns);
-        let load = Some(LoadSeen { outcome, status: Some(status), collapsed: false, held_stale });
+        self.note_load(place, begun.reason, outcome, Some(status), begun.began_ns);
+        let load = Some(LoadSeen { outcome, status: Some(status), collapsed: false, forward: begun.forward });
         Ok(Answer { state: State::Loaded, load, ..filled.answer })
     }
 

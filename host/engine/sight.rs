@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 
-use super::api::Answer;
+use super::api::{Answer, Forward};
 use super::core::Engine;
 use super::entry::{Entry, Stamps};
 use super::envelope;
@@ -36,18 +36,27 @@ pub(super) struct Sight {
     pub(super) by_policy: bool,
     /// Whether its age is known.
     pub(super) age_known: bool,
+    /// The life that others would be served from, if this reader would not.
+    pub(super) refused: Option<Life>,
 }
 
 impl Sight {
     /// Nothing is there.
     pub(super) const fn gone() -> Self {
-        Self { life: Life::Gone, found: None, held: None, hit: State::Miss, by_policy: false, age_known: false }
+        Self {
+            life: Life::Gone,
+            found: None,
+            held: None,
+            hit: State::Miss,
+            by_policy: false,
+            age_known: false,
+            refused: None,
+        }
     }
 
     /// An entry from the store.
     pub(super) fn stored(life: Life, found: Found, held: Bytes) -> Self {
-        let (found, held) = (Some(found), Some(held));
-        Self { life, found, held, hit: State::StoreHit, by_policy: false, age_known: true }
+        Self { life, found: Some(found), held: Some(held), hit: State::StoreHit, age_known: true, ..Self::gone() }
     }
 
     /// A copy in L1.
@@ -55,7 +64,7 @@ impl Sight {
         let found =
             Found { stamps: entry.stamps.clone(), value: entry.value.clone(), changed: false, invalidated: false };
         let age_known = entry.age_known;
-        Self { life, found: Some(found), held: None, hit: State::L1Hit, by_policy: false, age_known }
+        Self { life, found: Some(found), hit: State::L1Hit, age_known, ..Self::gone() }
     }
 
     /// What the store holds of it: what whoever replaces it expects to find.
@@ -84,12 +93,22 @@ impl Sight {
     /// Why it is loaded, if it is.
     pub(super) const fn reason(&self) -> LoadReason {
         match self.life {
+            _ if self.refused.is_some() => LoadReason::Requested,
             Life::Fresh | Life::Early => LoadReason::Early,
             Life::Stale => LoadReason::Stale,
             Life::StaleIfError => LoadReason::First,
             Life::Kept => LoadReason::Kept,
             Life::Gone | Life::Negative => LoadReason::Miss,
             Life::Uncacheable => LoadReason::Uncacheable,
+        }
+    }
+
+    /// What a reader is told of why it is loaded.
+    pub(super) fn forward(&self) -> Forward {
+        match self.refused {
+            Some(Life::Fresh | Life::Early | Life::Negative) => Forward::Request,
+            _ if self.found.is_some() => Forward::Stale,
+            _ => Forward::Miss,
         }
     }
 }
@@ -182,10 +201,10 @@ impl Engine {
             place.live().metrics.loads.throttled.increment();
         }
         match step.begins {
-            Begins::Refresh => self.refresh_later(place, &sight),
+            Begins::Refresh if place.stores() => self.refresh_later(place, &sight),
             // A load is rare and its future is large.
             Begins::Load | Begins::OwnLoad => return Box::pin(self.load(place, sight)).await,
-            Begins::Nothing | Begins::Lease | Begins::Throttle => {}
+            Begins::Nothing | Begins::Refresh | Begins::Lease | Begins::Throttle => {}
         }
         match step.reader {
             Reader::Value => Ok(sight.answer(sight.hit, now_ms)),
@@ -208,6 +227,9 @@ impl Engine {
 
     /// What a read of this place is now.
     pub(super) fn event_of_read(&self, place: &Place<'_>) -> Event {
+        if place.loads_nothing() {
+            return Event::ReadPlain;
+        }
         let Some(origin) = place.live().origin.as_ref().filter(|_| place.loads()) else {
             return if place.miss == Miss::Answer { Event::ReadPlain } else { Event::ReadAside };
         };

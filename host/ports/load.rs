@@ -16,6 +16,8 @@ pub enum LoadOutcome {
     Absent,
     /// It brought a value that the policy would not have stored.
     Passed,
+    /// It brought a value that its reader asked not to store.
+    Unkept,
     /// It brought a value, but the key was written, removed or invalidated meanwhile: whoever waited gets it, nothing is stored.
     Lost,
     /// The policy refused the load or the value.
@@ -32,13 +34,14 @@ pub enum LoadOutcome {
 
 impl LoadOutcome {
     /// How many there are.
-    pub const COUNT: usize = 10;
+    pub const COUNT: usize = 11;
     /// All of them.
     pub const ALL: [Self; Self::COUNT] = [
         Self::Stored,
         Self::Unchanged,
         Self::Absent,
         Self::Passed,
+        Self::Unkept,
         Self::Lost,
         Self::Refused,
         Self::Failed,
@@ -55,6 +58,7 @@ impl LoadOutcome {
             Self::Unchanged => "unchanged",
             Self::Absent => "absent",
             Self::Passed => "passed",
+            Self::Unkept => "no-store",
             Self::Lost => "lost",
             Self::Refused => "refused",
             Self::Failed => "failed",
@@ -80,14 +84,16 @@ pub enum LoadReason {
     Kept,
     /// The value is known not to be storable: this reader's own load.
     Uncacheable,
+    /// The reader would not have what is held.
+    Requested,
 }
 
 impl LoadReason {
     /// How many there are.
-    pub const COUNT: usize = 6;
+    pub const COUNT: usize = 7;
     /// All of them.
     pub const ALL: [Self; Self::COUNT] =
-        [Self::Miss, Self::Stale, Self::Early, Self::First, Self::Kept, Self::Uncacheable];
+        [Self::Miss, Self::Stale, Self::Early, Self::First, Self::Kept, Self::Uncacheable, Self::Requested];
 
     /// The word in metrics.
     #[must_use]
@@ -99,6 +105,7 @@ impl LoadReason {
             Self::First => "stale-if-error",
             Self::Kept => "kept",
             Self::Uncacheable => "uncacheable",
+            Self::Requested => "request",
         }
     }
 

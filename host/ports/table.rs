@@ -71,6 +71,8 @@ pub struct Live {
     pub faults: Arc<Counter>,
     /// What readers get while the store is away; `None`: as the host's setting says.
     pub on_store_failure: Option<OnStoreFailure>,
+    /// Whether readers may demand more than the policy says ([`crate::engine::api::Demand`]).
+    pub obeys_requests: bool,
 }
 
 /// Keys of another domain that a workflow may use: `unread`, or only those whose names begin so: `unread/7:`.

@@ -17,7 +17,7 @@ const PATH: &str = "/v1/cache/profile/user:42";
 const GET: &[u8] = b"*2\r\n$3\r\nGET\r\n$15\r\nprofile:user:42\r\n";
 
 /// A host whose profiles come from there. Nothing here is about deadlines unless `limits` says so.
-fn host(origin: &TestOrigin, settings: &str, limits: &str, store: &str) -> Host {
+pub(super) fn host(origin: &TestOrigin, settings: &str, limits: &str, store: &str) -> Host {
     let (limits, url) =
         (if limits.is_empty() { "load_ms = 30000\nload_soft_ms = 30000" } else { limits }, origin.url());
     let toml = format!("origin = \"{url}\"\n[settings]\n{settings}\n[grants]\n[limits]\nhook_ms = 1000\n{limits}\n");

@@ -129,6 +129,8 @@ pub struct World {
     pub breakers: Arc<BreakerBoard>,
     /// What policies that go live from now on say of a store that is away.
     pub on_store_failure: std::cell::Cell<Option<OnStoreFailure>>,
+    /// Whether they let readers demand anything.
+    pub obeys_requests: std::cell::Cell<bool>,
     generation: std::cell::Cell<u64>,
 }
 
@@ -218,7 +220,8 @@ impl World {
             breakers: breakers.clone(),
         };
         let engine = Engine::new(settings, ports);
-        Self { engine, clock, policies, store, metrics, breakers, on_store_failure: None.into(), generation: 0.into() }
+        let (on_store_failure, obeys_requests, generation) = (None.into(), true.into(), 0.into());
+        Self { engine, clock, policies, store, metrics, breakers, on_store_failure, obeys_requests, generation }
     }
 
     /// Makes a policy live, with rules that no policy before had.
@@ -261,6 +264,7 @@ impl World {
             metrics: self.metrics.domain(domain),
             faults: Arc::default(),
             on_store_failure: self.on_store_failure.get(),
+            obeys_requests: self.obeys_requests.get(),
         });
         self.policies.replace(|table| table.with(live.clone()));
     }

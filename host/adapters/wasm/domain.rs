@@ -319,6 +319,7 @@ impl Domain {
             metrics: Arc::clone(&self.metrics),
             faults: Arc::clone(&self.faults),
             on_store_failure: loaded.on_store_failure,
+            obeys_requests: loaded.obeys_requests,
         };
         self.serving = Some(loaded);
         live

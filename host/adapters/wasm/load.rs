@@ -55,6 +55,8 @@ pub(super) struct Loaded {
     pub(super) fault_percent: u64,
     /// What readers get while the store is away, if it says so.
     pub(super) on_store_failure: Option<OnStoreFailure>,
+    /// Whether readers may demand more than the policy says.
+    pub(super) obeys_requests: bool,
     /// Size of the component.
     pub(super) size_bytes: u64,
     /// How long it took to compile it, or to load what was compiled before.
@@ -175,6 +177,7 @@ impl Loader {
             rules_id,
             fault_percent: manifest.limits.fault_percent,
             on_store_failure: manifest.limits.on_store_failure,
+            obeys_requests: manifest.limits.obeys_requests,
             size_bytes: source.wasm.len() as u64,
             load_ms: load_us / 1_000,
         })

@@ -55,6 +55,8 @@ pub(super) struct PolicyLimits {
     pub(super) fault_percent: u64,
     /// What readers get while the store is away; `None`: as the host's setting says.
     pub(super) on_store_failure: Option<OnStoreFailure>,
+    /// Whether readers' directives over HTTP are obeyed.
+    pub(super) obeys_requests: bool,
 }
 
 impl Default for PolicyLimits {
@@ -68,6 +70,7 @@ impl Default for PolicyLimits {
             loads: LoadLimits::default(),
             fault_percent: limits::FAULT_PERCENT_DEFAULT,
             on_store_failure: None,
+            obeys_requests: true,
         }
     }
 }
@@ -220,6 +223,7 @@ fn bounds(reader: Reader<'_>, table: &DeTable<'_>) -> Result<PolicyLimits, Refus
             }
             "fault_percent" => bounds.fault_percent = reader.number("fault_percent", value, 1..101)?,
             "on_store_failure" => bounds.on_store_failure = Some(on_store_failure(reader, value)?),
+            "request_directives" => bounds.obeys_requests = request_directives(reader, value)?,
             unknown => return Err(reader.unknown(key.span(), unknown, &LIMITS)),
         }
     }
@@ -243,6 +247,14 @@ fn on_store_failure(reader: Reader<'_>, value: At<'_>) -> Result<OnStoreFailure,
     mode.ok_or_else(|| reader.error(value.span(), "`on_store_failure` is \"error\" or \"miss\""))
 }
 
+fn request_directives(reader: Reader<'_>, value: At<'_>) -> Result<bool, Refused> {
+    match value.get_ref().as_str() {
+        Some("obey") => Ok(true),
+        Some("ignore") => Ok(false),
+        _ => Err(reader.error(value.span(), "`request_directives` is \"obey\" or \"ignore\"")),
+    }
+}
+
 fn memory(reader: Reader<'_>, value: At<'_>) -> Result<u64, Refused> {
     match plain(value.get_ref()).and_then(|text| size_bytes(&text).ok()) {
         Some(bytes) if (MEMORY_BYTES_MIN..=limits::INSTANCE_MEMORY_BYTES_MAX).contains(&bytes) => Ok(bytes),
@@ -257,7 +269,7 @@ fn memory(reader: Reader<'_>, value: At<'_>) -> Result<u64, Refused> {
 }
 
 /// What `[limits]` may say.
-const LIMITS: [&str; 11] = [
+const LIMITS: [&str; 12] = [
     "hook_ms",
     "memory",
     "workflow_ms",
@@ -269,6 +281,7 @@ const LIMITS: [&str; 11] = [
     "loads_max",
     "fault_percent",
     "on_store_failure",
+    "request_directives",
 ];
 
 /// One page of WebAssembly.
@@ -346,6 +359,7 @@ mod tests {
         refuses("[limits]\nmemory = '257MiB'", "to \"256MiB\"");
         refuses("[limits]\nmemory = '1KiB'", "from \"64KiB\"");
         refuses("[limits]\nfault_percent = 0", "from 1 to 100");
+        refuses("[limits]\nrequest_directives = 'no'", "is \"obey\" or \"ignore\"");
         refuses("origin = 'users.internal'", "is a URL");
         refuses("[settings]\na = [[1]]", "more than plain values");
         refuses("[settings]\n'a.b' = 1\na.b = 2", "given twice");

@@ -162,16 +162,27 @@ impl Engine {
             return Ok(Leased { answer, lease: None });
         }
         let place = self.locate(key, Operation::Read, Wanted::String)?;
-        // What is loaded from an origin is no client's to load.
-        let leased = match place.lease_keys().filter(|_| !place.loads()) {
-            Some(keys) => self.read_or_lease(&place, &keys, who).await,
-            None => {
-                let answer = self.budgeted(self.read(&place, now_ms)).await;
-                let answer = answer.or_else(|error| self.without_store(&place, now_ms, error));
-                answer.map(|answer| Leased { answer, lease: None })
-            }
-        };
+        let leased = self.read_place(&place, Some(who), now_ms).await;
         self.tally_result(&place, Operation::Read, leased, |leased| leased.answer.state, started_ns)
+    }
+
+    /// The same for a place that no copy has answered; without `who`, nobody gets a lease.
+    ///
+    /// # Errors
+    /// As [`Self::get_or_lease`].
+    pub(in crate::engine) async fn read_place(
+        &self,
+        place: &Place<'_>,
+        who: Option<Who<'_>>,
+        now_ms: u64,
+    ) -> Result<Leased> {
+        // What is loaded from an origin is no client's to load.
+        if let Some((who, keys)) = who.zip(place.lease_keys()).filter(|_| !place.loads()) {
+            return self.read_or_lease(place, &keys, who).await;
+        }
+        let answer = self.budgeted(self.read(place, now_ms)).await;
+        let answer = answer.or_else(|error| self.without_store(place, now_ms, error))?;
+        Ok(Leased { answer, lease: None })
     }
 
     async fn read_or_lease(&self, place: &Place<'_>, keys: &LeaseKeys, who: Who<'_>) -> Result<Leased> {

@@ -13,7 +13,7 @@ impl Fills {
     /// The command that ends the lease of a place, to be sent before the one that changes the entry; `None`: it has no leases.
     pub(in crate::engine) fn ending(&self, place: &Place<'_>, how: Ending) -> Option<Command> {
         // Where nobody loads, what is brought from an older key version is older than any write: there is no doubt to be told of.
-        let how = if place.lease_keys().is_some() { how } else { Ending::Deleted };
+        let how = if place.is_leased() { how } else { Ending::Deleted };
         self.ending_of(&place.fence_keys()?, how)
     }
 
@@ -28,7 +28,7 @@ impl Fills {
     /// The key was written, removed or invalidated here: who waits for an older load looks again. To be called before the change is
     /// acknowledged, whatever came of it.
     pub(in crate::engine) fn overtake(&self, place: &Place<'_>) {
-        if place.fence_keys().is_some() {
+        if place.is_fenced() {
             self.overtake_entry(&place.store_key);
         }
     }

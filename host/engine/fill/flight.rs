@@ -66,8 +66,8 @@ struct Flight {
 #[derive(Clone, Debug)]
 struct Aboard {
     leader: Leader,
-    /// Whether the leader has the lease, so that its end counts as the end of a load.
-    leads: bool,
+    /// Monotonic time since when the leader has the lease, so that its end counts as the end of a load.
+    led_ns: Option<u64>,
     landing: Option<Landing>,
 }
 
@@ -122,7 +122,7 @@ impl Flights {
 
     /// The seat of a flight that nobody can come aboard of.
     pub(super) fn unlisted(&self, key: &Bytes, metrics: &Arc<DomainMetrics>) -> Seat {
-        let aboard = Aboard { leader: Leader::ThisNode, leads: false, landing: None };
+        let aboard = Aboard { leader: Leader::ThisNode, led_ns: None, landing: None };
         let (key, metrics) = (key.clone(), Arc::clone(metrics));
         let flight = Flight { key, metrics, state: watch::channel(aboard).0, waiting: Mutex::new(0) };
         Seat(Watch { flights: self.clone(), flight: Arc::new(flight) })
@@ -169,7 +169,7 @@ impl Watch {
             if aboard.landing.is_some() {
                 return false;
             }
-            ended = aboard.leads.then(|| landing.outcome());
+            ended = aboard.led_ns.map(|_| landing.outcome());
             aboard.landing = Some(landing);
             true
         });
@@ -203,10 +203,10 @@ impl Seat {
     }
 
     /// From now on it is a load of this node.
-    pub(super) fn leads(&self) {
+    pub(super) fn leads(&self, since_ns: u64) {
         self.0.flight.state.send_modify(|aboard| {
             aboard.leader = Leader::ThisNode;
-            aboard.leads = true;
+            aboard.led_ns = Some(since_ns);
         });
     }
 }
@@ -225,6 +225,11 @@ impl Ticket {
             // The sender lives in the flight, which this holds.
             Err(_) => Landing::Again(FillOutcome::Dangling),
         }
+    }
+
+    /// Since when this node leads, in monotonic time; `None`: it does not. The load begins after that.
+    pub(super) fn led_ns(&self) -> Option<u64> {
+        self.state.borrow().led_ns
     }
 
     /// Whose load it is, as far as is known now.

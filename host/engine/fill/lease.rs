@@ -129,7 +129,7 @@ impl Desk {
         life_ms: u64,
     ) -> Lease {
         held.settled = true;
-        seat.leads();
+        seat.leads(self.clock.monotonic_ns());
         metrics.leases_taken.increment();
         let life = Arc::new(Life {
             desk: self.clone(),

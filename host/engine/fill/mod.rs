@@ -156,12 +156,15 @@ impl Engine {
                             metrics.fill_outcomes[FillOutcome::WaitTimeout as usize].increment();
                             return Ok(Turn::Followed(FillOutcome::WaitTimeout, None));
                         }
-                        Ok(Landing::Value(answer, seq)) if seq >= place.seq => {
+                        Ok(Landing::Value(answer, seq))
+                            if seq >= place.seq && place.takes(&answer, ticket.led_ns()) =>
+                        {
                             return Ok(Turn::Followed(FillOutcome::Done, Some(answer)));
                         }
                         Ok(Landing::Failed(error)) => return Err(error),
                         Ok(Landing::Alone) => return Ok(Turn::Followed(FillOutcome::GiveUp, None)),
-                        // What was loaded is older than something that this reader began after; or there was nothing.
+                        // What was loaded is older than something that this reader began after, or than it will have; or there was
+                        // nothing.
                         Ok(Landing::Value(..) | Landing::Again(_)) => {}
                     }
                 }

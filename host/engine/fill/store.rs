@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::fence::Fence;
 use super::lease::Lease;
-use crate::engine::api::{Answer, LoadSeen};
+use crate::engine::api::{Answer, Forward, LoadSeen};
 use crate::engine::core::Engine;
 use crate::engine::entry::{Stamps, Terms};
 use crate::engine::found::expire_for;
@@ -34,7 +34,7 @@ pub(in crate::engine) struct Offer<'a> {
 
 /// What those who waited are told of a load that was not stored.
 const PASSED: Option<LoadSeen> =
-    Some(LoadSeen { outcome: LoadOutcome::Passed, status: None, collapsed: true, held_stale: false });
+    Some(LoadSeen { outcome: LoadOutcome::Passed, status: None, collapsed: true, forward: Forward::Miss });
 
 /// What became of a fill.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -156,8 +156,22 @@ impl Engine {
         if marker_ms > 0 {
             self.pass_marked(place, lease, value, marker_ms).await
         } else {
-            self.pass_unmarked(place, lease, value).await
+            self.pass_unmarked(place, lease, value, true).await
         }
+    }
+
+    /// Ends a load with a value, or an absence, that its reader would not have stored: what is there stays. Those who wait get it.
+    ///
+    /// # Errors
+    /// A failure of the store; those who wait get it, too.
+    pub(in crate::engine) async fn share_unkept(
+        &self,
+        place: &Place<'_>,
+        lease: Lease,
+        value: Bytes,
+        absent: bool,
+    ) -> Result<Filled> {
+        self.pass_unmarked(place, lease, (!absent).then_some(value), false).await
     }
 
     async fn pass_marked(
@@ -183,7 +197,14 @@ impl Engine {
         Ok(Filled { state, answer, ..filled })
     }
 
-    async fn pass_unmarked(&self, place: &Place<'_>, mut lease: Lease, value: Option<Bytes>) -> Result<Filled> {
+    /// `outdates`: what was there before goes.
+    async fn pass_unmarked(
+        &self,
+        place: &Place<'_>,
+        mut lease: Lease,
+        value: Option<Bytes>,
+        outdates: bool,
+    ) -> Result<Filled> {
         let passed = self.give_back_current(place, &mut lease).await;
         let (stamps, held, is_current) = match passed {
             Ok(passed) => passed,
@@ -197,7 +218,7 @@ impl Engine {
         if is_current {
             lease.share(answer.clone());
         }
-        if held {
+        if held && outdates {
             self.remove_raw(place).await?;
         }
         Ok(Filled { state: State::Passed, lost: None, answer })

@@ -1,16 +1,68 @@
-//! What the headers of a write ask for: a lifetime and a condition.
+//! What the headers of a request ask for: of a write a lifetime and a condition, of a read what its answer must be.
 //!
-//! `Cache-Control: max-age=N` is the lifetime in seconds; `s-maxage` wins over it (RFC 9111 §5.2.2.10), as the host is a shared
-//! cache. `If-None-Match: *` writes only an absent key, `If-Match: *` only a present one. Other directives are ignored, as
-//! RFC 9111 §5.2.3 wants; what cannot be ignored without breaking a promise to the caller (entity tags, byte ranges, content
+//! Directives that nobody knows are ignored, as RFC 9111 §5.2.3 wants. One that is known and makes no sense is refused: the RFC leaves that open, and
+//! who asks for an answer of 10 s at most is better told of a slip of the pen than given one of an hour. `Pragma` is not read (§5.4).
+//!
+//! In a `PUT`, `Cache-Control: max-age=N` is the lifetime in seconds; `s-maxage` wins over it (RFC 9111 §5.2.2.10), as the host is a shared
+//! cache. `If-None-Match: *` writes only an absent key, `If-Match: *` only a present one. What cannot be ignored without breaking a promise to the caller (entity tags, byte ranges, content
 //! codings, `no-store`) is refused.
 
 use axum::http::{HeaderMap, HeaderName, header};
 
 use super::errors::{Problem, ProblemKind};
-use crate::engine::api::{AskedTtl, Condition, SetOptions};
+use crate::engine::api::{AskedTtl, Condition, Demand, SetOptions};
 use crate::error::ErrorKind;
 use crate::limits::TTL_MS_MAX;
+
+/// What a reader demands in `Cache-Control` (RFC 9111 §5.2.1); `None`: nothing.
+///
+/// # Errors
+/// A directive that makes no sense.
+pub(super) fn read(headers: &HeaderMap) -> Result<Option<Demand>, Problem> {
+    let mut demand = Demand::default();
+    for line in headers.get_all(header::CACHE_CONTROL) {
+        let line = line.to_str().map_err(|_| invalid("Cache-Control: not ASCII"))?;
+        for (name, value) in directives(line) {
+            let is = |known: &str| name.eq_ignore_ascii_case(known);
+            if is("no-cache") {
+                demand.anew = true;
+            } else if is("no-store") {
+                demand.unstored = true;
+            } else if is("only-if-cached") {
+                demand.only_cached = true;
+            } else if is("max-age") {
+                once(name, &mut demand.age_ms_max, ms(name, value)?)?;
+            } else if is("min-fresh") {
+                once(name, &mut demand.fresh_ms_min, ms(name, value)?)?;
+            } else if is("max-stale") {
+                // Without a number: however stale.
+                let most_ms = value.map_or(Ok(u64::MAX), |_| ms(name, value))?;
+                once(name, &mut demand.stale_ms_max, most_ms)?;
+            }
+        }
+    }
+    Ok((demand != Demand::default()).then_some(demand))
+}
+
+/// Seconds as milliseconds; what is more than can be counted is the most that can (RFC 9111 §1.2.2).
+fn ms(name: &str, value: Option<&str>) -> Result<u64, Problem> {
+    let digits = value.filter(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()));
+    let digits = digits.ok_or_else(|| no_number(name))?;
+    Ok(digits.parse::<u64>().unwrap_or(u64::MAX).saturating_mul(1000))
+}
+
+fn once<T: PartialEq>(name: &str, slot: &mut Option<T>, value: T) -> Result<(), Problem> {
+    match slot.replace(value) {
+        Some(before) if slot.as_ref() != Some(&before) => {
+            Err(invalid(format!("Cache-Control: {name} is there twice and differs")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn no_number(name: &str) -> Problem {
+    invalid(format!("Cache-Control: {name} wants a number of seconds: {name}=60"))
+}
 
 /// What a `PUT` asks for.
 ///
@@ -81,10 +133,7 @@ fn ttl(headers: &HeaderMap) -> Result<AskedTtl, Problem> {
                 }
                 _ => continue,
             };
-            let seconds = seconds(name, value)?;
-            if slot.replace(seconds).is_some_and(|before| before != seconds) {
-                return Err(invalid(format!("Cache-Control: {name} is there twice and differs")));
-            }
+            once(name, slot, seconds(name, value)?)?;
         }
     }
     match s_maxage.or(max_age) {
@@ -101,7 +150,7 @@ fn seconds(name: &str, value: Option<&str>) -> Result<u64, Problem> {
     value
         .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
         .and_then(|digits| digits.parse().ok())
-        .ok_or_else(|| invalid(format!("Cache-Control: {name} wants a number of seconds: {name}=60")))
+        .ok_or_else(|| no_number(name))
 }
 
 /// The directives of one line: names, and values without their quotes. No value that matters here holds a comma, so a quoted
@@ -158,6 +207,39 @@ mod tests {
         check_ttl("max-age=18446744073709551", Err("longest"));
         check_ttl("max-age=18446744073709552", Err("longest"));
         check_ttl("no-store", Err("contradicts"));
+    }
+
+    #[track_caller]
+    fn check_read(line: &'static str, expected: Result<Option<Demand>, &str>) {
+        match (read(&headers(&[("cache-control", line)])), expected) {
+            (Ok(demand), Ok(expected)) => assert_eq!(demand, expected, "{line}"),
+            (Err(problem), Err(part)) => assert!(problem.detail.contains(part), "{line}: {}", problem.detail),
+            (found, expected) => panic!("{line}: {found:?}, expected {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn demands() {
+        let none = Demand::default();
+        assert_eq!(read(&headers(&[])).unwrap(), None);
+        check_read("max-lunch=3, stale-if-error=60, public, ,", Ok(None));
+        check_read("No-Cache", Ok(Some(Demand { anew: true, ..none })));
+        check_read("no-cache=\"set-cookie\", no-store", Ok(Some(Demand { anew: true, unstored: true, ..none })));
+        check_read("only-if-cached", Ok(Some(Demand { only_cached: true, ..none })));
+        check_read("max-age=0", Ok(Some(Demand { age_ms_max: Some(0), ..none })));
+        check_read("max-age=\"60\"", Ok(Some(Demand { age_ms_max: Some(60_000), ..none })));
+        check_read("max-age=5, max-age=5", Ok(Some(Demand { age_ms_max: Some(5_000), ..none })));
+        check_read("max-age=99999999999999999999", Ok(Some(Demand { age_ms_max: Some(u64::MAX), ..none })));
+        check_read("max-stale", Ok(Some(Demand { stale_ms_max: Some(u64::MAX), ..none })));
+        let both = Demand { stale_ms_max: Some(7_000), fresh_ms_min: Some(3_000), ..none };
+        check_read("max-stale=7 ,min-fresh = 3", Ok(Some(both)));
+        check_read("max-age", Err("number"));
+        check_read("max-age=", Err("number"));
+        check_read("max-age=1.5", Err("number"));
+        check_read("min-fresh=-1", Err("number"));
+        check_read("max-stale=soon", Err("number"));
+        check_read("max-stale, max-stale=1", Err("twice"));
+        check_read("max-age=5, max-age=6", Err("twice"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `POST /v1/cache/{domain}/batch`: many keys of a domain in one request.
 //!
-//! Removals come first, then writes, then reads: what is read is what is there after the rest. Each key has an answer of its own.
+//! Removals come first, then writes, then reads: what is read is what is there after the rest. `Cache-Control` says what the reads demand. Each key has an answer of its own.
 //! A value that is UTF-8 is `text`, any other is `base64`.
 
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ use super::app::Shared;
 use super::caller::Caller;
 use super::entry::json;
 use super::errors::{Problem, ProblemKind};
-use super::{body, target};
+use super::{asked, body, target};
 use crate::config::users::Role;
 use crate::engine::api::{Answer, BatchWrite};
 use crate::error::{Error, ErrorKind};
@@ -102,6 +102,7 @@ pub(super) async fn batch(Of(shared): Of<Arc<Shared>>, request: Request) -> Resu
     let caller = Caller::of(&request);
     let path = request.uri().path().strip_prefix(CACHE).unwrap_or_default();
     let domain = target::domain(path.split('/').next().unwrap_or_default(), shared.separator)?;
+    let demand = asked::read(request.headers())?;
     let bytes = body::read(request.into_body(), &shared.bodies).await?;
     let (asked, writes) = parse(&bytes, shared.engine.batch_keys_max())?;
     drop(bytes);
@@ -130,7 +131,7 @@ pub(super) async fn batch(Of(shared): Of<Arc<Shared>>, request: Request) -> Resu
     }
     let keys: Vec<Bytes> = asked.get.iter().map(whole).collect();
     let mut room = BATCH_ANSWER_BYTES_MAX;
-    for (key, answer) in asked.get.into_iter().zip(shared.engine.get_each(&keys).await) {
+    for (key, answer) in asked.get.into_iter().zip(shared.engine.get_each_demanding(&keys, demand).await) {
         batch.get.insert(key, answer.map_or_else(Done::failed, |answer| Done::read(answer, &mut room)));
     }
     json(&batch)

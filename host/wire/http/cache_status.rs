@@ -5,7 +5,7 @@
 
 use bytes::{BufMut, BytesMut};
 
-use crate::engine::api::{Answer, LoadSeen};
+use crate::engine::api::{Answer, Forward, LoadSeen};
 use crate::error::ErrorKind;
 use crate::ports::lease::Waited;
 use crate::ports::load::LoadOutcome;
@@ -45,14 +45,26 @@ pub(super) fn write_read(out: &mut BytesMut, answer: &Answer, key: &[u8]) {
 }
 
 /// Writes the field for a read that failed because of the origin.
-pub(super) fn write_failed(out: &mut BytesMut, kind: ErrorKind, key: &[u8]) {
-    out.put_slice(b"larder; fwd=miss");
+pub(super) fn write_failed(out: &mut BytesMut, kind: ErrorKind, forward: Forward, key: &[u8]) {
+    write_forward(out, forward);
     write_key(out, key);
     write_detail(out, kind.as_str());
 }
 
+/// Writes the field for a read that found nothing it may be given and was not to go further (RFC 9111 §5.2.1.7): neither a hit nor forwarded.
+pub(super) fn write_not_cached(out: &mut BytesMut, key: &[u8]) {
+    out.put_slice(b"larder");
+    write_key(out, key);
+    write_detail(out, "only-if-cached");
+}
+
+fn write_forward(out: &mut BytesMut, forward: Forward) {
+    out.put_slice(b"larder; fwd=");
+    out.put_slice(forward.as_str().as_bytes());
+}
+
 fn write_load(out: &mut BytesMut, load: LoadSeen, alone: bool) {
-    out.put_slice(if load.held_stale { b"larder; fwd=stale" } else { b"larder; fwd=miss" });
+    write_forward(out, load.forward);
     if let Some(status) = load.status {
         out.put_slice(b"; fwd-status=");
         out.put_slice(itoa::Buffer::new().format(status).as_bytes());
@@ -161,7 +173,8 @@ mod tests {
 
     #[test]
     fn loads() {
-        let load = LoadSeen { outcome: LoadOutcome::Stored, status: Some(200), collapsed: false, held_stale: false };
+        let load =
+            LoadSeen { outcome: LoadOutcome::Stored, status: Some(200), collapsed: false, forward: Forward::Miss };
         let read = |load, stale| {
             let answer =
                 Answer { load: Some(load), stale, fresh_left_ms: Some(60_000), ..Answer::absent(State::Loaded) };
@@ -176,18 +189,28 @@ mod tests {
             read(shared, None),
             &expect![[r#"larder; fwd=miss; fwd-status=200; collapsed; stored=?0; ttl=60; key="k"; detail=passed"#]],
         );
-        let renewed = LoadSeen { outcome: LoadOutcome::Unchanged, status: Some(304), held_stale: true, ..load };
+        let renewed = LoadSeen { outcome: LoadOutcome::Unchanged, status: Some(304), forward: Forward::Stale, ..load };
         check(
             read(renewed, None),
             &expect![[r#"larder; fwd=stale; fwd-status=304; stored; ttl=60; key="k"; detail=unchanged"#]],
         );
-        let failed = LoadSeen { outcome: LoadOutcome::Failed, status: Some(503), held_stale: true, ..load };
+        let failed = LoadSeen { outcome: LoadOutcome::Failed, status: Some(503), forward: Forward::Stale, ..load };
         check(
             read(failed, Some(StaleReason::LoadFailed)),
             &expect![[r#"larder; fwd=stale; fwd-status=503; stored=?0; ttl=60; key="k"; detail=stale-load-failed"#]],
         );
+        let unkept = LoadSeen { outcome: LoadOutcome::Unkept, forward: Forward::Request, ..load };
         check(
-            |out| write_failed(out, ErrorKind::OriginTimeout, b"k"),
+            read(unkept, None),
+            &expect![[r#"larder; fwd=request; fwd-status=200; stored=?0; ttl=60; key="k"; detail=no-store"#]],
+        );
+        check(
+            |out| write_failed(out, ErrorKind::OriginFailed, Forward::Request, b"k"),
+            &expect![[r#"larder; fwd=request; key="k"; detail=origin-failed"#]],
+        );
+        check(|out| write_not_cached(out, b"k"), &expect![[r#"larder; key="k"; detail=only-if-cached"#]]);
+        check(
+            |out| write_failed(out, ErrorKind::OriginTimeout, Forward::Miss, b"k"),
             &expect![[r#"larder; fwd=miss; key="k"; detail=origin-timeout"#]],
         );
     }

@@ -36,7 +36,7 @@ pub(super) fn hit(
     uri: &Uri,
     headers: &HeaderMap,
 ) -> Option<Response<Full<Bytes>>> {
-    if !matches!(*method, Method::GET | Method::HEAD) || uri.query().is_some() {
+    if !matches!(*method, Method::GET | Method::HEAD) || uri.query().is_some() || headers.contains_key(CACHE_CONTROL) {
         return None;
     }
     let engine = &shared.engine;
@@ -59,18 +59,25 @@ pub(super) async fn read(Of(shared): Of<Arc<Shared>>, request: Request) -> Resul
     let key = key(request.uri(), CACHE, shared.separator)?;
     // Whoever asks only whether it is there will not load it.
     let looks_only = request.method() == Method::HEAD || request.headers().get(LEASE).is_some_and(|it| it == NO_LEASE);
-    let leased = match looks_only {
-        true => shared.engine.get(&key).await.map(|answer| Leased { answer, lease: None }),
-        false => shared.engine.get_or_lease(&key, Who::Bearer).await,
+    let demand = asked::read(request.headers())?;
+    let leased = match (demand, looks_only) {
+        (Some(demand), _) => shared.engine.get_demanding(&key, demand, (!looks_only).then_some(Who::Bearer)).await,
+        (None, true) => shared.engine.get(&key).await.map(|answer| Some(Leased { answer, lease: None })),
+        (None, false) => shared.engine.get_or_lease(&key, Who::Bearer).await.map(Some),
     };
-    let Leased { mut answer, lease } = leased.map_err(|error| {
+    let leased = leased.map_err(|error| {
         let (kind, problem) = (error.kind, Problem::from(error));
         if kind.blame() == Blame::Origin {
-            problem.with_header(CACHE_STATUS, fields::failed(kind, &key))
+            let anew = demand.is_some_and(|demand| demand.anew);
+            problem.with_header(CACHE_STATUS, fields::failed(kind, anew, &key))
         } else {
             problem
         }
     })?;
+    let Some(Leased { mut answer, lease }) = leased else {
+        let detail = "nothing is held that the request allows, and `only-if-cached` forbids loading it";
+        return Err(Problem::new(ProblemKind::NotCached, detail).with_header(CACHE_STATUS, fields::not_cached(&key)));
+    };
     let lease = lease.and_then(|lease| HeaderValue::try_from(lease).ok());
     match answer.value.take() {
         Some(value) => {

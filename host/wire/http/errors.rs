@@ -22,6 +22,8 @@ pub(super) enum ProblemKind {
     Error(ErrorKind),
     /// The key is absent.
     Absent,
+    /// There is nothing to answer without a load, and the caller forbids that.
+    NotCached,
     /// No route has this path.
     UnknownPath,
     /// The path does not know the method.
@@ -81,7 +83,7 @@ pub(super) struct Row {
 
 impl ProblemKind {
     /// All of them.
-    pub(super) const ALL: [Self; 38] = [
+    pub(super) const ALL: [Self; 39] = [
         Self::Error(ErrorKind::InvalidKey),
         Self::Error(ErrorKind::InvalidValue),
         Self::Error(ErrorKind::InvalidArgument),
@@ -100,6 +102,7 @@ impl ProblemKind {
         Self::Error(ErrorKind::Overloaded),
         Self::Error(ErrorKind::Internal),
         Self::Absent,
+        Self::NotCached,
         Self::UnknownPath,
         Self::MethodNotAllowed,
         Self::Unmet,
@@ -144,6 +147,7 @@ impl ProblemKind {
             Self::Unauthenticated => ("unauthenticated", S::UNAUTHORIZED, "It is not known who you are"),
             Self::Forbidden => ("forbidden", S::FORBIDDEN, "You may not do this"),
             Self::Absent => ("absent", S::NOT_FOUND, "There is no such key"),
+            Self::NotCached => ("not-cached", S::GATEWAY_TIMEOUT, "Nothing that may be given is cached"),
             Self::UnknownPath => ("unknown-path", S::NOT_FOUND, "There is no such path"),
             Self::MethodNotAllowed => {
                 ("method-not-allowed", S::METHOD_NOT_ALLOWED, "The path does not know the method")
@@ -328,6 +332,7 @@ mod tests {
             overloaded 503 host retry
             internal 500 host
             absent 404 caller
+            not-cached 504 caller
             unknown-path 404 caller
             method-not-allowed 405 caller
             unmet 412 caller

@@ -9,7 +9,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::cache_status;
 use super::etag::ETag;
-use crate::engine::api::Answer;
+use crate::engine::api::{Answer, Forward};
 use crate::error::ErrorKind;
 use crate::ports::lease::Lost;
 use crate::ports::metrics::State;
@@ -55,11 +55,20 @@ pub(super) fn absent(answer: &Answer, key: &[u8]) -> HeaderValue {
     cut(&mut text)
 }
 
-/// `Cache-Status` of a read that failed because of the origin.
+/// `Cache-Status` of a read that failed because of the origin. `requested`: the reader would have no copy.
 #[must_use]
-pub(super) fn failed(kind: ErrorKind, key: &[u8]) -> HeaderValue {
+pub(super) fn failed(kind: ErrorKind, requested: bool, key: &[u8]) -> HeaderValue {
     let mut text = BytesMut::with_capacity(TEXT_BYTES + key.len());
-    cache_status::write_failed(&mut text, kind, key);
+    let forward = if requested { Forward::Request } else { Forward::Miss };
+    cache_status::write_failed(&mut text, kind, forward, key);
+    cut(&mut text)
+}
+
+/// `Cache-Status` of a read that was not to be loaded.
+#[must_use]
+pub(super) fn not_cached(key: &[u8]) -> HeaderValue {
+    let mut text = BytesMut::with_capacity(TEXT_BYTES + key.len());
+    cache_status::write_not_cached(&mut text, key);
     cut(&mut text)
 }
 

@@ -11,6 +11,13 @@ const fn reply(status: u16, content: Content, when: &'static str) -> Reply {
 const PROBLEM: Content = Content::Schema("Problem");
 const STATUS: Content = Content::Schema("PolicyStatus");
 
+const DEMANDS: (&str, &str) = (
+    "Cache-Control",
+    "where the domain has an origin: `no-cache`, `max-age=N`, `min-fresh=N` and `max-stale[=N]` say which held value will do, else it is loaded; \
+     without one, the first three ask the store rather than this host's memory. `no-store`: what is loaded is not stored. `only-if-cached`: nothing is \
+     loaded. The domain's `request_directives` may have all of them ignored",
+);
+
 const READ: Route = Route {
     verb: Verb::Get,
     path: "/v1/cache/{domain}/{*key}",
@@ -24,11 +31,17 @@ const READ: Route = Route {
     headers: &[
         ("If-None-Match", "entity tags that the client has, or `*`: 304 if the value is one of them"),
         ("Larder-Lease", "`none`: no lease is wanted, as by a reader that will not load"),
+        DEMANDS,
     ],
     replies: &[
         reply(200, Content::Bytes, "the value"),
         reply(304, Content::None, "the client has it already"),
         reply(404, PROBLEM, "the key is absent, or no policy serves the domain"),
+        reply(
+            504,
+            PROBLEM,
+            "`only-if-cached`, and nothing is cached that the request allows; or the store or the origin was too late",
+        ),
     ],
 };
 
@@ -116,7 +129,7 @@ pub(super) const ROUTES: &[Route] = &[
         summary: "read, write and remove many keys of a domain",
         description: "`{\"get\": [\"user:1\"], \"set\": {\"user:2\": \"…\"}, \"delete\": [\"user:3\"]}`, at most `batch.size_max` keys. Removals come \
                       first, then writes, then reads. Each key has an answer of its own; one that is refused costs the others nothing.",
-        headers: &[],
+        headers: &[DEMANDS],
         replies: &[
             reply(200, Content::Schema("BatchDone"), "what became of each key"),
             reply(400, PROBLEM, "the body is not as described"),
