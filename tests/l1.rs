@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use larder::adapters::memory::{MemorySettings, MemoryStore};
-use larder::engine::api::SetOptions;
+use larder::engine::api::{Condition, SetOptions};
 use larder::engine::l1::{Eviction, L1Settings};
 use larder::ports::clock::VirtualClock;
 use larder::ports::metrics::State;
@@ -62,6 +62,61 @@ async fn the_bound_holds_under_churn_of_every_size() {
     world.engine.report();
     assert!(held as u64 <= world.metrics.l1_bytes.get() && held as u64 > 6 * MIB, "{held}");
 }
+
+#[tokio::test]
+async fn a_copy_keeps_nothing_of_what_its_value_came_in() {
+    // As a connection reads it: one buffer with many commands.
+    let buffer = Bytes::from(vec![b'x'; 64 << 10]);
+    let (plain, packs) = (buffer.slice(100..900), buffer.slice(1_000..40_000));
+    let clock = Arc::new(VirtualClock::new(1_000_000_000_000, 7));
+    let world = World::with_l1(
+        Arc::new(MemoryStore::new(MemorySettings::default(), clock.clone())),
+        clock,
+        L1Settings { bytes_max: 8 * MIB, separator: b':', ..L1Settings::default() },
+    );
+    world.enveloped("doc", Lifetime::fresh(None));
+    world.raw("raw", Lifetime::fresh(None));
+    let present = SetOptions { condition: Condition::IfPresent, ..SetOptions::default() };
+    for domain in ["doc", "raw"] {
+        for value in [&plain, &packs] {
+            let key = Bytes::from(format!("{domain}:{}", value.len()));
+            let check = |how: &str| {
+                let entry = world.engine.hit(&key, world.engine.now_ms());
+                let Some(entry) = entry else { return assert_eq!((domain, how), ("raw", "set xx"), "no copy") };
+                assert_eq!(entry.value, value);
+                assert!(!buffer.as_ptr_range().contains(&entry.value.as_ptr()), "{how} {key:?}");
+            };
+            world.engine.set(&key, value.clone(), SetOptions::default()).await.unwrap();
+            check("set");
+            world.engine.set(&key, value.clone(), present).await.unwrap();
+            check("set xx");
+            world.engine.set_many(&[(key.clone(), value.clone())]).await.unwrap();
+            check("mset");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_hit_allocates_nothing() {
+    let world = world(L1Settings { bytes_max: 8 * MIB, ..L1Settings::default() });
+    world.enveloped("doc", Lifetime::fresh(None));
+    for n in 0..100 {
+        set(&world, &format!("doc:{n}"), vec![0; 1_000].into()).await;
+    }
+    let now_ms = world.engine.now_ms();
+    let hits = |count: usize| {
+        for n in 0..count {
+            let entry = world.engine.hit(KEYS[n % KEYS.len()], now_ms).expect("it is there");
+            world.engine.count_hits(entry.metrics(), 1, 1_000);
+        }
+    };
+    // What a thread makes once, and the sketch of hot keys, are there by then.
+    hits(100_000);
+    let allocated = allocation_counter::measure(|| hits(100_000));
+    assert_eq!((allocated.count_total, allocated.bytes_total), (0, 0));
+}
+
+const KEYS: [&[u8]; 4] = [b"doc:0", b"doc:1", b"doc:42", b"doc:99"];
 
 #[tokio::test]
 async fn a_share_is_safe_from_others_and_they_from_it() {

@@ -324,3 +324,6 @@ fn entries(bytes_max: u64, eviction: Eviction) -> Entries {
         .unwrap_or_else(|error| unreachable!("both capacities are given: {error}"));
     Cache::with_options(options, ByBytes, foldhash::fast::RandomState::default(), DefaultLifecycle::default())
 }
+
+#[cfg(test)]
+mod churn;

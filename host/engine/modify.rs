@@ -84,8 +84,7 @@ impl Engine {
             None => self.under(place, &stamps.terms).await?,
         };
         let stamps = Stamps { under: under.ids.clone(), ..stamps.clone() };
-        let packed = self.pack(place, &stamps.terms, value).await;
-        let bytes = self.seal(place, &stamps, &packed)?;
+        let (bytes, value) = self.packed(place, &stamps, value.clone()).await?;
         let store = self.store.replace(&place.store_key, expect, bytes.clone(), expire_for(&stamps, now_ms));
         let (replaced, newer) = join(store, self.confirm(place, &stamps.terms, &under)).await;
         self.fills.overtake(place);
@@ -93,7 +92,7 @@ impl Engine {
             return Ok(false);
         }
         let stamps = self.mark_anew(place, &bytes, stamps, newer).await?;
-        writing.done(stamps.and_then(|stamps| self.l1_entry(place, value.clone(), stamps, now_ms)));
+        writing.done(stamps.and_then(|stamps| self.l1_entry(place, value, stamps, now_ms)));
         Ok(true)
     }
 

@@ -17,6 +17,7 @@ use super::judge::{Place, Verdict, Wanted};
 use super::modify::Change;
 use super::standing::Under;
 use crate::error::{Error, ErrorKind, Result};
+use crate::limits::L1_COPY_BYTES_MAX;
 use crate::ports::lease::Ending;
 use crate::ports::metrics::State;
 use crate::ports::policy::{Candidate, Cause, Operation};
@@ -155,14 +156,19 @@ impl Engine {
         }
     }
 
-    /// What the store is to hold, and the value: if it is not compressed one piece of memory for the store's and L1's copies.
+    /// What the store is to hold, and the value for L1: if it is not compressed one piece of memory for both. Never a part of what the value came in,
+    /// as a connection's whole buffer would live for as long as the copy.
     pub(super) async fn packed(&self, place: &Place<'_>, stamps: &Stamps, value: Bytes) -> Result<(Bytes, Bytes)> {
+        // Small values are copied into L1 anyway.
+        let copies = self.l1_bytes_max() > 0 && value.len() > L1_COPY_BYTES_MAX;
+        let own = |value: &Bytes| if copies { Bytes::copy_from_slice(value) } else { value.clone() };
         if !place.enveloped() {
-            return Ok((value.clone(), value));
+            let copy = if self.raw_in_l1(place) { own(&value) } else { value.clone() };
+            return Ok((value, copy));
         }
         let packed = self.pack(place, &stamps.terms, &value).await;
         let bytes = self.seal(place, stamps, &packed)?;
-        let value = if packed.form == Form::Plain { bytes.slice(bytes.len() - value.len()..) } else { value };
+        let value = if packed.form == Form::Plain { bytes.slice(bytes.len() - value.len()..) } else { own(&value) };
         Ok((bytes, value))
     }
 
