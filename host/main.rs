@@ -58,6 +58,7 @@ fn policy(command: &PolicyCommand) -> Result<Exit> {
         PolicyCommand::Inspect { file, json } => cli::inspect::run(file, *json).map(done),
         PolicyCommand::Compile => cli::compile::run().map(done),
         PolicyCommand::Measure { policies } => cli::decision::run(policies).map(done),
+        PolicyCommand::MeasureFill { store } => cli::fill::run(store).map(done),
         PolicyCommand::List { host } => cli::ask::policies(host),
         PolicyCommand::Show { domain, host } => cli::ask::policy(host, PolicyStep::Show, domain),
         PolicyCommand::Rollback { domain, host } => cli::ask::policy(host, PolicyStep::RollBack, domain),

@@ -9,6 +9,7 @@ pub(crate) mod decision;
 pub(crate) mod document;
 pub(crate) mod entry;
 pub(crate) mod exit;
+pub(crate) mod fill;
 pub(crate) mod inspect;
 pub(crate) mod man;
 pub(crate) mod new;

@@ -132,6 +132,13 @@ pub(crate) enum PolicyCommand {
         #[arg(long, value_name = "DIR", default_value = "policies")]
         policies: PathBuf,
     },
+    /// Measure what a fill under its lease costs beside a plain write, in this Redis
+    #[command(hide = true)]
+    MeasureFill {
+        /// Where it is; keys below `chat:v1:profile:user:` are written over
+        #[arg(long, value_name = "URL")]
+        store: String,
+    },
     /// List the policies of a running host
     List {
         #[command(flatten)]

@@ -56,14 +56,15 @@ const OUTSIDE: &[&str] = &[
     "wasmtime",
 ];
 
-/// The files that wire: one the host, with every adapter and every front end, one what its parts are told, one what changed settings mean for them, one what is measured of a policy alone, one what
+/// The files that wire: one the host, with every adapter and every front end, one what its parts are told, one what changed settings mean for them, one what is measured of a policy alone, one of a store alone, one what
 /// checks a policy as the host would, which is the adapter's to say, one the compiler that a host runs beside itself, one what a host tells
 /// of itself.
-const WIRING: [&str; 7] = [
+const WIRING: [&str; 8] = [
     "host/cli/serve.rs",
     "host/cli/parts.rs",
     "host/cli/reload.rs",
     "host/cli/decision.rs",
+    "host/cli/fill.rs",
     "host/cli/check.rs",
     "host/cli/compile.rs",
     "host/cli/telling.rs",

@@ -6,7 +6,9 @@
 
 #![expect(clippy::disallowed_types, reason = "a measurement reads the clock")]
 
+mod churn;
 mod client;
+mod fill;
 mod http;
 mod machine;
 mod memory;
@@ -26,7 +28,7 @@ use crate::policies::{self, Profile};
 use crate::process::{cargo, root, run, target_dir};
 use crate::setup;
 
-const USAGE: &str = "cargo xtask bench [--quick] [--only resp,store,http,decision,swaps,memory]
+const USAGE: &str = "cargo xtask bench [--quick] [--only resp,store,http,decision,fill,swaps,memory,churn]
 
 Prints Markdown tables. --quick: fewer rounds, rough numbers. Needs redis-server and redis-benchmark; nginx and wrk for `http`.";
 
@@ -38,8 +40,10 @@ const SECTIONS: &[Section] = &[
     ("store", store::run),
     ("http", http::run),
     ("decision", decision),
+    ("fill", fill::run),
     ("swaps", swaps::run),
     ("memory", memory::run),
+    ("churn", churn::run),
 ];
 
 /// What every section needs to know.
