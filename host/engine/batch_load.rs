@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::future::join_all;
+use futures_util::future::{FutureExt as _, join_all};
 use tokio::sync::oneshot;
 
 use super::api::Answer;
@@ -92,13 +92,20 @@ impl Engine {
         let life_ms = u64::try_from(whole_wait(&**origin).as_millis()).unwrap_or(u64::MAX);
         let mut jobs = Vec::with_capacity(group.len());
         for some in group.chunks(BATCH_LOADS_MAX) {
-            let led = some.iter().map(|&at| async move {
-                let (place, sight) = &found[at];
-                let lease = match place.lease_keys() {
-                    Some(keys) => self.try_lead(place, &keys, &sight.seen(), life_ms).await,
-                    None => Ok(None),
-                };
-                (at, lease)
+            // What their fences have in common is asked for once.
+            let Some(domain) = some.first().map(|&at| &found[at].0.domain) else { continue };
+            let common = self.fences(domain).boxed().shared();
+            let led = some.iter().map(|&at| {
+                let common = common.clone();
+                async move {
+                    let (place, sight) = &found[at];
+                    let fence = async { Ok(self.fence_of(place, common.await?)) };
+                    let lease = match place.lease_keys() {
+                        Some(keys) => self.try_lead_under(place, &keys, &sight.seen(), life_ms, fence).await,
+                        None => Ok(None),
+                    };
+                    (at, lease)
+                }
             });
             for (at, lease) in join_all(led).await {
                 // Somebody else loads it, or the store fails: this one goes the way of a single read.

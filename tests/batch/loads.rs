@@ -13,9 +13,10 @@ use larder::ports::metrics::State;
 use larder::ports::origin::{Acceptance, BatchValues, OriginRequest, OriginResponse};
 use larder::ports::policy::{Admission, Candidate, Encoding, Lifetime, Plan, Policy, PolicyError, Request};
 
-use super::{HOUR_MS, names, shown};
+use super::{HOUR_MS, names, sent, shown, write};
 use crate::support::engine::{Rules, World, description, loaded};
 use crate::support::gated::GatedStore;
+use crate::support::redis::RedisServer;
 use crate::support::script::{Script, answer, unreachable};
 
 fn life() -> Lifetime {
@@ -142,6 +143,38 @@ async fn what_the_policy_can_load_together_is_one_request() {
     let mut asked = paths(&origin).split_off(1);
     asked.sort();
     assert_eq!(asked, ["/one?alone", "/one?d", "/one?e"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ninety_hits_of_a_hundred_are_one_round_trip_and_one_load() {
+    let redis = tokio::task::spawn_blocking(RedisServer::start).await.unwrap();
+    let node = |seed| {
+        let world = World::over(Arc::new(redis.store()), Arc::new(VirtualClock::new(1_000_000_000_000, seed)));
+        let script = Script::new(&world.clock);
+        let rules = Together(loaded(life()));
+        world.go_live_from("user", description(Encoding::Enveloped), rules, Some(script.clone()));
+        (world, script)
+    };
+    let keys: Vec<String> = (0..100).map(|n| format!("user:{n}")).collect();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let (writer, _) = node(1);
+    let items: Vec<_> = keys[..90].iter().map(|key| write(key, "held")).collect();
+    writer.engine.set_each(&items).await;
+    let (reader, script) = node(2);
+    // What is known of the domain's invalidations, this node asks for once.
+    read(&reader, &["user:0"]).await;
+    script.answers([answer(200, &["loaded"; 10].join("\n"))]);
+    sent(&redis);
+    let answers = read(&reader, &keys).await;
+    assert_eq!(answers.iter().filter(|it| *it == "held (store-hit)").count(), 89, "{answers:?}");
+    assert_eq!(answers.iter().filter(|it| *it == "held (l1-hit)").count(), 1);
+    assert_eq!(answers.iter().filter(|it| *it == "loaded (loaded)").count(), 10);
+    assert_eq!(script.calls(), 1, "{:?}", paths(&script));
+    // One read for all keys, and one of what the fences of the ten that are loaded have in common. A lease and a fill for each of those.
+    let sent = sent(&redis);
+    let of = |name: &str| sent.split(", ").find_map(|it| it.strip_prefix(name)?.trim().parse::<usize>().ok());
+    assert_eq!((of("mget"), of("evalsha")), (Some(2), Some(20)), "{sent}");
+    assert_eq!(read(&reader, &keys).await.iter().filter(|it| it.ends_with("(l1-hit)")).count(), 100);
 }
 
 #[tokio::test]

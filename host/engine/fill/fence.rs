@@ -36,6 +36,15 @@ pub(in crate::engine) struct Fence {
     before: Option<Before>,
 }
 
+/// What the fences of keys of a domain have in common.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::engine) struct Fences {
+    began_ms: u64,
+    seq: u64,
+    /// `None`: nobody shares the store.
+    tags: Option<u64>,
+}
+
 /// Generations as the store had them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Before {
@@ -84,20 +93,33 @@ impl Engine {
     /// # Errors
     /// A failure of the store.
     pub(super) async fn fence(&self, place: &Place<'_>) -> Result<Fence> {
-        let domain = &place.domain;
+        Ok(self.fence_of(place, self.fences(&place.domain).await?))
+    }
+
+    /// What the fences of all keys of a domain have in common whose loads begin after this.
+    ///
+    /// # Errors
+    /// A failure of the store.
+    pub(in crate::engine) async fn fences(&self, domain: &Domain) -> Result<Fences> {
         let (began_ms, seq) = (self.now_ms(), domain.seq());
         if domain.trust_ms.is_none() {
-            return Ok(Fence { began_ms, seq, before: None });
+            return Ok(Fences { began_ms, seq, tags: None });
         }
         let (asked, tags) = join(self.ask(domain, &[Name::Domain]), self.tags_id(domain)).await;
         asked?;
         self.provide(domain, &[], None).await?;
-        let current = domain.current(&[], &place.key.rest, seq, 0);
+        Ok(Fences { began_ms, seq, tags: Some(tags?) })
+    }
+
+    /// The fence of one of these keys.
+    pub(in crate::engine) fn fence_of(&self, place: &Place<'_>, common: Fences) -> Fence {
+        let Fences { began_ms, seq, tags } = common;
+        let Some(tags) = tags else { return Fence { began_ms, seq, before: None } };
+        let current = place.domain.current(&[], &place.key.rest, seq, 0);
         let ids = current.map_or_else(Arc::default, |(ids, _)| ids);
-        let (whole, prefixes) = (ids.domain, ids.prefixes.clone());
+        let before = Before { domain: ids.domain, tags, prefixes: ids.prefixes.clone() };
         // The load begins after what was learnt just now.
-        let seq = domain.seq();
-        Ok(Fence { began_ms, seq, before: Some(Before { domain: whole, tags: tags?, prefixes }) })
+        Fence { began_ms, seq: place.domain.seq(), before: Some(before) }
     }
 
     /// The generations that a value is marked with whose load began under a fence.
