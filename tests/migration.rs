@@ -1,6 +1,7 @@
 //! Key versions: what an older one left is carried over when it is first asked for, and never comes back after a newer one.
 
 mod closed;
+mod collections;
 
 use std::sync::Arc;
 

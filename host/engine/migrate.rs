@@ -3,7 +3,8 @@
 //! For domains whose policy exports `migration`, while `key.old_versions` names older versions. A miss looks under the same suffix of each of
 //! them, asks the policy what has become of the value, and stores that with the life that is left. It keeps its age and the generations
 //! that it was loaded under, so whatever was invalidated stays so; a raw value says nothing of that, so it counts as loaded before all
-//! invalidations that the domain still knows of. The hook is about values: hashes, lists and sets stay where they are, read by nobody.
+//! invalidations that the domain still knows of. The hook is about values: hashes, lists and sets are moved as they are, with their expiry, where the
+//! domain has some; what they hold is the application's own, command by command.
 //!
 //! Invariant: after a write or a removal under the version of now nothing older comes back. Every command that changes a key first carries
 //! over what it may look at ([`Engine::arrive`]), removes what is old ([`Engine::forget_old`]) and then ends the key's lease along with
@@ -16,13 +17,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use tokio::time::sleep;
 
+use super::batch::serves_collections;
 use super::core::Engine;
 use super::entry::{Stamps, Terms};
 use super::envelope::{self, EnvelopeError, Opened, PREFIX_LEN};
-use super::fill::Alone;
+use super::fill::{Alone, Lease};
 use super::found::expire_for;
 use super::freshness::Freshness;
 use super::generation::{Ids, NONE, Standing};
@@ -32,15 +34,23 @@ use super::write::stamps_now;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{BATCH_LOADS_MAX, MIGRATION_PAUSE_MS_MIN, MIGRATION_TURNS_MAX};
 use crate::ports::hooks::Ability;
+use crate::ports::lease::Adopting;
 use crate::ports::policy::KeyScope;
-use crate::ports::store::{Expire, Held, StoreKey, Ttl};
+use crate::ports::store::{Command, Expire, Held, Reply, StoreKey, Ttl};
 use crate::ports::table::{Live, PolicyTable};
 
 /// What an older version has of a key.
 struct Old<'a> {
     version: &'a str,
     key: StoreKey,
-    held: Held,
+    had: Had,
+}
+
+/// What that is.
+enum Had {
+    Value(Held),
+    /// A hash, a list or a set.
+    Collection,
 }
 
 /// What became of carrying a key over.
@@ -92,13 +102,36 @@ impl Engine {
         if keys.is_empty() {
             return Ok(found);
         }
-        let held = self.store.get_many(&keys, true).await.map_err(|e| self.store_error(e))?;
-        for (((i, version), key), held) in at.into_iter().zip(keys).zip(held) {
-            if let (None, Some(held)) = (&found[i], held) {
-                found[i] = Some(Old { version, key, held });
+        let (held, collections) =
+            join(self.store.get_many(&keys, true), self.are_collections(places, &at, &keys)).await;
+        let (held, collections) = (held.map_err(|e| self.store_error(e))?, collections?);
+        for ((((i, version), key), held), collection) in at.into_iter().zip(keys).zip(held).zip(collections) {
+            let had = held.map(Had::Value).or_else(|| collection.then_some(Had::Collection));
+            if let (None, Some(had)) = (&found[i], had) {
+                found[i] = Some(Old { version, key, had });
             }
         }
         Ok(found)
+    }
+
+    /// Which of these keys are hashes, lists or sets of domains that have some; asked only for those domains.
+    async fn are_collections(
+        &self,
+        places: &[&Place<'_>],
+        at: &[(usize, &str)],
+        keys: &[StoreKey],
+    ) -> Result<Vec<bool>> {
+        let mut are = vec![false; keys.len()];
+        let asked: Vec<usize> = (0..keys.len()).filter(|&n| serves_collections(places[at[n].0])).collect();
+        if asked.is_empty() {
+            return Ok(are);
+        }
+        let ask = asked.iter().map(|&n| Command::new("TYPE").arg(keys[n].0.clone())).collect();
+        let replies = self.store.pipeline(ask).await.map_err(|e| self.store_error(e))?;
+        for (n, reply) in asked.into_iter().zip(replies) {
+            are[n] = matches!(&reply, Reply::Status(kind) if matches!(&kind[..], b"hash" | b"list" | b"set"));
+        }
+        Ok(are)
     }
 
     /// Carries a key over that was not there. Whether something may be there now.
@@ -141,7 +174,11 @@ impl Engine {
             Alone::Never => return Ok(Carried::Nothing),
         };
         let Some(old) = self.behind(&[place]).await?.into_iter().flatten().next() else { return Ok(Carried::Nothing) };
-        let Old { version, key, held } = old;
+        let Old { version, key, had } = old;
+        let held = match had {
+            Had::Value(held) => held,
+            Had::Collection => return self.adopt(place, lease, &key).await,
+        };
         // An envelope's beginning tells its version; anything else is compared as a whole.
         let claim = |bytes: &Bytes| bytes.slice(..if envelope::open(bytes).is_ok() { PREFIX_LEN } else { bytes.len() });
         let claimed = claim(&held.bytes);
@@ -167,6 +204,25 @@ impl Engine {
         }
         place.live().metrics.migrated.increment();
         Ok(Carried::Here)
+    }
+
+    /// Moves a collection. Nothing needs to be compared: it is in one place at any time, or is copied under the lease and undone.
+    async fn adopt(&self, place: &Place<'_>, mut lease: Lease, from: &StoreKey) -> Result<Carried> {
+        let writing = self.l1.writing(place.name);
+        let adopting = lease.adopt(from).await?;
+        writing.done(None);
+        Ok(match adopting {
+            Adopting::Adopted => {
+                if self.old_versions(place.live()).nth(1).is_some() {
+                    self.forget_old(std::iter::once(place)).await?;
+                }
+                place.live().metrics.migrated.increment();
+                Carried::Here
+            }
+            Adopting::Taken => Carried::Here,
+            Adopting::Nothing => Carried::Nothing,
+            Adopting::Lost(_) => Carried::Busy,
+        })
     }
 
     /// What is to be stored for an older value; `None`: nothing.

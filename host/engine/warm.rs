@@ -190,7 +190,10 @@ impl Engine {
         for answer in self.budgeted(self.read_many(&places, now_ms)).await {
             let state = answer.as_ref().map_or_else(|error| Self::state_of(error.kind), |answer| answer.state);
             live.metrics.answered(Operation::Warm, state);
+            // A hash, a list or a set: it is there, and nothing that L1 holds.
+            let other_type = answer.as_ref().is_err_and(|error| error.kind == ErrorKind::StoreReply);
             note(match state {
+                _ if other_type => WarmOutcome::Stored,
                 State::L1Hit => WarmOutcome::Held,
                 State::StoreHit | State::Stale | State::Negative => WarmOutcome::Stored,
                 State::Miss => WarmOutcome::Absent,

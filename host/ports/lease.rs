@@ -6,7 +6,7 @@
 //! and its fill learns what it was overtaken by.
 //!
 //! Invariants: at most one token holds a lease; a fill that is stored ends its lease in the same step; a lease that has ended is
-//! free to be taken, and one that expired or was evicted fills nothing. Every method is one atomic step. Deliberately absent:
+//! free to be taken, and one that expired or was evicted fills nothing. Every method is one atomic step, but [`LeaseStore::adopt`] across nodes. Deliberately absent:
 //! order among those who wait, and any list of leases. A lease is never a lock of applications (`ports/lock/`).
 
 use std::fmt;
@@ -116,6 +116,19 @@ pub enum Filling {
     /// It is stored, and the lease is over.
     Stored,
     /// Nothing was stored. After [`Lost::Written`] the entry was removed in the same step.
+    Lost(Lost),
+}
+
+/// What became of moving a collection to the entry of a lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Adopting {
+    /// It is the entry, with the expiry that it had, and the lease is over.
+    Adopted,
+    /// There was none.
+    Nothing,
+    /// The entry is there already.
+    Taken,
+    /// Nothing was moved; or the collection was changed meanwhile, and is where it was ([`Lost::Gone`]).
     Lost(Lost),
 }
 
@@ -247,6 +260,10 @@ pub trait LeaseStore: Send + Sync {
 
     /// Stores the entry if this token holds the lease, and ends the lease. If a write ended it before, removes the entry.
     async fn fill(&self, keys: &LeaseKeys, token: LeaseToken, value: Bytes, expire: Expire) -> StoreResult<Filling>;
+
+    /// Moves the hash, list, set or whatever else is no string from `from` to the entry, which is absent, if this token holds the lease. One step
+    /// where both lie in one node; else copied, removed and, if it was changed in between, undone.
+    async fn adopt(&self, keys: &LeaseKeys, token: LeaseToken, from: &StoreKey) -> StoreResult<Adopting>;
 
     /// What lies under the lease's key.
     async fn state(&self, keys: &LeaseKeys) -> StoreResult<LeaseState>;

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use larder::engine::key::KeyRules;
 use larder::ports::clock::VirtualClock;
-use larder::ports::lease::{Ending, Filling, LeaseKeys, LeaseState, LeaseToken, Lost, Taking};
+use larder::ports::lease::{Adopting, Ending, Filling, LeaseKeys, LeaseState, LeaseToken, Lost, Taking};
 use larder::ports::store::{Command, Expect, Expire, Reply, Store, StoreKey, Ttl};
 
 use super::{START_MS, memory};
 use crate::support::redis::RedisServer;
+use crate::support::redis::cluster::RedisCluster;
 use crate::support::wait::until;
 
 /// Longer than a test takes.
@@ -176,6 +177,36 @@ async fn the_word_of_an_ending_goes_with_the_leases_life(bench: &Bench) {
     bench.outlive("k", 40).await;
 }
 
+async fn a_collection_is_adopted_under_it(bench: &Bench) {
+    let from = StoreKey("chat:v0:profile:c".into());
+    let adopt =
+        async |token: u8| bench.store.leases().adopt(&keys("c"), self::token(token), &from).await.expect("answers");
+    let push = async || bench.store.call(Command::new("RPUSH").arg(from.0.clone()).arg("a")).await.expect("answers");
+    let there = async || bench.store.ttl(&from).await.expect("answers") != Ttl::Missing;
+    push().await;
+    assert_eq!(adopt(1).await, Adopting::Lost(Lost::Gone), "nobody took it");
+    assert_eq!(bench.take("c", 1, &Expect::Absent).await, Taking::Taken);
+    assert_eq!(adopt(2).await, Adopting::Lost(Lost::Gone));
+    bench.end("c", Ending::Deleted).await;
+    assert_eq!(adopt(1).await, Adopting::Lost(Lost::Deleted));
+    assert!(there().await);
+    assert_eq!(bench.take("c", 3, &Expect::Absent).await, Taking::Taken);
+    assert_eq!(adopt(3).await, Adopting::Adopted);
+    assert!(!there().await);
+    assert_eq!(bench.state("c").await, LeaseState::Free);
+    // Not over what is there, and no string.
+    push().await;
+    bench.store.delete(&[keys("c").entry]).await.expect("answers");
+    assert_eq!(bench.take("c", 4, &Expect::Absent).await, Taking::Taken);
+    bench.put("c", "newer").await;
+    assert_eq!(adopt(4).await, Adopting::Taken);
+    bench.store.delete(&[keys("c").entry, from.clone()]).await.expect("answers");
+    assert_eq!(adopt(4).await, Adopting::Nothing);
+    bench.store.set(&from, "text".into(), Expire::Never).await.expect("answers");
+    assert_eq!(adopt(4).await, Adopting::Nothing);
+    bench.store.delete(&[from.clone()]).await.expect("answers");
+}
+
 async fn check(bench: Bench) {
     one_token_holds_it(&bench).await;
     it_is_taken_of_what_was_seen(&bench).await;
@@ -185,6 +216,7 @@ async fn check(bench: Bench) {
     nothing_is_noted_where_no_lease_is(&bench).await;
     it_ends_with_its_life(&bench).await;
     the_word_of_an_ending_goes_with_the_leases_life(&bench).await;
+    a_collection_is_adopted_under_it(&bench).await;
 }
 
 #[tokio::test]
@@ -195,6 +227,12 @@ async fn in_memory() {
 #[tokio::test]
 async fn in_redis() {
     check(Bench::redis()).await;
+}
+
+#[tokio::test]
+async fn collections_are_adopted_from_node_to_node_of_a_cluster() {
+    let cluster = RedisCluster::start(false, 5_000).await;
+    a_collection_is_adopted_under_it(&Bench { store: Arc::new(cluster.store()), clock: None, server: None }).await;
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use larder::ports::invalidation::Mode;
 use larder::ports::policy::{
     Admission, Candidate, Encoding, Miss, Plan, Policy, PolicyError, Request, Selector, Shape,
 };
-use larder::ports::store::{Command, Expire, Reply, Store, StoreKey, Ttl};
+use larder::ports::store::{Expire, Reply, Store, StoreKey, Ttl};
 use larder::ports::upstream::Types;
 
 use super::{Migrating, get, left, of_version, rules, set};
@@ -342,16 +342,4 @@ async fn a_watched_key_is_carried_over_before_it_is_watched() {
             .unwrap();
         assert!(none.is_none());
     }
-}
-
-#[tokio::test]
-async fn lists_of_an_older_version_are_read_by_nobody_and_go_with_their_key() {
-    let world = super::moved(Encoding::Raw, &[]).await;
-    let push = Command::new("RPUSH").arg("chat:v1:doc:k").arg("old");
-    world.store.call(push).await.unwrap();
-    assert_eq!(get(&world, "k").await, "- (miss)");
-    assert_ne!(left(&world, "v1", "k").await, Ttl::Missing);
-    let push = command("RPUSH doc:k new", Form::grows(Wanted::Shape(Shape::List)));
-    assert_eq!(world.engine.carry_out(&push).await.unwrap(), Reply::Integer(1));
-    assert_eq!(left(&world, "v1", "k").await, Ttl::Missing);
 }

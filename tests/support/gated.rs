@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use larder::ports::lease::{Filling, LeaseKeys, LeaseState, LeaseStore, LeaseToken, Taking};
+use larder::ports::lease::{Adopting, Filling, LeaseKeys, LeaseState, LeaseStore, LeaseToken, Taking};
 use larder::ports::store::{
     Command, Expect, Expire, Held, Reply, Sharing, Store, StoreError, StoreKey, StoreResult, Ttl, Watch,
 };
@@ -282,6 +282,10 @@ impl LeaseStore for GatedStore {
 
     async fn fill(&self, keys: &LeaseKeys, token: LeaseToken, value: Bytes, expire: Expire) -> StoreResult<Filling> {
         self.gated("FILL", &[keys.entry.as_bytes()], self.inner.leases().fill(keys, token, value, expire)).await
+    }
+
+    async fn adopt(&self, keys: &LeaseKeys, token: LeaseToken, from: &StoreKey) -> StoreResult<Adopting> {
+        self.gated("ADOPT", &[keys.entry.as_bytes()], self.inner.leases().adopt(keys, token, from)).await
     }
 
     async fn state(&self, keys: &LeaseKeys) -> StoreResult<LeaseState> {

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::BreakerStore;
-use crate::ports::lease::{Filling, LeaseKeys, LeaseState, LeaseStore, LeaseToken, Taking};
-use crate::ports::store::{Expect, Expire, Store, StoreResult};
+use crate::ports::lease::{Adopting, Filling, LeaseKeys, LeaseState, LeaseStore, LeaseToken, Taking};
+use crate::ports::store::{Expect, Expire, Store, StoreKey, StoreResult};
 
 #[async_trait]
 impl<S: Store> LeaseStore for BreakerStore<S> {
@@ -23,6 +23,10 @@ impl<S: Store> LeaseStore for BreakerStore<S> {
 
     async fn fill(&self, keys: &LeaseKeys, token: LeaseToken, value: Bytes, expire: Expire) -> StoreResult<Filling> {
         self.guard(self.inner.leases().fill(keys, token, value, expire)).await
+    }
+
+    async fn adopt(&self, keys: &LeaseKeys, token: LeaseToken, from: &StoreKey) -> StoreResult<Adopting> {
+        self.guard(self.inner.leases().adopt(keys, token, from)).await
     }
 
     async fn state(&self, keys: &LeaseKeys) -> StoreResult<LeaseState> {

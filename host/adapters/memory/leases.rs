@@ -8,8 +8,8 @@ use super::value::Value;
 use super::view::View;
 use super::{MemoryStore, begins_with, expires_ms, ttl};
 use crate::limits::TTL_MS_MAX;
-use crate::ports::lease::{Ending, Filling, LeaseKeys, LeaseState, LeaseStore, LeaseToken, Lost, Taking};
-use crate::ports::store::{Expect, Expire, StoreResult, Ttl};
+use crate::ports::lease::{Adopting, Ending, Filling, LeaseKeys, LeaseState, LeaseStore, LeaseToken, Lost, Taking};
+use crate::ports::store::{Expect, Expire, StoreKey, StoreResult, Ttl};
 
 impl MemoryStore {
     fn lock_lease(&self, keys: &LeaseKeys) -> View<'_> {
@@ -30,6 +30,16 @@ fn held(view: &mut View<'_>, keys: &LeaseKeys) -> Option<(Bytes, u64)> {
 
 fn is_held_by(view: &mut View<'_>, keys: &LeaseKeys, token: LeaseToken) -> bool {
     held(view, keys).is_some_and(|(held, _)| held == token.to_string())
+}
+
+/// How this token lost the lease; `None`: it holds it.
+fn lost(view: &mut View<'_>, keys: &LeaseKeys, token: LeaseToken) -> Option<Lost> {
+    match held(view, keys).map(|(held, _)| Ending::of(&held)) {
+        Some(Some(Ending::Written)) => Some(Lost::Written),
+        Some(Some(Ending::Deleted)) => Some(Lost::Deleted),
+        Some(None) if is_held_by(view, keys, token) => None,
+        Some(None) | None => Some(Lost::Gone),
+    }
 }
 
 #[async_trait]
@@ -73,22 +83,36 @@ impl LeaseStore for MemoryStore {
     async fn fill(&self, keys: &LeaseKeys, token: LeaseToken, value: Bytes, expire: Expire) -> StoreResult<Filling> {
         self.space.room(keys.entry.as_bytes().len() + value.len())?;
         let mut view = self.lock_lease(keys);
-        let lost = match held(&mut view, keys).map(|(held, _)| Ending::of(&held)) {
-            Some(Some(Ending::Written)) => {
+        if let Some(lost) = lost(&mut view, keys, token) {
+            if lost == Lost::Written {
                 view.discard(keys.entry.as_bytes());
-                Some(Lost::Written)
             }
-            Some(Some(Ending::Deleted)) => Some(Lost::Deleted),
-            Some(None) if is_held_by(&mut view, keys, token) => None,
-            Some(None) | None => Some(Lost::Gone),
-        };
-        if let Some(lost) = lost {
             return Ok(Filling::Lost(lost));
         }
         let expires_ms = expires_ms(expire, Some(NEVER), view.now_ms);
         view.put(keys.entry.as_bytes(), Value::string(&value), expires_ms);
         view.discard(keys.lease.as_bytes());
         Ok(Filling::Stored)
+    }
+
+    async fn adopt(&self, keys: &LeaseKeys, token: LeaseToken, from: &StoreKey) -> StoreResult<Adopting> {
+        let named = [keys.entry.as_bytes(), keys.lease.as_bytes(), from.as_bytes()];
+        let mut view = self.space.lock(named.into_iter());
+        if let Some(lost) = lost(&mut view, keys, token) {
+            return Ok(Adopting::Lost(lost));
+        }
+        if view.get(from.as_bytes()).is_none_or(|entry| entry.value.as_string().is_ok()) {
+            return Ok(Adopting::Nothing);
+        }
+        if view.has(keys.entry.as_bytes()) {
+            return Ok(Adopting::Taken);
+        }
+        if let Some(entry) = view.remove(from.as_bytes()) {
+            view.put(keys.entry.as_bytes(), entry.value, entry.expires_ms);
+            view.set_form(keys.entry.as_bytes(), entry.form);
+        }
+        view.discard(keys.lease.as_bytes());
+        Ok(Adopting::Adopted)
     }
 
     async fn state(&self, keys: &LeaseKeys) -> StoreResult<LeaseState> {

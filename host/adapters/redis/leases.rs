@@ -7,9 +7,9 @@ use redis::{Pipeline, Value};
 use super::address::RedisAddress;
 use super::script::Script;
 use super::{RedisStore, command, missing_answer, value};
-use crate::limits::TTL_MS_MAX;
-use crate::ports::lease::{Ending, Filling, LeaseKeys, LeaseState, LeaseStore, LeaseToken, Lost, Taking};
-use crate::ports::store::{Expect, Expire, StoreError, StoreResult, Ttl};
+use crate::limits::{LEASE_MS, TTL_MS_MAX};
+use crate::ports::lease::{Adopting, Ending, Filling, LeaseKeys, LeaseState, LeaseStore, LeaseToken, Lost, Taking};
+use crate::ports::store::{Expect, Expire, StoreError, StoreKey, StoreResult, Ttl};
 
 /// The scripts of leases.
 pub(super) struct LeaseScripts {
@@ -17,6 +17,10 @@ pub(super) struct LeaseScripts {
     renew: Script,
     give_back: Script,
     fill: Script,
+    pub(super) adopt: Script,
+    pub(super) restore: Script,
+    pub(super) undo: Script,
+    pub(super) remove_dump: Script,
 }
 
 impl Default for LeaseScripts {
@@ -26,6 +30,10 @@ impl Default for LeaseScripts {
             renew: Script::lease_renew(),
             give_back: Script::lease_give_back(),
             fill: Script::lease_fill(),
+            adopt: Script::lease_adopt(),
+            restore: Script::lease_restore(),
+            undo: Script::lease_undo(),
+            remove_dump: Script::remove_dump(),
         }
     }
 }
@@ -53,8 +61,13 @@ impl LeaseStore for RedisStore {
 
     async fn fill(&self, keys: &LeaseKeys, token: LeaseToken, value: Bytes, expire: Expire) -> StoreResult<Filling> {
         let (token, expire) = (token.to_string(), command::expiry_word(expire));
-        let arguments: [&[u8]; 3] = [token.as_bytes(), &value, expire.as_bytes()];
+        let life = command::life(LEASE_MS);
+        let arguments: [&[u8]; 4] = [token.as_bytes(), &value, expire.as_bytes(), life.as_bytes()];
         self.script(&self.leases.fill, &[&keys.entry, &keys.lease], &arguments, filling).await
+    }
+
+    async fn adopt(&self, keys: &LeaseKeys, token: LeaseToken, from: &StoreKey) -> StoreResult<Adopting> {
+        self.adopt_from(keys, token, from).await
     }
 
     async fn state(&self, keys: &LeaseKeys) -> StoreResult<LeaseState> {
@@ -85,9 +98,11 @@ fn taking(address: &RedisAddress, answer: Value) -> StoreResult<Taking> {
 }
 
 fn filling(address: &RedisAddress, answer: Value) -> StoreResult<Filling> {
+    if answer == Value::Okay {
+        return Ok(Filling::Stored);
+    }
     let word = value::string(address, answer)?.unwrap_or_default();
     Ok(match &*word {
-        b"stored" => Filling::Stored,
         b"written" => Filling::Lost(Lost::Written),
         b"deleted" => Filling::Lost(Lost::Deleted),
         b"gone" => Filling::Lost(Lost::Gone),
@@ -95,6 +110,6 @@ fn filling(address: &RedisAddress, answer: Value) -> StoreResult<Filling> {
     })
 }
 
-fn odd() -> StoreError {
+pub(super) fn odd() -> StoreError {
     StoreError::Protocol("a lease's answer was expected, something else came".to_owned())
 }

@@ -8,6 +8,7 @@
 //! what the server says is told in its own words. Deliberately absent: reading from replicas, which are behind.
 
 mod address;
+mod adopt;
 mod cluster;
 mod command;
 mod endpoint;

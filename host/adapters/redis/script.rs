@@ -58,6 +58,26 @@ impl Script {
         Self::of(include_str!("lease_fill.lua"))
     }
 
+    /// Moves a collection to the entry of a lease.
+    pub(super) fn lease_adopt() -> Self {
+        Self::of(include_str!("lease_adopt.lua"))
+    }
+
+    /// Makes the entry of a lease of a dump.
+    pub(super) fn lease_restore() -> Self {
+        Self::of(include_str!("lease_restore.lua"))
+    }
+
+    /// Removes the entry of a lease, and ends that.
+    pub(super) fn lease_undo() -> Self {
+        Self::of(include_str!("lease_undo.lua"))
+    }
+
+    /// Removes a key whose dump is what is expected.
+    pub(super) fn remove_dump() -> Self {
+        Self::of(include_str!("remove_dump.lua"))
+    }
+
     fn of(text: &'static str) -> Self {
         Self { text, digest: redis::Script::new(text).get_hash().to_owned() }
     }

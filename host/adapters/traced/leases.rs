@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::{TracedStore, spanned};
-use crate::ports::lease::{Filling, LeaseKeys, LeaseState, LeaseStore, LeaseToken, Taking};
-use crate::ports::store::{Expect, Expire, StoreResult};
+use crate::ports::lease::{Adopting, Filling, LeaseKeys, LeaseState, LeaseStore, LeaseToken, Taking};
+use crate::ports::store::{Expect, Expire, StoreKey, StoreResult};
 
 #[async_trait]
 impl LeaseStore for TracedStore {
@@ -23,6 +23,10 @@ impl LeaseStore for TracedStore {
 
     async fn fill(&self, keys: &LeaseKeys, token: LeaseToken, value: Bytes, expire: Expire) -> StoreResult<Filling> {
         spanned("lease-fill", self.inner.leases().fill(keys, token, value, expire)).await
+    }
+
+    async fn adopt(&self, keys: &LeaseKeys, token: LeaseToken, from: &StoreKey) -> StoreResult<Adopting> {
+        spanned("lease-adopt", self.inner.leases().adopt(keys, token, from)).await
     }
 
     async fn state(&self, keys: &LeaseKeys) -> StoreResult<LeaseState> {

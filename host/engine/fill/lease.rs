@@ -20,9 +20,9 @@ use crate::engine::core::store_error;
 use crate::error::{Error, Result};
 use crate::limits::{LEASE_MS, LEASE_RENEWALS_PER_LIFE, LEASE_RETURN_TRIES_MAX};
 use crate::ports::clock::Clock;
-use crate::ports::lease::{FillOutcome, Filling, LeaseKeys, LeaseToken, Lost, Taking};
+use crate::ports::lease::{Adopting, FillOutcome, Filling, LeaseKeys, LeaseToken, Lost, Taking};
 use crate::ports::metrics::DomainMetrics;
-use crate::ports::store::{Expect, Expire, Store, StoreError, StoreResult};
+use crate::ports::store::{Expect, Expire, Store, StoreError, StoreKey, StoreResult};
 
 const NS_PER_MS: u64 = 1_000_000;
 
@@ -270,6 +270,22 @@ impl Lease {
                 Ok(Err(lost))
             }
         }
+    }
+
+    /// Makes the entry of the collection at `from`, if the lease is still held. Whatever comes of it is what the store says; the lease is over, or
+    /// given back.
+    ///
+    /// # Errors
+    /// A failure of the store.
+    pub(in crate::engine) async fn adopt(&mut self, from: &StoreKey) -> Result<Adopting> {
+        let (keys, token) = (&self.life.keys, self.life.token);
+        let adopting = self.life.desk.store.leases().adopt(keys, token, from).await.map_err(store_error)?;
+        match adopting {
+            Adopting::Adopted => self.end(),
+            Adopting::Lost(lost) => self.metrics.fills_lost[lost as usize].increment(),
+            Adopting::Nothing | Adopting::Taken => {}
+        }
+        Ok(adopting)
     }
 
     /// Gives the lease back. Whether it was still held: only then nothing has overtaken the load.

@@ -25,6 +25,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use self::map::Map;
+pub(super) use self::route::slot;
 use self::route::{Redirect, Route};
 use super::address::endpoint;
 use super::endpoint::{Access, Endpoint, Manner, NoPushes};

@@ -105,7 +105,7 @@ fn split(words: &[&[u8]], step: usize, join: Join) -> Route {
 }
 
 /// The slot of a key: CRC-16 (XMODEM) of its hash tag, or of all of it.
-pub(super) fn slot(key: &[u8]) -> u16 {
+pub(in super::super) fn slot(key: &[u8]) -> u16 {
     let tag = memchr::memchr(b'{', key).and_then(|open| {
         let behind = &key[open + 1..];
         memchr::memchr(b'}', behind).filter(|&len| len > 0).map(|len| &behind[..len])
