@@ -12,8 +12,9 @@ use larder::ports::invalidation::Mode;
 use larder::ports::policy::{Encoding, Lifetime, Selector};
 use larder::ports::table::OnStoreFailure;
 
-use crate::support::engine::{World, description, lives, tagged};
+use crate::support::engine::{World, description, lives, loaded, tagged};
 use crate::support::gated::GatedStore;
+use crate::support::script::{answer, unreachable};
 
 const HOUR_MS: u64 = 3_600_000;
 const START_MS: u64 = 1_000_000_000_000;
@@ -219,6 +220,42 @@ async fn a_domain_may_want_misses() {
     let answers = bench.world.engine.get_many(&keys).await.expect("both are answered");
     let states: Vec<_> = answers.iter().map(|answer| answer.state.as_str()).collect();
     assert_eq!(states, ["stale-store-unavailable", "miss-store-unavailable"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_an_origin_is_loaded_and_stored_nowhere() {
+    let bench = on_memory();
+    let origin =
+        bench.world.loading("user", loaded(Lifetime { stale_if_error_ms: HOUR_MS, ..Lifetime::fresh(Some(HOUR_MS)) }));
+    bench.play("get user:a = one loaded\naway\nget user:a = one l1-hit\nwait 2000").await;
+    origin.answers([answer(200, "two")]);
+    bench.play("get user:a = one stale-store-unavailable\nget user:b = two loaded\nget user:b = two loaded").await;
+    assert_eq!(origin.calls(), 3, "the copy, and each read of what there is no copy of");
+    // Of one key one at a time, in a batch too.
+    origin.hold(true);
+    let keys = ["user:c", "user:d"].map(|key| Bytes::from_static(key.as_bytes()));
+    let readers: Vec<_> = (0..100)
+        .map(|_| {
+            let (engine, keys) = (bench.world.engine.clone(), keys.clone());
+            tokio::spawn(async move { engine.get_many(&keys).await })
+        })
+        .collect();
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(origin.running(), 2);
+    origin.hold(false);
+    for reader in readers {
+        let answers = reader.await.unwrap().unwrap();
+        assert!(answers.iter().all(|answer| answer.value.as_deref() == Some(b"two")), "{answers:?}");
+    }
+    assert_eq!(origin.calls(), 5);
+    // A dead origin is left alone, and it is the one to blame.
+    origin.answers([unreachable()]);
+    bench.play("get user:e = origin-failed\nget user:e = origin-failed").await;
+    assert_eq!(origin.calls(), 6);
+    origin.answers([answer(200, "three")]);
+    bench.play("back\nget user:c = three loaded\nget user:c = three l1-hit").await;
 }
 
 #[tokio::test]

@@ -56,11 +56,7 @@ impl Engine {
             }
         }
         let found = self.budgeted(self.read_many(&places, now_ms)).await;
-        let found = places
-            .iter()
-            .zip(found)
-            .map(|(place, answer)| answer.or_else(|error| self.without_store(place, now_ms, error)))
-            .collect::<Vec<_>>();
+        let found = self.answer_without_store(&places, found, now_ms).await;
         let mean_ns = self.monotonic_ns().saturating_sub(started_ns) / keys.len().max(1) as u64;
         for ((i, place), answer) in at.into_iter().zip(&places).zip(found) {
             let state = answer.as_ref().map_or_else(|e| Self::state_of(e.kind), |answer| answer.state);
@@ -69,6 +65,33 @@ impl Engine {
             answers[i] = Some(answer);
         }
         answers.into_iter().map(|answer| answer.unwrap_or_else(|| Ok(Answer::absent(State::Miss)))).collect()
+    }
+
+    /// The same answers, and in the place of those that the store did not give what a single read would get.
+    async fn answer_without_store(
+        &self,
+        places: &[Place<'_>],
+        found: Vec<Result<Answer>>,
+        now_ms: u64,
+    ) -> Vec<Result<Answer>> {
+        if found.iter().all(Result::is_ok) {
+            return found;
+        }
+        let mut answers = Vec::with_capacity(found.len());
+        let mut found = places.iter().zip(found);
+        loop {
+            let some: Vec<_> = found.by_ref().take(BATCH_LOADS_MAX).collect();
+            if some.is_empty() {
+                return answers;
+            }
+            let each = some.into_iter().map(|(place, answer)| async move {
+                match answer {
+                    Ok(answer) => Ok(answer),
+                    Err(error) => self.without_store(place, now_ms, error).await,
+                }
+            });
+            answers.extend(join_all(each).await);
+        }
     }
 
     fn hit_answer(&self, key: &[u8], now_ms: u64) -> Option<Answer> {
@@ -225,7 +248,8 @@ impl Engine {
     }
 }
 
-fn serves_collections(place: &Place<'_>) -> bool {
+/// Whether the domain has values that are no strings.
+pub(super) fn serves_collections(place: &Place<'_>) -> bool {
     let shapes = place.live().description.shapes;
     [Shape::Hash, Shape::List, Shape::Set].into_iter().any(|shape| shapes.contains(shape))
 }

@@ -146,34 +146,49 @@ impl Engine {
 
     /// A load for this reader alone: where nobody may wait for another one's, or no lease can be had.
     async fn load_alone(&self, place: &Place<'_>, origin: &dyn Origin, sight: &Sight) -> Result<Answer> {
+        let reason = if sight.life == Life::Uncacheable { LoadReason::Uncacheable } else { sight.reason() };
+        let began_ms = self.now_ms();
+        let (fetched, answer) = self.fetch_alone(place, origin, reason, place.stores(), sight.forward()).await?;
+        if place.stores() {
+            self.keep_alone(place, sight, &fetched, began_ms).await;
+        }
+        Ok(answer)
+    }
+
+    /// A load of which nothing is stored, as there is no store now.
+    pub(super) async fn load_here(&self, place: &Place<'_>, origin: &dyn Origin) -> Result<Answer> {
+        Ok(self.fetch_alone(place, origin, LoadReason::Miss, false, Forward::Miss).await?.1)
+    }
+
+    async fn fetch_alone(
+        &self,
+        place: &Place<'_>,
+        origin: &dyn Origin,
+        reason: LoadReason,
+        stores: bool,
+        forward: Forward,
+    ) -> Result<(Fetched, Answer)> {
         let _slot = self.loads.slot().ok_or_else(|| {
             Error::new(ErrorKind::Overloaded, "this host has as many loads under way as it may; retry")
         })?;
         let (began_ms, began_ns) = (self.now_ms(), self.monotonic_ns());
-        let reason = if sight.life == Life::Uncacheable { LoadReason::Uncacheable } else { sight.reason() };
         place.live().metrics.loads.begun[reason as usize].increment();
-        let fetched = self.fetch(place, origin, None).await;
         let throttles = reason != LoadReason::Uncacheable;
-        let fetched = match fetched {
+        let fetched = match self.fetch(place, origin, None).await {
             Ok(fetched) => fetched,
             Err(not) => return Err(self.note_failed(place, reason, &not, began_ns, throttles)),
         };
-        if place.stores() {
-            self.keep_alone(place, sight, &fetched, began_ms).await;
-        }
         let outcome = match fetched.absent {
-            _ if !place.stores() => LoadOutcome::Unkept,
+            _ if !stores => LoadOutcome::Unkept,
             true => LoadOutcome::Absent,
             false => LoadOutcome::Passed,
         };
         self.note_load(place, reason, outcome, Some(fetched.status), began_ns);
-        let seen = LoadSeen { outcome, status: Some(fetched.status), collapsed: false, forward: sight.forward() };
-        Ok(Answer {
-            value: (!fetched.absent).then_some(fetched.value),
-            age_ms: Some(self.now_ms().saturating_sub(began_ms)),
-            load: Some(seen),
-            ..Answer::absent(State::Loaded)
-        })
+        let load = Some(LoadSeen { outcome, status: Some(fetched.status), collapsed: false, forward });
+        let age_ms = Some(self.now_ms().saturating_sub(began_ms));
+        let value = (!fetched.absent).then(|| fetched.value.clone());
+        let answer = Answer { value, age_ms, load, ..Answer::absent(State::Loaded) };
+        Ok((fetched, answer))
     }
 
     /// What a load without a lease leaves behind: a raw value where there still is none; and no marker where the value may be stored
@@ -224,7 +239,7 @@ pub(super) fn whole_wait(origin: &dyn Origin) -> Duration {
 }
 
 /// The answer of another reader's load.
-fn collapsed(answer: Answer, forward: Forward) -> Answer {
+pub(super) fn collapsed(answer: Answer, forward: Forward) -> Answer {
     let outcome = if answer.value.is_some() { LoadOutcome::Stored } else { LoadOutcome::Absent };
     let before = answer.load.unwrap_or(LoadSeen { outcome, status: None, collapsed: true, forward });
     Answer { state: State::Loaded, load: Some(LoadSeen { collapsed: true, forward, ..before }), ..answer }

@@ -1,9 +1,11 @@
-//! What a reader gets while the store cannot be reached: the copy in L1 if its policy allows, else a miss or an error, as the domain says.
+//! What a reader gets while the store cannot be reached: the copy in L1 if its policy allows, else what the origin says where there is one, else a miss or
+//! an error, as the domain says.
 //!
 //! A copy that is past the bound *B* may be out of date, so it is served as stale, however fresh it says it is, and never where its
 //! policy says `max-stale = 0`. It must be within its fresh time or one of its stale windows: the store's failure is the failure of a
 //! load. Invariant: what this node knows to be invalidated or changed is not served, however long the store is away; where it does not
-//! know, because its knowledge was evicted, neither.
+//! know, because its knowledge was evicted, neither. What is loaded meanwhile is stored nowhere: each node loads a key once for all who ask at the same time, as many keys at
+//! the same time as the origin's bound says, and after a failure the key rests, as ever.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -14,16 +16,19 @@ use super::entry::{Entry, Stamps};
 use super::freshness::Freshness;
 use super::generation::Standing;
 use super::judge::Place;
+use super::load::whole_wait;
+use super::transition::Event;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::metrics::State;
+use crate::ports::origin::Origin;
 use crate::ports::table::OnStoreFailure;
 
 impl Engine {
     /// The answer to a read that the store did not answer. An error that is none of the store's being away stays one.
     ///
     /// # Errors
-    /// The same one, if there is nothing to serve and the domain wants errors.
-    pub(super) fn without_store(&self, place: &Place<'_>, now_ms: u64, error: Error) -> Result<Answer> {
+    /// The same one, or the load's, if there is nothing to serve and the domain wants errors.
+    pub(super) async fn without_store(&self, place: &Place<'_>, now_ms: u64, error: Error) -> Result<Answer> {
         if !is_outage(error.kind) {
             return Err(error);
         }
@@ -35,10 +40,28 @@ impl Engine {
             let answer = entry.answer(state, now_ms);
             return Ok(Answer { fresh_left_ms: stamps.fresh_left_ms(now_ms), ..answer });
         }
+        let error = match place.live().origin.as_deref().filter(|_| place.loads() && !place.loads_nothing()) {
+            // A load is rare and its future is large.
+            Some(origin) => match Box::pin(self.load_without_store(place, origin)).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            },
+            None => error,
+        };
         match place.live().on_store_failure.unwrap_or(self.on_store_failure) {
             OnStoreFailure::Miss => Ok(Answer::absent(State::MissOutage)),
             OnStoreFailure::Error => Err(error),
         }
+    }
+
+    /// # Errors
+    /// The load's; why there is none now.
+    async fn load_without_store(&self, place: &Place<'_>, origin: &dyn Origin) -> Result<Answer> {
+        let event = self.event_of_read(place);
+        if event != Event::Read {
+            return Err(self.why_not_loaded(place, event));
+        }
+        self.share_load(place, whole_wait(origin), self.load_here(place, origin)).await
     }
 
     /// The copy that may be served while the store is away, with the stamps that it has by the rules of now.

@@ -40,7 +40,10 @@ impl Engine {
         }
         let place = self.locate(key, Operation::Read, Wanted::String)?;
         let answer = self.budgeted(self.read(&place, now_ms)).await;
-        let answer = answer.or_else(|error| self.without_store(&place, now_ms, error));
+        let answer = match answer {
+            Ok(answer) => Ok(answer),
+            Err(error) => self.without_store(&place, now_ms, error).await,
+        };
         self.tally_result(&place, Operation::Read, answer, |answer| answer.state, started_ns)
     }
 

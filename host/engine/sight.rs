@@ -249,7 +249,8 @@ impl Engine {
         answer
     }
 
-    fn why_not_loaded(&self, place: &Place<'_>, event: Event) -> Error {
+    /// Why a read of this place begins no load.
+    pub(super) fn why_not_loaded(&self, place: &Place<'_>, event: Event) -> Error {
         let domain = &place.live().domain;
         let past = self.recent.of(place.store_key.as_bytes());
         if let (Event::ReadThrottled, Some(past)) = (event, past) {

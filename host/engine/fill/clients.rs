@@ -181,7 +181,10 @@ impl Engine {
             return self.read_or_lease(place, &keys, who).await;
         }
         let answer = self.budgeted(self.read(place, now_ms)).await;
-        let answer = answer.or_else(|error| self.without_store(place, now_ms, error))?;
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => self.without_store(place, now_ms, error).await?,
+        };
         Ok(Leased { answer, lease: None })
     }
 
@@ -198,7 +201,7 @@ impl Engine {
             let (answer, seen) = match self.budgeted(self.read_seen(place, now_ms)).await {
                 Ok(found) => found,
                 Err(error) => {
-                    return Ok(Leased { answer: self.without_store(place, now_ms, error)?, lease: None });
+                    return Ok(Leased { answer: self.without_store(place, now_ms, error).await?, lease: None });
                 }
             };
             if answer.state == State::MissOutage {

@@ -17,6 +17,7 @@ mod end;
 mod fence;
 mod flight;
 mod lease;
+mod shared;
 mod store;
 
 use std::sync::Arc;
@@ -139,7 +140,10 @@ impl Engine {
                 None => self.fills.desk.flights.board(&place.store_key.0, metrics),
             };
             match boarding {
-                Boarding::Seat(seat) => return self.first_turn(place, keys, seen, waiting, seat, life_ms).await,
+                Boarding::Seat(seat) => {
+                    let fence = self.fence(place);
+                    return self.first_turn(place, keys, seen, waiting, (seat, life_ms, fence)).await;
+                }
                 Boarding::Full => {
                     let message = "as many readers wait for the load of this key, or of any, as may; retry";
                     return Err(Error::new(ErrorKind::Overloaded, message));
@@ -183,10 +187,25 @@ impl Engine {
         seen: &Expect,
         life_ms: u64,
     ) -> Result<Option<Lease>> {
+        self.try_lead_under(place, keys, seen, life_ms, self.fence(place)).await
+    }
+
+    /// The same under a fence that is had from somewhere else. It must be asked for after this began, or be of a load that has begun.
+    ///
+    /// # Errors
+    /// A failure of the store.
+    pub(super) async fn try_lead_under(
+        &self,
+        place: &Place<'_>,
+        keys: &LeaseKeys,
+        seen: &Expect,
+        life_ms: u64,
+        fence: impl Future<Output = Result<Fence>>,
+    ) -> Result<Option<Lease>> {
         let boarding = self.fills.desk.flights.board(&place.store_key.0, &place.live().metrics);
         let Boarding::Seat(seat) = boarding else { return Ok(None) };
         let mut waiting = Waiting::new(0);
-        Ok(match self.first_turn(place, keys, seen, &mut waiting, seat, life_ms).await? {
+        Ok(match self.first_turn(place, keys, seen, &mut waiting, (seat, life_ms, fence)).await? {
             Turn::Lead(lease) => Some(lease),
             Turn::Followed(..) | Turn::Changed => None,
         })
@@ -199,14 +218,13 @@ impl Engine {
         keys: &LeaseKeys,
         seen: &Expect,
         waiting: &mut Waiting,
-        seat: Seat,
-        life_ms: u64,
+        (seat, life_ms, fence): (Seat, u64, impl Future<Output = Result<Fence>>),
     ) -> Result<Turn> {
         let token = self.lease_token()?;
         let lead = |held: Held, seat: Seat, fence| {
             Turn::Lead(self.fills.desk.lease(held, seat, fence, &place.live().metrics, life_ms))
         };
-        let (fence, taken) = join(self.fence(place), self.fills.desk.take(keys, token, seen)).await;
+        let (fence, taken) = join(fence, self.fills.desk.take(keys, token, seen)).await;
         let mut pause_ms = LEASE_POLL_MS_MIN;
         let mut left_ms = match taken {
             Ok(Taken::Held(held)) => return Ok(lead(held, seat, fence?)),
