@@ -147,7 +147,7 @@ impl Engine {
         let Some(replies) = replies.map_err(|e| self.store_error(e))? else { return Ok(None) };
         writings.into_iter().for_each(|writing| writing.done(None));
         let named = forwarded.iter().zip(replies);
-        Ok(Some(named.map(|(one, reply)| Ok(rules::with_its_nothing(one.command.name(), reply))).collect()))
+        Ok(Some(named.map(|(one, reply)| Ok(rules::with_its_nothing(&one.command, reply))).collect()))
     }
 
     /// What there is to say of a key of a database: no policy has a word there.

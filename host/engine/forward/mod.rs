@@ -113,7 +113,7 @@ impl Engine {
         writings.into_iter().for_each(|writing| writing.done(None));
         let state = answer.as_ref().map_or_else(|error| Self::state_of(error.kind), |_| State::Done);
         self.tally_together(at, std::slice::from_ref(&forwarded), state, started_ns);
-        answer.map(|answer| Some(rules::with_its_nothing(forwarded.command.name(), answer)))
+        answer.map(|answer| Some(rules::with_its_nothing(&forwarded.command, answer)))
     }
 
     /// Counts what became of forwarded commands that went together: those with keys, for `default`, to which also belongs what is in

@@ -83,9 +83,11 @@ fn is_one_of(names: &[&str], name: &[u8]) -> bool {
 }
 
 /// What a command answers: its nothing is that of a list where there would be a list, which a client's library does not tell apart.
-pub(in crate::engine) fn with_its_nothing(name: &[u8], answer: Reply) -> Reply {
+pub(in crate::engine) fn with_its_nothing(command: &Command, answer: Reply) -> Reply {
+    let name = command.name();
+    let pops_some = || command.args.len() > 2 && is_one_of(&["lpop", "rpop"], name);
     match answer {
-        Reply::Nil if is_one_of(&LISTS, name) => Reply::NilArray,
+        Reply::Nil if is_one_of(&LISTS, name) || pops_some() => Reply::NilArray,
         answer => answer,
     }
 }
@@ -106,8 +108,12 @@ impl ForwardRules {
                 format!("'{container}' concerns a connection, and connections to Redis are shared by all clients");
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
-        if name == "swapdb" {
-            let why = "it would put what is in another database among the entries of policies";
+        let never = match name.as_str() {
+            "swapdb" => Some("it would put what is in another database among the entries of policies"),
+            "script|debug" => Some("it concerns a connection, and connections to Redis are shared by all clients"),
+            _ => None,
+        };
+        if let Some(why) = never {
             return Err(refused(&name, why));
         }
         let lists = |names: &[String]| names.iter().any(|known| *known == name || known == container);
@@ -255,8 +261,11 @@ mod tests {
         }
         assert!(rules.check_elsewhere(&dangerous, &words("KEYS *")).is_ok());
         assert!(rules.check_elsewhere(&dangerous, &words("RESTORE k 0 x")).is_err());
-        let swaps = ForwardRules { allow: vec!["swapdb".into()], deny: vec![] };
-        assert!(swaps.check(&keyless, &words("SWAPDB 0 1")).is_err());
+        let all = ForwardRules { allow: vec!["swapdb".into(), "script".into()], deny: vec![] };
+        assert!(all.check(&keyless, &words("SWAPDB 0 1")).is_err());
+        assert!(
+            all.check(&part, &words("SCRIPT DEBUG YES")).is_err() && all.check(&part, &words("SCRIPT KILL")).is_ok()
+        );
         let rules = ForwardRules { allow: vec!["config".into(), "client".into(), "acl|whoami".into()], deny: vec![] };
         assert!(rules.hands_over("config|set") && rules.hands_over("config") && rules.hands_over("acl|whoami"));
         assert!(!rules.hands_over("client|list") && !rules.hands_over("acl") && !rules.hands_over("info"));

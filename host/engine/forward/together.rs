@@ -106,6 +106,6 @@ impl Engine {
         let state = replies.as_ref().map_or_else(|error| Self::state_of(error.kind), |_| State::Done);
         self.tally_together(at, &sent, state, started_ns);
         let replies = sent.iter().zip(replies?);
-        Ok(replies.map(|(forwarded, reply)| rules::with_its_nothing(forwarded.command.name(), reply)).collect())
+        Ok(replies.map(|(forwarded, reply)| rules::with_its_nothing(&forwarded.command, reply)).collect())
     }
 }

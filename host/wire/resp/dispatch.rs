@@ -77,7 +77,7 @@ impl Connection {
         self.phase = Phase::Ending;
     }
 
-    fn answer(&mut self, reply: Reply, muted: bool) {
+    pub(super) fn answer(&mut self, reply: Reply, muted: bool) {
         self.begin_gathered();
         if let Some(reply) = self.pipeline.answer(reply, muted) {
             reply::write(self.outbox.buffer(), self.session.protocol(), &reply);

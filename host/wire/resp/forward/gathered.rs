@@ -93,7 +93,13 @@ impl Connection {
         }
         let commands = std::mem::take(&mut self.gathered.commands);
         let footprint = Footprint::together(std::mem::take(&mut self.gathered.footprints));
-        let Some(access) = self.session.access().cloned() else { return };
+        self.blocked = false;
+        let Some(access) = self.session.access().cloned() else {
+            for _ in commands {
+                self.answer(errors::reply(errors::NO_AUTH), false);
+            }
+            return;
+        };
         let (engine, database) = (Arc::clone(self.session.engine()), self.session.database().map(Arc::clone));
         let (window, types, count) =
             (Arc::clone(&self.gathered.window), self.session.protocol().types(), commands.len());

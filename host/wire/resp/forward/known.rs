@@ -2,6 +2,7 @@
 //! there is no such command. Those that wait or listen are in `ports/way.rs`.
 
 use crate::ports::way;
+use crate::wire::resp::commands;
 
 /// In order. As of Redis 7.0, without what is served here and what only a server's operators and other servers say.
 const KNOWN: [&str; 86] = [
@@ -95,7 +96,8 @@ const KNOWN: [&str; 86] = [
 
 /// The name of a forwarded command in the list of connections.
 pub(super) fn label(name: &[u8]) -> &'static str {
-    find(name).unwrap_or("forwarded")
+    // What is served here in database 0 is forwarded into the others.
+    find(name).or_else(|| commands::find(name).map(|spec| spec.name)).unwrap_or("forwarded")
 }
 
 fn find(name: &[u8]) -> Option<&'static str> {

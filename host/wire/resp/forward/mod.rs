@@ -20,7 +20,7 @@ pub(super) use self::listener::Listener;
 use super::args::Words;
 use super::claims;
 use super::clients::Unblock;
-use super::commands::cannot_be_queued;
+use super::commands::{cannot_be_queued, find};
 use super::connection::Connection;
 use super::dispatch::Admission;
 use super::errors;
@@ -53,7 +53,7 @@ impl Connection {
         let name = words.get(0).unwrap_or_default();
         let may_go = self.session.engine().forwards() || known::is_known(name);
         let refusal = match self.session.access() {
-            _ if !may_go => errors::unknown_command(&words),
+            _ if !may_go => not_known(&words),
             None => errors::reply(errors::NO_AUTH),
             Some(_) if self.session.transaction.is_some() => match way::of(&[name]) {
                 Way::Listening => cannot_be_queued(&errors::shown(name, 128).to_ascii_lowercase()),
@@ -284,7 +284,15 @@ fn unknown(words: &[Bytes]) -> Reply {
         source.extend_from_slice(&word[..word.len().min(SHOWN_BYTES_MAX)]);
         spans.push((start, u32::try_from(source.len()).unwrap_or(u32::MAX)));
     }
-    errors::unknown_command(&Words::new(&source, &spans))
+    not_known(&Words::new(&source, &spans))
+}
+
+/// What is said of words that call nothing: of the command, or of the part of one that is served here.
+fn not_known(words: &Words<'_>) -> Reply {
+    match (words.get(0).and_then(find), words.get(1)) {
+        (Some(found), Some(word)) if !found.subcommands.is_empty() => errors::unknown_subcommand(found.name, word),
+        _ => errors::unknown_command(words),
+    }
 }
 
 /// Whether a caller may have a command forwarded: by its keys, and by everything where it has none; what the server calls dangerous
