@@ -83,8 +83,7 @@ impl RedisStore {
         let mut question = Cmd::new();
         question.arg("INFO").arg("keyspace");
         let text = self.one(question, |address, answer| match value::reply(address, answer)? {
-            Reply::Bulk(text) => Ok(String::from_utf8_lossy(&text).into_owned()),
-            Reply::Verbatim(_, text) => Ok(String::from_utf8_lossy(&text).into_owned()),
+            Reply::Bulk(text) | Reply::Verbatim(_, text) => Ok(String::from_utf8_lossy(&text).into_owned()),
             Reply::Error(line) => Err(StoreError::Reply(line)),
             _ => Err(StoreError::Protocol("INFO is no text".to_owned())),
         });
