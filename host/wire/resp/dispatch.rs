@@ -171,7 +171,7 @@ impl Connection {
             }
             Ok((spec, Run::Turn(run))) => self.run_turn(frame, spec, run),
             Ok((spec, Run::Data(_))) if elsewhere && spec.name == "larder.explain" => {
-                self.begin_data(frame, spec, |session, args| commands::explain_elsewhere(session, args))
+                self.begin_data(frame, spec, commands::explain_elsewhere)
             }
             Ok((spec, Run::Data(run))) => self.begin_data(frame, spec, |session, args| run(session.engine(), args)),
             Ok((spec, Run::Leasing(run))) => {

@@ -253,7 +253,7 @@ mod tests {
             Reply::Array(vec![Reply::Integer(1), Reply::Integer(2)])
         });
         pipeline.begin_several(several, None, 2);
-        pipeline.begin_several(Box::pin(async move { work_b.await }), None, 2);
+        pipeline.begin_several(work_b, None, 2);
         assert_eq!(pipeline.answer(Reply::Integer(9), false), None);
         b.send(7).unwrap();
         assert_eq!(answers(&mut pipeline), []);
