@@ -192,6 +192,12 @@ impl Engine {
         self.l1_bytes_max
     }
 
+    /// What one operation may wait for the store, in nanoseconds.
+    #[must_use]
+    pub const fn budget_ns(&self) -> u64 {
+        self.budget_ms.saturating_mul(1_000_000)
+    }
+
     /// The separator between a domain and the rest of a key.
     #[must_use]
     pub const fn separator(&self) -> u8 {

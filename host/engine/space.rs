@@ -107,9 +107,7 @@ impl Engine {
     /// It is not allowed here; a failure of the store: what was removed stays removed.
     pub async fn flush(&self) -> Result<()> {
         if !self.flush_on {
-            let message = "FLUSHDB and FLUSHALL are off, since others may share the store; `commands.flush = on` allows them, \
-                           and LARDER.INVALIDATE DOMAIN empties one domain";
-            return Err(Error::new(ErrorKind::Unsupported, message));
+            return Err(flush_is_off());
         }
         let domains: Vec<_> = self.policies.table().iter().map(|live| self.domains.of(live)).collect();
         let _forgetting: Vec<_> = domains.iter().map(|domain| Forgetting::new(domain)).collect();
@@ -180,6 +178,13 @@ impl Way {
         let pattern = pattern.map(Bytes::copy_from_slice);
         Self { request: ScanRequest { cursor: Bytes::from_static(b"0"), pattern, options }, ended: false }
     }
+}
+
+/// Nothing is emptied here.
+pub(super) fn flush_is_off() -> Error {
+    let message = "FLUSHDB and FLUSHALL are off, since others may share the store; `commands.flush = on` allows them, \
+                   and LARDER.INVALIDATE DOMAIN empties one domain";
+    Error::new(ErrorKind::Unsupported, message)
 }
 
 /// Whether keys that begin so may be of a domain under the prefix.

@@ -168,6 +168,17 @@ pub struct Forwarded {
     pub reads_only: bool,
 }
 
+impl Step {
+    /// The forwarded command, if it is one.
+    #[must_use]
+    pub const fn forwarded(&self) -> Option<&Forwarded> {
+        match self {
+            Self::Forward(forwarded) => Some(forwarded),
+            _ => None,
+        }
+    }
+}
+
 /// One command of a transaction.
 #[derive(Clone, Debug)]
 pub enum Step {

@@ -27,8 +27,8 @@ use crate::ports::upstream::Types;
 
 /// Keys that one client watches.
 pub struct Watched {
-    watch: Box<dyn Watch>,
-    keys: usize,
+    pub(super) watch: Box<dyn Watch>,
+    pub(super) keys: usize,
 }
 
 impl Engine {

@@ -18,6 +18,14 @@ pub const STORE_OWN_IDLE_MAX: usize = 32;
 pub const STORE_WATCHES_MAX: usize = 256;
 /// Of these connections, those that are kept for the next client, of one server.
 pub const STORE_WATCHES_IDLE_MAX: usize = 32;
+/// Databases of the store besides 0 that clients of one host use at the same time. Each has one connection for each thread and
+/// protocol, and those of [`STORE_OWN_MAX`] and [`STORE_WATCHES_MAX`] that its clients take.
+pub const STORE_DATABASES_MAX: usize = 64;
+/// Consecutive forwarded commands of one client that first go to the store in one go. Small, as nobody knows yet how slow they are,
+/// and they have one deadline.
+pub const FORWARD_TOGETHER_MIN: usize = 16;
+/// The most that go in one go, after those before them were quick.
+pub const FORWARD_TOGETHER_MAX: usize = 1_024;
 /// How often a command of a cluster is sent on from one node to another.
 pub const CLUSTER_REDIRECTS_MAX: u32 = 5;
 /// The first pause before a cluster that has to agree first is asked again, in milliseconds; it doubles.

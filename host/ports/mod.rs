@@ -28,4 +28,5 @@ pub mod table;
 pub mod trace;
 pub mod upstream;
 pub mod warming;
+pub mod way;
 pub mod workflow;

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use super::store::{Command, Reply, StoreResult};
+use super::store::{Command, Reply, Store, StoreResult};
 
 /// Which protocol's types the answers have. They are not the same data in two forms: `ZRANGE … WITHSCORES` is a flat list in one
 /// and a list of pairs in the other.
@@ -51,6 +51,13 @@ impl Facts {
     pub fn takes(&self, words: usize) -> bool {
         let words = i64::try_from(words).unwrap_or(i64::MAX);
         if self.arity < 0 { words >= -self.arity } else { self.arity == 0 || words == self.arity }
+    }
+
+    /// The same without its subcommands.
+    #[must_use]
+    pub fn alone(&self) -> Self {
+        let &Self { arity, is_part, reads_only, is_dangerous, first, last, step, movable, .. } = self;
+        Self { arity, is_part, reads_only, is_dangerous, first, last, step, movable, subcommands: HashMap::new() }
     }
 
     /// The places of the keys among so many words, as positions tell them.
@@ -122,6 +129,10 @@ pub trait Upstream: Send + Sync {
     /// Carries out one command on the shared connection, within the store's deadline.
     async fn forward(&self, command: Command, types: Types) -> StoreResult<Reply>;
 
+    /// Carries out commands on the shared connection in this order, each for itself, within one deadline of the store's. One answer
+    /// for each.
+    async fn forward_all(&self, commands: Vec<Command>, types: Types) -> StoreResult<Vec<Reply>>;
+
     /// Carries out commands at one moment, as [`super::store::Store::atomic`] does, with answers of these types. What would wait
     /// elsewhere does not wait within a block.
     ///
@@ -135,4 +146,16 @@ pub trait Upstream: Send + Sync {
     /// A connection that listens, for this command and those after it; what it hears goes into `heard` in order, and an answer to
     /// a command comes after all that was heard before it.
     async fn listen(&self, command: &Command, heard: mpsc::UnboundedSender<Heard>) -> StoreResult<Box<dyn Dedicated>>;
+
+    /// Whether it has databases besides the one that this store is.
+    fn has_databases(&self) -> bool;
+
+    /// Another of its databases, by its number, which is not 0: a store of its own that shares this one's bounds.
+    ///
+    /// # Errors
+    /// An error of the server, in its words: there is no such database. [`super::store::StoreError::Busy`]: too many are in use.
+    async fn database(&self, number: u32) -> StoreResult<Arc<dyn Store>>;
+
+    /// What the server says of its databases that hold something, by their numbers: this store's own is 0.
+    async fn keyspace(&self) -> StoreResult<Vec<(u32, String)>>;
 }

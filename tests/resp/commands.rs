@@ -171,7 +171,10 @@ fn the_connection() {
         ("ECHO hello", "\"hello\""),
         ("ECHO", "-ERR wrong number of arguments for 'echo' command"),
         ("SELECT 0", "+OK"),
-        ("SELECT 1", "-ERR DB index is out of range"),
+        (
+            "SELECT 1",
+            "-ERR DB index is out of range: this host keeps its data in memory, which has one database (store.url)",
+        ),
         ("SELECT -1", "-ERR DB index is out of range"),
         ("SELECT x", NOT_AN_INTEGER),
         ("TIME", "[\"1000000000\", \"0\"]"),

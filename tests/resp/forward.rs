@@ -2,6 +2,8 @@
 
 mod blocking;
 mod confined;
+mod databases;
+mod pipelined;
 mod published;
 mod queued;
 

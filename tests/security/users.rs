@@ -75,6 +75,34 @@ fn roles_hold_of_what_is_forwarded() {
     }
 }
 
+/// The same of another database, where no key belongs to a policy: roles are those in `default`.
+const ELSEWHERE: &[(&str, [&str; 4])] = &[
+    ("SELECT 1", ["+OK"; 4]),
+    ("SET profile:1 x", ["+OK", NO_KEY, "+OK", NO_KEY]),
+    ("GET session:1", ["$-1"; 4]),
+    ("WATCH session:1", ["+OK"; 4]),
+    ("UNWATCH", ["+OK"; 4]),
+    ("DBSIZE", [":1"; 4]),
+    ("EVAL return(1) 0", [":1", NO_COMMAND, ":1", NO_COMMAND]),
+    ("FLUSHDB", ["-ERR FLUSHDB and FLUSHALL are off"; 4]),
+    ("SLOWLOG LEN", [":", NO_COMMAND, NO_COMMAND, NO_COMMAND]),
+];
+
+#[test]
+fn roles_hold_in_other_databases() {
+    let redis = RedisServer::start();
+    let host =
+        guarded().set("store.url", &redis.url()).set("store.timeout", "10s").set("forward.allow", "slowlog").start();
+    let mut clients = TOKENS.map(|(name, token)| Lines::login(host.resp, name, token));
+    for (command, expected) in ELSEWHERE {
+        for ((client, expect), (name, _)) in clients.iter_mut().zip(expected).zip(TOKENS) {
+            let said = client.ask(command);
+            assert!(said.starts_with(expect), "{command} by {name}: {said:?}, not {expect:?}");
+        }
+    }
+    assert_eq!(Lines::connect(host.resp).ask("SELECT 1"), "-NOAUTH Authentication required.");
+}
+
 #[test]
 fn roles_hold_over_resp() {
     let host = guarded().start();

@@ -103,6 +103,15 @@ pub(crate) fn browser() -> Result<()> {
     setup::browser()
 }
 
+/// The clients of Node through which `tests/clients.rs` uses a host.
+///
+/// # Errors
+/// They cannot be installed.
+pub(crate) fn node_clients() -> Result<()> {
+    let wanted = root().join("tests/clients/node/package.json");
+    installed(&wanted, "node", Path::new("node_modules/bullmq"), || npm_install(&wanted, "node")).map(drop)
+}
+
 fn npm_install(wanted: &Path, language: &str) -> Result<()> {
     setup::npm()?;
     let folder = tools(language);

@@ -29,6 +29,7 @@ pub(crate) fn test(args: &[String]) -> Result<()> {
     languages::guests()?;
     languages::browser()?;
     languages::schemathesis()?;
+    languages::node_clients()?;
     clients::all()?;
     setup::prometheus()?;
     setup::redis();

@@ -8,7 +8,7 @@ use crate::ports::lease::{Adopting, Filling, LeaseKeys, LeaseState, LeaseStore, 
 use crate::ports::store::{Expect, Expire, Store, StoreKey, StoreResult};
 
 #[async_trait]
-impl<S: Store> LeaseStore for BreakerStore<S> {
+impl<S: Store + ?Sized> LeaseStore for BreakerStore<S> {
     async fn take(&self, keys: &LeaseKeys, token: LeaseToken, ttl_ms: u64, seen: &Expect) -> StoreResult<Taking> {
         self.guard(self.inner.leases().take(keys, token, ttl_ms, seen)).await
     }

@@ -20,12 +20,12 @@ use crate::ports::upstream::{Types, Upstream};
 
 /// Another store behind a breaker.
 #[derive(Debug)]
-pub struct BreakerStore<S> {
+pub struct BreakerStore<S: ?Sized> {
     pub(super) inner: Arc<S>,
-    breaker: Arc<CircuitBreaker>,
+    pub(super) breaker: Arc<CircuitBreaker>,
 }
 
-impl<S> BreakerStore<S> {
+impl<S: ?Sized> BreakerStore<S> {
     /// This store behind this breaker.
     #[must_use]
     pub const fn new(inner: Arc<S>, breaker: Arc<CircuitBreaker>) -> Self {
@@ -68,7 +68,7 @@ fn outcome<T>(answer: &StoreResult<T>) -> Outcome {
 }
 
 #[async_trait]
-impl<S: Store> Store for BreakerStore<S> {
+impl<S: Store + ?Sized> Store for BreakerStore<S> {
     fn sharing(&self) -> Sharing {
         self.inner.sharing()
     }

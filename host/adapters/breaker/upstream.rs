@@ -11,14 +11,14 @@ use super::BreakerStore;
 use crate::ports::store::{Command, Reply, Store, StoreError, StoreResult};
 use crate::ports::upstream::{CommandTable, Dedicated, Heard, Types, Upstream};
 
-impl<S: Store> BreakerStore<S> {
+impl<S: Store + ?Sized> BreakerStore<S> {
     fn inner(&self) -> StoreResult<&dyn Upstream> {
         self.inner.upstream().ok_or_else(|| StoreError::Unavailable("it is no Redis".to_owned()))
     }
 }
 
 #[async_trait]
-impl<S: Store> Upstream for BreakerStore<S> {
+impl<S: Store + ?Sized> Upstream for BreakerStore<S> {
     fn known(&self) -> Option<Arc<CommandTable>> {
         self.inner.upstream()?.known()
     }
@@ -38,6 +38,11 @@ impl<S: Store> Upstream for BreakerStore<S> {
         self.guard(self.inner()?.forward(command, types)).await
     }
 
+    async fn forward_all(&self, commands: Vec<Command>, types: Types) -> StoreResult<Vec<Reply>> {
+        // As many commands as they are, they may take longer than one.
+        self.guard_untimed(self.inner()?.forward_all(commands, types)).await
+    }
+
     async fn atomic(&self, commands: Vec<Command>, types: Types) -> StoreResult<Vec<Reply>> {
         self.guard(self.inner()?.atomic(commands, types)).await
     }
@@ -48,5 +53,18 @@ impl<S: Store> Upstream for BreakerStore<S> {
 
     async fn listen(&self, command: &Command, heard: UnboundedSender<Heard>) -> StoreResult<Box<dyn Dedicated>> {
         self.guard_untimed(self.inner()?.listen(command, heard)).await
+    }
+
+    fn has_databases(&self) -> bool {
+        self.inner.upstream().is_some_and(Upstream::has_databases)
+    }
+
+    async fn database(&self, number: u32) -> StoreResult<Arc<dyn Store>> {
+        let inner = self.guard_untimed(self.inner()?.database(number)).await?;
+        Ok(Arc::new(BreakerStore { inner, breaker: Arc::clone(&self.breaker) }))
+    }
+
+    async fn keyspace(&self) -> StoreResult<Vec<(u32, String)>> {
+        self.guard(self.inner()?.keyspace()).await
     }
 }

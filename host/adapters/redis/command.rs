@@ -5,64 +5,24 @@ use redis::{Cmd, Pipeline};
 use super::script::Script;
 use crate::limits::TTL_MS_MAX;
 use crate::ports::store::{Command, Expire, Reply, StoreKey};
+use crate::ports::way::{self, Way};
 
-/// Commands that would hold up a connection that others use too, change what it is for them, or end it. In order.
-const NOT_SHARED: [&str; 35] = [
-    "auth",
-    "blmove",
-    "blmpop",
-    "blpop",
-    "brpop",
-    "brpoplpush",
-    "bzmpop",
-    "bzpopmax",
-    "bzpopmin",
-    "client",
-    "debug",
-    "discard",
-    "exec",
-    "failover",
-    "hello",
-    "monitor",
-    "multi",
-    "psubscribe",
-    "psync",
-    "punsubscribe",
-    "quit",
-    "readonly",
-    "readwrite",
-    "reset",
-    "select",
-    "shutdown",
-    "ssubscribe",
-    "subscribe",
-    "sunsubscribe",
-    "sync",
-    "unsubscribe",
-    "unwatch",
-    "wait",
-    "waitaof",
-    "watch",
-];
-
-/// They wait on a connection of their own, and not at all within a block.
-const WAITING: [&str; 10] =
-    ["blmove", "blmpop", "blpop", "brpop", "brpoplpush", "bzmpop", "bzpopmax", "bzpopmin", "wait", "waitaof"];
+/// Besides those that have no place on a shared connection (`ports/way.rs`): they hold the server up, or end it.
+const HARMFUL: [&str; 4] = ["debug", "failover", "shutdown", "sync"];
 
 /// Why a command is not sent as part of a block, if it is not: there nothing waits.
 pub(super) fn refusal_in_block(command: &Command) -> Option<Reply> {
-    let name = command.name();
-    let waits = |words: &[&str]| words.iter().any(|word| name.eq_ignore_ascii_case(word.as_bytes()));
-    if waits(&WAITING) || waits(&["xread", "xreadgroup"]) { None } else { refusal(command) }
+    if !command.args.is_empty() && way::may_wait(command.name()) { None } else { refusal(command) }
 }
 
 /// Why a command is not sent, if it is not.
 pub(super) fn refusal(command: &Command) -> Option<Reply> {
     let Some(name) = command.args.first() else { return Some(Reply::Error("ERR empty command".to_owned())) };
-    let is = |argument: &[u8], word: &str| argument.eq_ignore_ascii_case(word.as_bytes());
-    let reads_stream = is(name, "xread") || is(name, "xreadgroup");
-    let blocks = reads_stream && command.args.iter().any(|argument| is(argument, "block"));
-    let name = NOT_SHARED.iter().copied().find(|word| is(name, word)).or_else(|| blocks.then_some("xread … block"))?;
+    let is_harmful = || HARMFUL.iter().any(|word| name.eq_ignore_ascii_case(word.as_bytes()));
+    if way::of(&command.args) == Way::Shared && !is_harmful() {
+        return None;
+    }
+    let name = String::from_utf8_lossy(name).to_ascii_lowercase();
     Some(Reply::Error(format!("ERR '{name}' is not served: commands of all callers share this connection")))
 }
 
@@ -185,7 +145,6 @@ mod tests {
 
     #[test]
     fn what_a_shared_connection_cannot_carry_is_refused() {
-        assert!(NOT_SHARED.is_sorted());
         check(&[], true);
         check(&["Multi"], true);
         check(&["BLPOP", "k", "0"], true);

@@ -11,6 +11,7 @@ mod address;
 mod adopt;
 mod cluster;
 mod command;
+mod databases;
 mod endpoint;
 mod error;
 mod leases;
@@ -40,6 +41,7 @@ pub use self::tls::{TlsError, TlsSettings};
 pub use self::tracking::{Tracking, TrackingSettings};
 
 use self::cluster::Cluster;
+use self::databases::Databases;
 use self::leases::LeaseScripts;
 use self::locks::LockScripts;
 use self::node::{Common, Node};
@@ -77,8 +79,6 @@ pub struct RedisStore {
     address: RedisAddress,
     common: Arc<Common>,
     form: Form,
-    inflight_max: usize,
-    inflight: AtomicUsize,
     replace: Script,
     remove: Script,
     increment: Script,
@@ -86,6 +86,7 @@ pub struct RedisStore {
     leases: LeaseScripts,
     /// The server's commands, and the connection over which they were asked for.
     table: ArcSwapOption<(u64, Arc<CommandTable>)>,
+    databases: Databases,
 }
 
 /// The servers.
@@ -115,10 +116,17 @@ impl RedisStore {
             clock,
             metrics,
             epoch: Arc::new(AtomicU64::new(0)),
+            inflight: AtomicUsize::new(0),
+            inflight_max,
             own: AtomicUsize::new(0),
             own_max,
             watches: Arc::default(),
         });
+        Self::over(address, common)
+    }
+
+    /// A store that shares its bounds with others.
+    fn over(address: RedisAddress, common: Arc<Common>) -> Self {
         let form = match Where::of(&address) {
             Where::One(target) => Form::One(Node::new(target, Arc::clone(&common))),
             Where::Cluster(seeds) => Form::Cluster(Cluster::new(seeds, address.access.clone(), Arc::clone(&common))),
@@ -127,24 +135,24 @@ impl RedisStore {
             address,
             common,
             form,
-            inflight_max,
-            inflight: AtomicUsize::new(0),
             replace: Script::replace(),
             remove: Script::remove(),
             increment: Script::increment(),
             locks: LockScripts::default(),
             leases: LeaseScripts::default(),
             table: ArcSwapOption::empty(),
+            databases: Databases::default(),
         }
     }
 
     fn permit(&self) -> StoreResult<Permit<'_>> {
-        let before = self.inflight.fetch_add(1, Ordering::Relaxed);
-        let permit = Permit(&self.inflight);
-        if before < self.inflight_max {
+        let Common { inflight, inflight_max, .. } = &*self.common;
+        let before = inflight.fetch_add(1, Ordering::Relaxed);
+        let permit = Permit(inflight);
+        if before < *inflight_max {
             return Ok(permit);
         }
-        Err(StoreError::Busy(format!("{} at the same time are allowed", self.inflight_max)))
+        Err(StoreError::Busy(format!("{inflight_max} at the same time are allowed")))
     }
 
     /// Carries out a call within its bounds, the operation's budget among them, and reads its answer.

@@ -37,6 +37,9 @@ pub(super) struct Common {
     /// How often any thread connected.
     pub(super) epoch: Arc<AtomicU64>,
     /// Connections that callers have for themselves.
+    /// Calls that are under way, of all databases.
+    pub(super) inflight: AtomicUsize,
+    pub(super) inflight_max: usize,
     pub(super) own: AtomicUsize,
     pub(super) own_max: usize,
     /// Connections that watch keys.

@@ -5,12 +5,12 @@ use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use redis::{Cmd, Value};
+use redis::{Cmd, Pipeline, Value};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::address::RedisAddress;
 use super::{Form, RedisStore, command, table, value};
-use crate::ports::store::{Command, Reply, StoreError, StoreResult};
+use crate::ports::store::{Command, Reply, Store, StoreError, StoreResult};
 use crate::ports::upstream::{CommandTable, Dedicated, Heard, Types, Upstream};
 
 #[async_trait]
@@ -58,6 +58,15 @@ impl Upstream for RedisStore {
         self.run(|deadline| self.send_one(&command, types, deadline), value::reply).await
     }
 
+    async fn forward_all(&self, commands: Vec<Command>, types: Types) -> StoreResult<Vec<Reply>> {
+        let mut sent = Pipeline::with_capacity(commands.len());
+        for command in &commands {
+            sent.add_command(command::raw(command));
+        }
+        drop(commands);
+        self.run(|deadline| self.send_many(&sent, types, deadline), value::replies).await
+    }
+
     async fn atomic(&self, commands: Vec<Command>, types: Types) -> StoreResult<Vec<Reply>> {
         self.block(commands, types).await
     }
@@ -76,5 +85,17 @@ impl Upstream for RedisStore {
                 cluster.own(&command::raw(command), Types::Rich, Some(heard), self.common.deadline()).await
             }
         }
+    }
+
+    fn has_databases(&self) -> bool {
+        self.may_select()
+    }
+
+    async fn database(&self, number: u32) -> StoreResult<Arc<dyn Store>> {
+        Ok(self.other_database(number).await?)
+    }
+
+    async fn keyspace(&self) -> StoreResult<Vec<(u32, String)>> {
+        self.databases_in_use().await
     }
 }

@@ -151,6 +151,10 @@ impl Upstream for TracedStore {
         spanned("forward", self.upstream_of()?.forward(command, types)).await
     }
 
+    async fn forward_all(&self, commands: Vec<Command>, types: Types) -> StoreResult<Vec<Reply>> {
+        spanned("forward-all", self.upstream_of()?.forward_all(commands, types)).await
+    }
+
     async fn atomic(&self, commands: Vec<Command>, types: Types) -> StoreResult<Vec<Reply>> {
         spanned("atomic", self.upstream_of()?.atomic(commands, types)).await
     }
@@ -161,5 +165,18 @@ impl Upstream for TracedStore {
 
     async fn listen(&self, command: &Command, heard: UnboundedSender<Heard>) -> StoreResult<Box<dyn Dedicated>> {
         spanned("listen", self.upstream_of()?.listen(command, heard)).await
+    }
+
+    fn has_databases(&self) -> bool {
+        self.inner.upstream().is_some_and(Upstream::has_databases)
+    }
+
+    async fn database(&self, number: u32) -> StoreResult<Arc<dyn Store>> {
+        let inner = spanned("database", self.upstream_of()?.database(number)).await?;
+        Ok(Arc::new(Self::new(inner)))
+    }
+
+    async fn keyspace(&self) -> StoreResult<Vec<(u32, String)>> {
+        spanned("keyspace", self.upstream_of()?.keyspace()).await
     }
 }

@@ -3,34 +3,36 @@
 //!
 //! Invariants: every key of such a command is one that `default` may use verbatim (`key.rs`), so none reaches another domain's
 //! entries or the host's own records; scripts name their keys, as in a cluster, and what they do beyond that is not seen. While a
-//! command that may write is under way its keys have no copies in L1. What would change the server, or concern its other
+//! command that may write is under way its keys have no copies in L1. Commands in other databases than that of the policies go
+//! there as they are (`database.rs`). What would change the server, or concern its other
 //! users, is refused unless an operator allows it (`rules.rs`).
 
+mod asked;
+mod database;
 mod places;
 mod rules;
+mod together;
+mod words;
 
+pub use self::database::{Database, ElsewhereExplained, is_of_database};
+pub use self::rules::ForwardRules;
 pub(super) use self::rules::with_its_nothing;
-pub use self::rules::{ForwardRules, Way};
 
 use bytes::Bytes;
 use tokio::sync::mpsc::UnboundedSender;
 
+use self::asked::Asked;
 use super::core::Engine;
 use super::judge::{Place, Wanted};
 use super::step::Forwarded;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::ports::metrics::State;
 use crate::ports::policy::{Encoding, KeyScope, Operation};
 use crate::ports::store::{Command, Reply};
 use crate::ports::table::DEFAULT_DOMAIN;
+use crate::ports::trace;
 use crate::ports::upstream::{Dedicated, Facts, Heard, Types, Upstream};
-
-/// A command that is to be forwarded, and what the server says of it.
-struct Asked<'a> {
-    upstream: &'a dyn Upstream,
-    facts: Facts,
-    forwarded: Forwarded,
-}
+use crate::ports::way::{self, Way};
 
 impl Engine {
     /// Whether there is a Redis to forward to.
@@ -55,14 +57,14 @@ impl Engine {
                 let goes = |facts: &Facts, words: &[&[u8]]| self.forward_rules.check(facts, words).is_ok();
                 goes(facts, &[name])
                     || facts.subcommands.iter().any(|(part, facts)| goes(facts, &[name, part]))
-                    || rules::way(&[name]) == Way::Listening
+                    || way::of(&[name]) == Way::Listening
             })
         })
     }
 
     /// What Redis says of its own commands (`COMMAND …`); `None` if there is none, or it cannot say.
     pub async fn commands_of_redis(&self, words: Vec<Bytes>) -> Option<Reply> {
-        let forwarded = self.forward(words, Types::Rich, |_, _| Ok(())).await;
+        let forwarded = self.forward(None, words, Types::Rich, |_, _| Ok(())).await;
         forwarded.ok().flatten().filter(|reply| !matches!(reply, Reply::Error(_)))
     }
 
@@ -75,44 +77,57 @@ impl Engine {
         Some((!facts.reads_only, places))
     }
 
-    /// Forwards a command. `None` if Redis does not know it. `may` says whether its caller is allowed a command of this kind on
-    /// these keys, or what to answer instead.
+    /// Forwards a command, into this database or the one of the policies. `None` if Redis does not know it. `may` says whether its
+    /// caller is allowed a command of this kind on these keys, or what to answer instead.
     ///
     /// # Errors
     /// It is refused, for itself or for one of its keys; a failure of the store. An error that Redis answers is a reply.
     pub async fn forward(
         &self,
+        at: Option<&Database>,
         words: Vec<Bytes>,
         types: Types,
         may: impl FnOnce(&Facts, &[Bytes]) -> std::result::Result<(), Reply> + Send,
     ) -> Result<Option<Reply>> {
-        self.budgeted(self.forward_in_budget(words, types, may)).await
+        self.budgeted(self.forward_in_budget(at, words, types, may)).await
     }
 
     async fn forward_in_budget(
         &self,
+        at: Option<&Database>,
         words: Vec<Bytes>,
         types: Types,
         may: impl FnOnce(&Facts, &[Bytes]) -> std::result::Result<(), Reply> + Send,
     ) -> Result<Option<Reply>> {
-        let Some(Asked { upstream, facts, forwarded }) = self.asked(words).await? else { return Ok(None) };
-        if let Err(instead) = may(&facts, &forwarded.keys) {
+        let Some(Asked { upstream, facts, named, forwarded }) = self.asked(at, words).await? else { return Ok(None) };
+        if let Err(instead) = may(&facts, &named) {
             return Ok(Some(instead));
         }
         let started_ns = self.monotonic_ns();
-        let operation = operation_of(&forwarded);
         let places = self.places_of_forwarded(&forwarded)?;
-        let writings: Vec<_> = match operation {
+        let writings: Vec<_> = match operation_of(&forwarded) {
             Operation::Read => Vec::new(),
             _ => places.iter().map(|place| self.l1.writing(place.name)).collect(),
         };
         let answer = self.send_on(upstream, &forwarded.command, types).await;
         writings.into_iter().for_each(|writing| writing.done(None));
-        if let Some(place) = places.first() {
-            let state = answer.as_ref().map_or_else(|error| Self::state_of(error.kind), |_| State::Done);
-            self.tally(place, operation, state, started_ns);
+        let state = answer.as_ref().map_or_else(|error| Self::state_of(error.kind), |_| State::Done);
+        self.tally_together(at, std::slice::from_ref(&forwarded), state, started_ns);
+        answer.map(|answer| Some(rules::with_its_nothing(&forwarded.command, answer)))
+    }
+
+    /// Counts what became of forwarded commands that went together: those with keys, for `default`, to which also belongs what is in
+    /// other databases.
+    fn tally_together(&self, at: Option<&Database>, sent: &[Forwarded], state: State, started_ns: u64) {
+        let table = self.policies.table();
+        let Some(live) = table.get(DEFAULT_DOMAIN) else { return };
+        let elapsed_ns = self.monotonic_ns().saturating_sub(started_ns);
+        for forwarded in sent.iter().filter(|forwarded| at.is_some() || !forwarded.keys.is_empty()) {
+            let operation = operation_of(forwarded);
+            live.metrics.answered(operation, state);
+            live.metrics.latency[operation as usize].observe_ns(elapsed_ns);
+            trace::note_answer(&live.domain, operation.as_str(), state.as_str());
         }
-        answer.map(|answer| Some(rules::with_its_nothing(forwarded.command.name(), answer)))
     }
 
     /// A command that is to be forwarded as part of a transaction. `None` if Redis does not know it. `may` as in
@@ -122,11 +137,13 @@ impl Engine {
     /// As there.
     pub async fn to_be_forwarded(
         &self,
+        at: Option<&Database>,
         words: Vec<Bytes>,
         may: impl FnOnce(&Facts, &[Bytes]) -> std::result::Result<(), Reply> + Send,
     ) -> Result<Option<std::result::Result<Forwarded, Reply>>> {
-        let Some(Asked { facts, forwarded, .. }) = self.budgeted(self.asked(words)).await? else { return Ok(None) };
-        if let Err(instead) = may(&facts, &forwarded.keys) {
+        let asked = self.budgeted(self.asked(at, words)).await?;
+        let Some(Asked { facts, named, forwarded, .. }) = asked else { return Ok(None) };
+        if let Err(instead) = may(&facts, &named) {
             return Ok(Some(Err(instead)));
         }
         self.places_of_forwarded(&forwarded)?;
@@ -151,7 +168,7 @@ impl Engine {
 
     async fn send_on(&self, upstream: &dyn Upstream, command: &Command, types: Types) -> Result<Reply> {
         let name = command.name();
-        let answer = if rules::way(&command.args) == Way::Own {
+        let answer = if way::of(&command.args) == Way::Own {
             let mut own = upstream.open(command, types).await.map_err(|e| self.store_error(e))?;
             if rules::waits_for_replicas(name) {
                 // The server waits for what this connection wrote; a message makes that all that was written before it.
@@ -185,84 +202,8 @@ impl Engine {
         });
         if serves { Ok(upstream) } else { Err(rules::needs_verbatim(command)) }
     }
-
-    async fn asked(&self, words: Vec<Bytes>) -> Result<Option<Asked<'_>>> {
-        let command = Command { args: words };
-        let upstream = self.forward_upstream(&command)?;
-        let table = upstream.commands().await.map_err(|e| self.store_error(e))?;
-        let words: Vec<&[u8]> = command.args.iter().map(AsRef::as_ref).collect();
-        let Some(facts) = table.find(command.name(), words.get(1).copied()) else {
-            return match words.get(1) {
-                Some(second) if table.find(command.name(), None).is_some() => {
-                    Err(rules::unknown_subcommand(command.name(), second))
-                }
-                _ => Ok(None),
-            };
-        };
-        self.forward_rules.check(facts, &words)?;
-        if !facts.takes(words.len()) {
-            return Err(rules::arity(&words, facts));
-        }
-        self.keys.check_patterns(&words)?;
-        self.keys.check_channel(&words)?;
-        let keys = match places::of(facts, &words) {
-            Some(places) => places.into_iter().map(|place| command.args[place].clone()).collect(),
-            None => upstream.keys_of(&command).await.map_err(|e| self.store_error(e))?,
-        };
-        let facts = Facts { subcommands: std::collections::HashMap::new(), ..facts.clone() };
-        let forwarded = Forwarded { command, keys, reads_only: facts.reads_only };
-        Ok(Some(Asked { upstream, facts, forwarded }))
-    }
 }
 
-const fn operation_of(forwarded: &Forwarded) -> Operation {
+pub(super) const fn operation_of(forwarded: &Forwarded) -> Operation {
     if forwarded.reads_only { Operation::Read } else { Operation::Update }
-}
-
-impl super::key::KeyRules {
-    /// A channel that nobody else uses.
-    fn own_channel(&self) -> Bytes {
-        format!("{{{}{}forward}}", self.prefix, char::from(self.separator)).into()
-    }
-
-    /// # Errors
-    /// A message into a channel of the host's own.
-    fn check_channel(&self, words: &[&[u8]]) -> Result<()> {
-        let publishes = words[0].eq_ignore_ascii_case(b"publish") || words[0].eq_ignore_ascii_case(b"spublish");
-        let own = format!("{{{}{}", self.prefix, char::from(self.separator));
-        if publishes && words.get(1).is_some_and(|channel| channel.starts_with(own.as_bytes())) {
-            return Err(Error::new(
-                ErrorKind::InvalidKey,
-                format!("channels that begin with '{own}' are the host's own"),
-            ));
-        }
-        Ok(())
-    }
-
-    /// `SORT` reads keys that it makes of patterns and of what is in the list: what such a pattern begins with must keep them out
-    /// of what policies and the host itself keep.
-    fn check_patterns(&self, words: &[&[u8]]) -> Result<()> {
-        let sorts = words
-            .first()
-            .is_some_and(|name| name.eq_ignore_ascii_case(b"sort") || name.eq_ignore_ascii_case(b"sort_ro"));
-        if !sorts {
-            return Ok(());
-        }
-        for pair in words.windows(2).skip(1) {
-            let names_pattern = pair[0].eq_ignore_ascii_case(b"by") || pair[0].eq_ignore_ascii_case(b"get");
-            let Some(star) = memchr::memchr(b'*', pair[1]).filter(|_| names_pattern) else { continue };
-            let head = &pair[1][..star];
-            let bare = head.strip_prefix(b"{").unwrap_or(head);
-            let reserved: Vec<u8> = [self.prefix.as_bytes(), &[self.separator]].concat();
-            let common = bare.len().min(reserved.len());
-            if bare[..common] == reserved[..common] {
-                let message = format!(
-                    "the pattern '{}' may lead to keys of other domains; let it begin with something of its own",
-                    super::key::escaped(pair[1])
-                );
-                return Err(Error::new(ErrorKind::InvalidKey, message));
-            }
-        }
-        Ok(())
-    }
 }

@@ -1,4 +1,4 @@
-//! Which commands are forwarded, and on which connection.
+//! Which commands are forwarded. On which connection is told in `ports/way.rs`.
 //!
 //! A command with keys goes unless the server itself calls it dangerous. One without keys goes only if it stands here, for it concerns
 //! all users of the server. An operator may allow more, by name, and may take away what would go.
@@ -7,6 +7,7 @@ use crate::engine::key::escaped;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::store::{Command, Reply};
 use crate::ports::upstream::Facts;
+use crate::ports::way::{self, Way};
 
 /// What an operator says of forwarding: names in small letters, a subcommand as `script|flush`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,19 +18,8 @@ pub struct ForwardRules {
     pub deny: Vec<String>,
 }
 
-/// On which connection a command goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    /// The one that all callers share.
-    Shared,
-    /// One of its own, as it may wait.
-    Own,
-    /// One that listens.
-    Listening,
-}
-
 /// Without keys, and harmless.
-const KEYLESS: [&str; 36] = [
+const KEYLESS: [&str; 38] = [
     "acl|cat",
     "acl|genpass",
     "acl|help",
@@ -53,6 +43,8 @@ const KEYLESS: [&str; 36] = [
     "memory|help",
     "memory|malloc-stats",
     "memory|stats",
+    "module|help",
+    "module|list",
     "object",
     "publish",
     "pubsub",
@@ -67,29 +59,10 @@ const KEYLESS: [&str; 36] = [
     "xgroup|help",
     "xinfo|help",
 ];
+/// About all keys of the database that is selected: served by this host in that of the policies, forwarded into all others.
+pub(super) const OF_A_DATABASE: [&str; 5] = ["dbsize", "flushdb", "keys", "randomkey", "scan"];
 /// With keys and called dangerous by the server, for they are slow on large data. What they do is confined to their keys.
 const CONFINED: [&str; 2] = ["sort", "sort_ro"];
-/// Change what a connection is: no way to forward them.
-const STATEFUL: [&str; 16] = [
-    "asking",
-    "auth",
-    "client",
-    "discard",
-    "exec",
-    "hello",
-    "monitor",
-    "multi",
-    "psync",
-    "quit",
-    "readonly",
-    "readwrite",
-    "reset",
-    "select",
-    "unwatch",
-    "watch",
-];
-/// They answer by what they hear.
-const LISTENING: [&str; 6] = ["psubscribe", "punsubscribe", "ssubscribe", "subscribe", "sunsubscribe", "unsubscribe"];
 /// They answer a list, or nothing.
 const LISTS: [&str; 12] = [
     "blmove",
@@ -105,33 +78,16 @@ const LISTS: [&str; 12] = [
     "xreadgroup",
     "zmpop",
 ];
-/// They may wait.
-const WAITING: [&str; 10] =
-    ["blmove", "blmpop", "blpop", "brpop", "brpoplpush", "bzmpop", "bzpopmax", "bzpopmin", "wait", "waitaof"];
-
 fn is_one_of(names: &[&str], name: &[u8]) -> bool {
     names.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
 }
 
-/// On which connection a command goes.
-pub(super) fn way(words: &[impl AsRef<[u8]>]) -> Way {
-    let Some(name) = words.first().map(AsRef::as_ref) else { return Way::Shared };
-    let reads_stream = is_one_of(&["xread", "xreadgroup"], name);
-    let blocks = |word: &[u8]| word.eq_ignore_ascii_case(b"block");
-    // The name of a stream may be this word, too: then it has a connection of its own for nothing.
-    if is_one_of(&WAITING, name) || (reads_stream && words.iter().any(|word| blocks(word.as_ref()))) {
-        Way::Own
-    } else if is_one_of(&LISTENING, name) {
-        Way::Listening
-    } else {
-        Way::Shared
-    }
-}
-
 /// What a command answers: its nothing is that of a list where there would be a list, which a client's library does not tell apart.
-pub(in crate::engine) fn with_its_nothing(name: &[u8], answer: Reply) -> Reply {
+pub(in crate::engine) fn with_its_nothing(command: &Command, answer: Reply) -> Reply {
+    let name = command.name();
+    let pops_some = || command.args.len() > 2 && is_one_of(&["lpop", "rpop"], name);
     match answer {
-        Reply::Nil if is_one_of(&LISTS, name) => Reply::NilArray,
+        Reply::Nil if is_one_of(&LISTS, name) || pops_some() => Reply::NilArray,
         answer => answer,
     }
 }
@@ -142,21 +98,23 @@ pub(super) fn waits_for_replicas(name: &[u8]) -> bool {
 }
 
 impl ForwardRules {
-    /// On which connection a command goes.
-    #[must_use]
-    pub fn way(words: &[impl AsRef<[u8]>]) -> Way {
-        way(words)
-    }
-
     /// # Errors
     /// The command is not to be forwarded.
     pub(super) fn check(&self, facts: &Facts, words: &[&[u8]]) -> Result<()> {
         let name = name_of(words, facts.is_part);
         let container = name.split('|').next().unwrap_or_default();
-        if STATEFUL.contains(&container) {
+        if way::of(&[container]) == Way::Closed {
             let message =
                 format!("'{container}' concerns a connection, and connections to Redis are shared by all clients");
             return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+        let never = match name.as_str() {
+            "swapdb" => Some("it would put what is in another database among the entries of policies"),
+            "script|debug" => Some("it concerns a connection, and connections to Redis are shared by all clients"),
+            _ => None,
+        };
+        if let Some(why) = never {
+            return Err(refused(&name, why));
         }
         let lists = |names: &[String]| names.iter().any(|known| *known == name || known == container);
         if lists(&self.deny) {
@@ -178,11 +136,20 @@ impl ForwardRules {
         }
     }
 
+    /// # Errors
+    /// The command does not go into a database without policies.
+    pub(super) fn check_elsewhere(&self, facts: &Facts, words: &[&[u8]]) -> Result<()> {
+        if OF_A_DATABASE.contains(&name_of(words, facts.is_part).as_str()) {
+            return self.check_name(words[0]);
+        }
+        self.check(facts, words)
+    }
+
     /// Whether an operator lets Redis answer a command, or a part of one, that this host would answer itself.
     pub(super) fn hands_over(&self, name: &str) -> bool {
         let container = name.split('|').next().unwrap_or_default();
         let is = |known: &String| known == name || known == container;
-        !STATEFUL.contains(&container) && self.allow.iter().any(is) && !self.deny.iter().any(is)
+        way::of(&[container]) != Way::Closed && self.allow.iter().any(is) && !self.deny.iter().any(is)
     }
 
     /// # Errors
@@ -263,19 +230,6 @@ mod tests {
     }
 
     #[test]
-    fn what_may_wait_has_its_own_connection() {
-        for (line, expect) in [
-            ("ZADD k 1 m", Way::Shared),
-            ("BLPOP k 0", Way::Own),
-            ("xread BLOCK 0 STREAMS s $", Way::Own),
-            ("XREAD STREAMS s 0", Way::Shared),
-            ("pSubscribe c", Way::Listening),
-        ] {
-            assert_eq!(way(&words(line)), expect, "{line}");
-        }
-    }
-
-    #[test]
     fn what_goes_and_what_does_not() {
         let rules = ForwardRules { allow: vec!["debug".into(), "script|flush".into()], deny: vec!["eval".into()] };
         let keyed = Facts { first: 1, last: 1, step: 1, ..Facts::default() };
@@ -301,9 +255,17 @@ mod tests {
             (&part, "ACL CAT", true),
             (&part, "ACL SETUSER x", false),
             (&part, "LATENCY RESET", false),
+            (&keyless, "SCAN 0", false),
         ] {
             assert_eq!(rules.check(facts, &words(line)).is_ok(), goes, "{line}");
         }
+        assert!(rules.check_elsewhere(&dangerous, &words("KEYS *")).is_ok());
+        assert!(rules.check_elsewhere(&dangerous, &words("RESTORE k 0 x")).is_err());
+        let all = ForwardRules { allow: vec!["swapdb".into(), "script".into()], deny: vec![] };
+        assert!(all.check(&keyless, &words("SWAPDB 0 1")).is_err());
+        assert!(
+            all.check(&part, &words("SCRIPT DEBUG YES")).is_err() && all.check(&part, &words("SCRIPT KILL")).is_ok()
+        );
         let rules = ForwardRules { allow: vec!["config".into(), "client".into(), "acl|whoami".into()], deny: vec![] };
         assert!(rules.hands_over("config|set") && rules.hands_over("config") && rules.hands_over("acl|whoami"));
         assert!(!rules.hands_over("client|list") && !rules.hands_over("acl") && !rules.hands_over("info"));

@@ -30,8 +30,8 @@ pub(super) struct Prepared<'a> {
 enum Finish<'a> {
     /// How long the list may be afterwards.
     Mapped(Option<u32>),
-    /// With the command's name.
-    Forwarded(&'a [u8]),
+    /// With the command.
+    Forwarded(&'a Command),
     Read(Read),
     Written(SetOptions, fn(SetOptions, SetAnswer) -> Reply),
     /// Whatever the replies are, unless one is an error.
@@ -109,7 +109,7 @@ impl Engine {
         let Forwarded { command, reads_only, .. } = forwarded;
         let places = self.places_of_forwarded(forwarded)?;
         let changed = if *reads_only { Vec::new() } else { (0..places.len()).collect() };
-        Ok(Prepared { commands: vec![command.clone()], places, changed, finish: Finish::Forwarded(command.name()) })
+        Ok(Prepared { commands: vec![command.clone()], places, changed, finish: Finish::Forwarded(command) })
     }
 
     async fn prepare_read<'a>(&self, keys: &'a [Bytes], read: Read) -> Result<Prepared<'a>> {
@@ -236,7 +236,7 @@ impl Engine {
         let mut next = || all.next().unwrap_or(Reply::Nil);
         Ok(match finish {
             Finish::Mapped(list_max) => first_of(all.collect(), list_max),
-            Finish::Forwarded(name) => with_its_nothing(name, next()),
+            Finish::Forwarded(command) => with_its_nothing(command, next()),
             Finish::Read(read) => self.finish_read(&places, read, all.collect()).await?,
             Finish::Written(options, answer) => answer(options, raw_answer(&next(), options)),
             Finish::Always(reply) => reply,

@@ -25,6 +25,19 @@ pub struct Footprint {
     keys: Keys,
 }
 
+impl Footprint {
+    /// One for several commands that go together; `None` for none.
+    #[must_use]
+    pub fn together(all: Vec<Self>) -> Option<Self> {
+        let writes = all.iter().any(|footprint| footprint.access == Access::Write);
+        let mut keys: Vec<u64> = all.iter().flat_map(|footprint| footprint.keys.as_slice()).copied().collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let access = if writes { Access::Write } else { Access::Read };
+        (!all.is_empty()).then(|| Self { access, keys: Keys::Many(keys.into()) })
+    }
+}
+
 /// Nearly all commands have one key.
 #[derive(Debug)]
 enum Keys {
@@ -111,7 +124,20 @@ impl Claims {
 
 #[cfg(test)]
 mod tests {
-    use super::{Access, Claims};
+    use super::{Access, Claims, Footprint};
+
+    #[test]
+    fn what_goes_together_claims_all_it_touches() {
+        let mut claims = Claims::default();
+        let one = |access, key: &'static str| claims.footprint(access, std::iter::once(key.as_bytes()));
+        let all = vec![one(Access::Read, "a"), one(Access::Write, "b"), one(Access::Read, "b")];
+        assert!(Footprint::together(Vec::new()).is_none());
+        let together = Footprint::together(all).unwrap();
+        claims.claim(&together);
+        assert!(claims.conflict_read(b"a") && claims.conflict_read(b"b") && !claims.conflict_read(b"c"));
+        claims.release(&together);
+        assert!(claims.users.is_empty());
+    }
 
     #[test]
     fn reads_share_and_writes_do_not() {

@@ -72,6 +72,8 @@ pub struct Label {
     pub user: Arc<str>,
     /// The protocol it speaks.
     pub protocol: Protocol,
+    /// The number of the database that it has selected.
+    pub database: u32,
     /// Its last command other than a hit.
     pub command: &'static str,
 }
@@ -132,11 +134,13 @@ impl Client {
     /// A line of `CLIENT LIST`, with the fields that Redis 7.0 and clients know.
     #[must_use]
     pub fn line(&self, now_ms: u64) -> String {
-        let Label { name, lib_name, lib_version, user, protocol, command } = self.label(|label| label.clone());
+        let Label { name, lib_name, lib_version, user, protocol, database, command } =
+            self.label(|label| label.clone());
         let (id, peer, local, resp) = (self.id, self.peer, self.local, protocol.number());
         let age = now_ms.saturating_sub(self.since_ms) / 1000;
         let idle = now_ms.saturating_sub(self.active_ms.load(Ordering::Relaxed)) / 1000;
-        let mut line = format!("id={id} addr={peer} laddr={local} name={name} age={age} idle={idle} flags=N db=0 ");
+        let mut line =
+            format!("id={id} addr={peer} laddr={local} name={name} age={age} idle={idle} flags=N db={database} ");
         // Clients look for the sizes of buffers; a connection at rest has none. Writing to a string does not fail.
         let _written = write!(
             line,
@@ -215,6 +219,7 @@ impl Clients {
                 lib_version: String::new(),
                 user: "".into(),
                 protocol: Protocol::default(),
+                database: 0,
                 command: "NULL",
             }),
             ending: AtomicU8::new(Ending::None as u8),

@@ -18,7 +18,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::buffers;
 use super::clients::Ending;
-use super::forward::Listener;
+use super::forward::{Gathered, Listener};
 use super::frame::Frame;
 use super::outbox::Outbox;
 use super::parser::Parser;
@@ -57,6 +57,8 @@ pub(super) struct Connection {
     pub(super) blocked: bool,
     /// What the client has subscribed to.
     pub(super) listener: Option<Box<Listener>>,
+    /// Forwarded commands that are yet to begin, in one go.
+    pub(super) gathered: Gathered,
     /// Read since other connections of the thread last had their turn.
     turn_bytes: usize,
 }
@@ -85,6 +87,7 @@ impl Connection {
             phase: Phase::Open,
             blocked: false,
             listener: None,
+            gathered: Gathered::default(),
             turn_bytes: 0,
         }
     }

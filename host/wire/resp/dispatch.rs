@@ -16,8 +16,10 @@ use super::reply;
 use super::session::{Output, Session};
 use super::traced;
 use super::transaction::Queued;
+use crate::config::users::Role;
 use crate::limits::RESP_READ_BYTES;
 use crate::ports::store::Reply;
+use crate::ports::table::DEFAULT_DOMAIN;
 
 /// What became of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +62,7 @@ impl Connection {
                 }
             }
         }
+        self.begin_gathered();
         self.tally.count(self.session.engine());
         if self.phase == Phase::Ending {
             self.input.clear();
@@ -74,7 +77,8 @@ impl Connection {
         self.phase = Phase::Ending;
     }
 
-    fn answer(&mut self, reply: Reply, muted: bool) {
+    pub(super) fn answer(&mut self, reply: Reply, muted: bool) {
+        self.begin_gathered();
         if let Some(reply) = self.pipeline.answer(reply, muted) {
             reply::write(self.outbox.buffer(), self.session.protocol(), &reply);
         }
@@ -91,8 +95,10 @@ impl Connection {
         let shared = self.session.shared();
         let is_told = shared.monitors.are_there() && self.session.access().is_some();
         let words = self.parser.words(&self.input, frame);
-        let line = is_told.then(|| monitor::line(now_ms, self.session.client().peer, words)).flatten();
-        let admission = if self.hit(frame, now_ms) { Admission::Done } else { self.begin(frame) };
+        let database = self.session.database_number();
+        let line = is_told.then(|| monitor::line(now_ms, database, self.session.client().peer, words)).flatten();
+        let is_hit = self.gathered.is_empty() && self.hit(frame, now_ms);
+        let admission = if is_hit { Admission::Done } else { self.begin(frame) };
         if let Some(line) = line.filter(|_| admission != Admission::Wait) {
             self.session.shared().monitors.tell(&line);
         }
@@ -133,12 +139,9 @@ impl Connection {
         if let Some(refusal) = words.get(0).and_then(|name| self.refusal_while_listening(name)) {
             return self.refuse(refusal);
         }
-        let found = match resolve(&words) {
-            Ok(spec) if commands::is_of_server(spec) && self.session.engine().hands_over(spec.name) => {
-                return self.begin_forward(frame, errors::unknown_command(&self.parser.words(&self.input, frame)));
-            }
-            Ok(spec) => self.allowed(spec, words).map(|()| spec),
-            Err(_) if is_http(&words) => {
+        let elsewhere = self.session.database().is_some();
+        if is_not_here(words) {
+            if is_http(&words) {
                 tracing::warn!(
                     client = self.session.client().id,
                     "an HTTP request on the RESP port, maybe by a tricked browser"
@@ -146,7 +149,17 @@ impl Connection {
                 self.phase = Phase::Ending;
                 return Admission::Done;
             }
-            Err(unknown) if is_not_here(words) => return self.begin_forward(frame, unknown),
+            return self.begin_forward(frame);
+        }
+        if elsewhere && words.get(0).and_then(find).is_some_and(commands::is_passed_on) {
+            return self.begin_forward(frame);
+        }
+        let found = match resolve(&words) {
+            Ok(spec) if commands::is_of_server(spec) && self.session.engine().hands_over(spec.name) => {
+                return self.begin_forward(frame);
+            }
+            Ok(spec) if elsewhere && commands::is_for_policies(spec) => Err(errors::for_policies(spec.name)),
+            Ok(spec) => self.allowed(spec, words).map(|()| spec),
             found => found,
         };
         if self.session.transaction.is_some() {
@@ -157,6 +170,9 @@ impl Connection {
                 self.begin_data(frame, spec, |session, args| commands::begin(spec, form, session.engine(), &args))
             }
             Ok((spec, Run::Turn(run))) => self.run_turn(frame, spec, run),
+            Ok((spec, Run::Data(_))) if elsewhere && spec.name == "larder.explain" => {
+                self.begin_data(frame, spec, commands::explain_elsewhere)
+            }
             Ok((spec, Run::Data(run))) => self.begin_data(frame, spec, |session, args| run(session.engine(), args)),
             Ok((spec, Run::Leasing(run))) => {
                 self.begin_data(frame, spec, |session, args| run(session.engine(), session.leases(), args))
@@ -173,7 +189,15 @@ impl Connection {
         let Some(access) = self.session.access() else {
             return if spec.no_auth { Ok(()) } else { Err(errors::reply(errors::NO_AUTH)) };
         };
-        spec.allows(access, self.session.engine(), words).inspect_err(|_| {
+        let allows = match self.session.database() {
+            // Their keys belong to no policy.
+            Some(_) if spec.has_keys() && access.in_domain(DEFAULT_DOMAIN.as_bytes()) < Role::Read => {
+                Err(errors::reply(errors::NO_PERMISSION_KEY))
+            }
+            Some(_) if spec.has_keys() => Ok(()),
+            _ => spec.allows(access, self.session.engine(), words),
+        };
+        allows.inspect_err(|_| {
             self.session.engine().metrics().guard.denials.increment();
             tracing::debug!(client = self.session.client().id, user = %access.name(), command = spec.name, "not allowed");
         })
@@ -191,6 +215,7 @@ impl Connection {
 
     /// A command on the connection runs alone: it may change how answers are written.
     fn run_session(&mut self, frame: Frame, spec: &'static Spec, run: SessionFn) -> Admission {
+        self.begin_gathered();
         if !self.pipeline.is_empty() {
             return Admission::Wait;
         }
@@ -222,6 +247,7 @@ impl Connection {
 
     /// A command on the connection and in the engine runs alone, and nothing begins before it has ended.
     fn run_turn(&mut self, frame: Frame, spec: &'static Spec, run: TurnFn) -> Admission {
+        self.begin_gathered();
         if !self.pipeline.is_empty() {
             return Admission::Wait;
         }
@@ -232,6 +258,7 @@ impl Connection {
             Ok(work) => self.pipeline.begin(traced::command(&self.session, spec.name, work), None, muted),
             Err(reply) => self.pipeline.answer(reply, muted),
         };
+        self.session.settle_database();
         if let Some(reply) = answer {
             reply::write(self.outbox.buffer(), self.session.protocol(), &reply);
         }
@@ -265,9 +292,14 @@ impl Connection {
         if !commands::may_be_queued(spec) {
             return Err(commands::cannot_be_queued(spec.name));
         }
+        self.begin_gathered();
         let args = self.parser.words(&self.input, frame).to_args();
         let queued = match spec.run {
             Run::Session(run) => Queued::Session(run, args),
+            Run::Turn(_) => match commands::in_transaction(spec, &self.session, &args) {
+                Some(run) => Queued::Session(run, args),
+                None => return Err(commands::cannot_be_queued(spec.name)),
+            },
             _ => {
                 let engine = self.session.engine();
                 // What is wrong with its arguments is its own answer later, as in Redis.
@@ -288,6 +320,7 @@ impl Connection {
         spec: &'static Spec,
         run: impl FnOnce(&Session, Args) -> Result<Work, Reply>,
     ) -> Admission {
+        self.begin_gathered();
         if self.pipeline.is_full() || self.pipeline.is_barred() {
             return Admission::Wait;
         }

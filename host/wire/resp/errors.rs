@@ -66,6 +66,13 @@ pub(super) fn no_permission(name: &str) -> Reply {
     Reply::Error(format!("NOPERM this user has no permissions to run the '{name}' command"))
 }
 
+/// A command on keys of policies, while another database than theirs is selected.
+#[must_use]
+pub(super) fn for_policies(name: &str) -> Reply {
+    let name = name.to_ascii_uppercase();
+    Reply::Error(format!("ERR {name} is for database 0, in which policies keep their keys; SELECT 0 first"))
+}
+
 /// More commands than are allowed.
 #[must_use]
 pub(super) fn too_fast(per_second: u32, wait_ms: u64) -> Reply {

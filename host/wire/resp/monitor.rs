@@ -52,12 +52,12 @@ impl Monitors {
 }
 
 /// The line for a command, as Redis writes it; `None` if it is not told.
-pub(super) fn line(now_ms: u64, peer: SocketAddr, words: Words<'_>) -> Option<Bytes> {
+pub(super) fn line(now_ms: u64, database: u32, peer: SocketAddr, words: Words<'_>) -> Option<Bytes> {
     let name = words.get(0)?;
     if SECRET.iter().any(|secret| name.eq_ignore_ascii_case(secret.as_bytes())) {
         return None;
     }
-    let mut line = format!("+{}.{:06} [0 {peer}]", now_ms / 1000, now_ms % 1000 * 1000);
+    let mut line = format!("+{}.{:06} [{database} {peer}]", now_ms / 1000, now_ms % 1000 * 1000);
     for word in words.iter() {
         line.push_str(" \"");
         for &byte in word {
@@ -121,7 +121,7 @@ mod tests {
     use crate::wire::resp::args::Words;
 
     fn told(source: &[u8], ends: &[(u32, u32)]) -> Option<String> {
-        let line = line(1_339_518_083_107, "127.0.0.1:60866".parse().unwrap(), Words::new(source, ends))?;
+        let line = line(1_339_518_083_107, 0, "127.0.0.1:60866".parse().unwrap(), Words::new(source, ends))?;
         Some(String::from_utf8(line.to_vec()).unwrap())
     }
 

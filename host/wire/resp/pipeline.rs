@@ -39,11 +39,15 @@ struct Slot {
     state: SlotState,
     /// Whether the client wants no answer (`CLIENT REPLY`).
     muted: bool,
+    /// Of how many commands it holds the answers, in a list, if of several.
+    of: Option<usize>,
 }
 
 enum SlotState {
     Running(Option<Footprint>),
     Done(Reply),
+    /// The answers of several commands that are not yet told.
+    Several(std::vec::IntoIter<Reply>),
 }
 
 struct Running {
@@ -105,13 +109,23 @@ impl Pipeline {
         if let Poll::Ready(reply) = poll_caught(&mut work, &mut cx) {
             return self.answer(reply, muted);
         }
+        self.go_on(work, footprint, muted, None);
+        None
+    }
+
+    /// Begins work that answers so many commands in a row, with a list of their answers; one answer in place of the list is that of
+    /// each. They are answered in their turn.
+    pub fn begin_several(&mut self, work: Work, footprint: Option<Footprint>, of: usize) {
+        self.go_on(work, footprint, false, Some(of));
+    }
+
+    fn go_on(&mut self, work: Work, footprint: Option<Footprint>, muted: bool, of: Option<usize>) {
         if let Some(footprint) = &footprint {
             self.claims.claim(footprint);
         }
         let number = self.first + self.slots.len() as u64;
-        self.slots.push_back(Slot { state: SlotState::Running(footprint), muted });
+        self.slots.push_back(Slot { state: SlotState::Running(footprint), muted, of });
         self.running.push(Running { number, work });
-        None
     }
 
     /// An answer that is there already: returned if it may be written now, else kept for its turn.
@@ -121,7 +135,7 @@ impl Pipeline {
             return (!muted).then_some(reply);
         }
         self.held_bytes += reply::weight(&reply);
-        self.slots.push_back(Slot { state: SlotState::Done(reply), muted });
+        self.slots.push_back(Slot { state: SlotState::Done(reply), muted, of: None });
         None
     }
 
@@ -138,8 +152,17 @@ impl Pipeline {
             ended = true;
             let index = usize::try_from(number - self.first).unwrap_or(usize::MAX);
             let Some(slot) = self.slots.get_mut(index) else { continue };
-            self.held_bytes += reply::weight(&reply);
-            if let SlotState::Running(Some(footprint)) = std::mem::replace(&mut slot.state, SlotState::Done(reply)) {
+            let state = match (slot.of, reply) {
+                (Some(of), Reply::Array(all)) if all.len() == of => SlotState::Several(all.into_iter()),
+                (Some(of), one) => SlotState::Several(vec![one; of].into_iter()),
+                (None, reply) => SlotState::Done(reply),
+            };
+            self.held_bytes += match &state {
+                SlotState::Several(all) => all.as_slice().iter().map(reply::weight).sum(),
+                SlotState::Done(reply) => reply::weight(reply),
+                SlotState::Running(_) => 0,
+            };
+            if let SlotState::Running(Some(footprint)) = std::mem::replace(&mut slot.state, state) {
                 self.claims.release(&footprint);
             }
         }
@@ -149,12 +172,19 @@ impl Pipeline {
     /// The next answer, if the oldest unanswered command has ended.
     pub fn next_answer(&mut self) -> Option<Reply> {
         loop {
-            if matches!(self.slots.front()?.state, SlotState::Running(_)) {
-                return None;
+            match &mut self.slots.front_mut()?.state {
+                SlotState::Running(_) => return None,
+                SlotState::Several(all) => {
+                    if let Some(reply) = all.next() {
+                        self.held_bytes -= reply::weight(&reply);
+                        return Some(reply);
+                    }
+                }
+                SlotState::Done(_) => {}
             }
-            let Slot { state, muted } = self.slots.pop_front()?;
+            let Slot { state, muted, .. } = self.slots.pop_front()?;
             self.first += 1;
-            let SlotState::Done(reply) = state else { return None };
+            let SlotState::Done(reply) = state else { continue };
             self.held_bytes -= reply::weight(&reply);
             if !muted {
                 return Some(reply);
@@ -211,6 +241,25 @@ mod tests {
         assert_eq!(answers(&mut pipeline), [1, 2, 3].map(Reply::Integer), "muted answers are left out");
         assert!(pipeline.is_empty());
         assert_eq!(pipeline.held_bytes(), 0);
+    }
+
+    #[test]
+    fn several_answers_keep_the_place_of_their_commands() {
+        let mut pipeline = Pipeline::default();
+        let (a, work_a) = waiting();
+        let (b, work_b) = waiting();
+        let several = Box::pin(async move {
+            work_a.await;
+            Reply::Array(vec![Reply::Integer(1), Reply::Integer(2)])
+        });
+        pipeline.begin_several(several, None, 2);
+        pipeline.begin_several(work_b, None, 2);
+        assert_eq!(pipeline.answer(Reply::Integer(9), false), None);
+        b.send(7).unwrap();
+        assert_eq!(answers(&mut pipeline), []);
+        a.send(0).unwrap();
+        assert_eq!(answers(&mut pipeline), [1, 2, 7, 7, 9].map(Reply::Integer));
+        assert!(pipeline.is_empty() && pipeline.held_bytes() == 0);
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! What a connection knows of its client between commands, and what all connections of the front end share.
 //!
-//! Deliberately absent: the socket, the commands in flight, and databases other than 0.
+//! Deliberately absent: the socket, and the commands in flight.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -19,6 +19,7 @@ use super::transaction::{Transaction, Watching};
 use crate::config::users::Role;
 use crate::engine::Engine;
 use crate::engine::fill::LeaseBook;
+use crate::engine::forward::Database;
 use crate::ports::store::Reply;
 use crate::ports::trace::Tracer;
 use crate::wire::access::{Access, Denied, Rate};
@@ -107,6 +108,10 @@ pub struct Session {
     pub transaction: Option<Box<Transaction>>,
     /// Changed by commands that are at work, one at a time: each runs alone.
     watching: Option<Arc<Mutex<Watching>>>,
+    /// The database that the client has selected, if not that of the policies.
+    database: Option<Arc<Database>>,
+    /// The one that it is about to have, filled by a command at work.
+    selected: Option<Arc<OnceLock<Option<Arc<Database>>>>>,
     /// What others say, if the client monitors.
     pub monitored: Option<Receiver<Bytes>>,
     /// Set by a command after whose answer the connection ends.
@@ -137,6 +142,8 @@ impl Session {
             replies: Replies::On,
             transaction: None,
             watching: None,
+            database: None,
+            selected: None,
             monitored: None,
             closing: false,
             leases: Arc::default(),
@@ -192,6 +199,7 @@ impl Session {
 
     /// Notices that the users were replaced since the client said who it is. To be called before what was read is carried out.
     pub fn look_again(&mut self) {
+        self.settle_database();
         let gate = &self.shared.front.gate;
         if self.access.as_ref().is_some_and(|access| access.epoch() != gate.epoch()) {
             let access = self.access.as_ref().and_then(|access| gate.renew(access));
@@ -236,7 +244,10 @@ impl Session {
     pub fn may_hit(&self, key: &[u8]) -> bool {
         let may_read =
             || self.access.as_ref().is_some_and(|access| access.on_key(&self.shared.engine, key) >= Role::Read);
-        self.replies == Replies::On && self.transaction.is_none() && (self.reads_everything || may_read())
+        self.replies == Replies::On
+            && self.transaction.is_none()
+            && self.database.is_none()
+            && (self.reads_everything || may_read())
     }
 
     /// Checks a user and a password. What is wrong changes nothing, as in Redis.
@@ -248,6 +259,43 @@ impl Session {
         let access = self.shared.front.gate.login(peer, user, password, now_ms)?;
         self.set_access(Some(access));
         Ok(())
+    }
+
+    /// The database that the client has selected; `None` for that of the policies.
+    #[must_use]
+    pub const fn database(&self) -> Option<&Arc<Database>> {
+        self.database.as_ref()
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn database_number(&self) -> u32 {
+        self.database.as_ref().map_or(0, |database| database.number())
+    }
+
+    /// Where the database is put that the client selects, by a command after which [`Self::settle_database`] is called.
+    pub fn selecting(&mut self) -> Arc<OnceLock<Option<Arc<Database>>>> {
+        Arc::clone(self.selected.insert(Arc::default()))
+    }
+
+    /// Has what was selected, if it is there.
+    pub fn settle_database(&mut self) {
+        let Some(selected) = self.selected.as_ref().and_then(|selected| selected.get()).cloned() else { return };
+        self.selected = None;
+        self.set_database(selected);
+    }
+
+    /// Has another database from now on.
+    pub fn set_database(&mut self, database: Option<Arc<Database>>) {
+        self.database = database;
+        let number = self.database_number();
+        self.client().label(|label| label.database = number);
+    }
+
+    /// Whether keys are watched.
+    #[must_use]
+    pub fn watches(&self) -> bool {
+        self.watching.as_ref().is_some_and(|watching| !matches!(*watching.lock(), Watching::Nothing))
     }
 
     /// Where the keys are that are watched.
@@ -269,6 +317,8 @@ impl Session {
         self.transaction = None;
         self.monitored = None;
         self.unwatch();
+        self.selected = None;
+        self.set_database(None);
         self.set_protocol(Protocol::default());
         self.client().label(|label| label.name.clear());
     }

@@ -1,7 +1,9 @@
 //! Greeting, password, and the small commands that concern the connection alone.
 
+use std::sync::Arc;
+
 use super::client::checked_name;
-use super::{bulk, field, ok};
+use super::{bulk, field, ok, work};
 use crate::config::users::DEFAULT_USER;
 use crate::ports::store::Reply;
 use crate::wire::access::Denied;
@@ -9,6 +11,7 @@ use crate::wire::resp::REDIS_VERSION;
 use crate::wire::resp::args::Args;
 use crate::wire::resp::errors;
 use crate::wire::resp::number::parse_i64;
+use crate::wire::resp::pipeline::Work;
 use crate::wire::resp::reply::Protocol;
 use crate::wire::resp::session::{Output, Session};
 
@@ -40,12 +43,33 @@ pub(super) fn reset(session: &mut Session, _args: &Args) -> Result<Output, Reply
     Ok(Output::Always(Reply::Status("RESET".into())))
 }
 
-pub(super) fn select(_session: &mut Session, args: &Args) -> Result<Output, Reply> {
-    match parse_i64(&args[1]).and_then(|index| i32::try_from(index).ok()) {
-        None => Err(errors::reply(errors::NOT_AN_INTEGER)),
-        Some(0) => ok(),
-        Some(_) => Err(errors::reply(errors::DB_INDEX)),
+/// `SELECT index`: the database of the policies, or another one of a Redis behind this host.
+pub(super) fn select(session: &mut Session, args: &Args) -> Result<Work, Reply> {
+    let Some(number) = parse_i64(&args[1]).and_then(|index| i32::try_from(index).ok()) else {
+        return Err(errors::reply(errors::NOT_AN_INTEGER));
+    };
+    let is_selected = i64::from(session.database_number()) == i64::from(number);
+    if !is_selected && session.watches() {
+        let line = "ERR keys are watched in the database that is selected; EXEC, DISCARD or UNWATCH before SELECT";
+        return Err(errors::reply(line));
     }
+    if !is_selected && number == 0 {
+        session.set_database(None);
+    }
+    if is_selected || number == 0 {
+        return Ok(Box::pin(async { Reply::ok() }));
+    }
+    let (engine, selecting) = (Arc::clone(session.engine()), session.selecting());
+    Ok(work(async move {
+        // Nobody else fills it.
+        let _first = selecting.set(engine.database(number.into()).await?);
+        Ok(Reply::ok())
+    }))
+}
+
+/// `SELECT` of what is selected.
+pub(super) fn selected(_session: &mut Session, _args: &Args) -> Result<Output, Reply> {
+    ok()
 }
 
 pub(super) fn time(session: &mut Session, _args: &Args) -> Result<Output, Reply> {

@@ -1,8 +1,9 @@
 //! `INFO`: how the server is doing, in the sections and under the names that clients and dashboards read.
 //!
-//! What Larder cannot know is left out (`keyspace` lists no database), never made up.
+//! What Larder cannot know is left out, never made up: `keyspace` is what a Redis behind it says, which counts the host's own records, too.
 
 use std::fmt::{Display, Write};
+use std::sync::Arc;
 
 use crate::ports::metrics::State;
 use crate::ports::policy::Operation;
@@ -10,11 +11,14 @@ use crate::ports::registry::PolicyState;
 use crate::ports::store::Reply;
 use crate::wire::resp::REDIS_VERSION;
 use crate::wire::resp::args::Args;
+use crate::wire::resp::pipeline::Work;
 use crate::wire::resp::session::{Output, Session};
 
 /// A section: its title and what writes it.
 type Section = (&'static str, fn(&mut Lines, &Session));
 
+/// The section that only a Redis can fill.
+const KEYSPACE: &str = "# Keyspace\r\n";
 const SECTIONS: [Section; 9] = [
     ("Server", server),
     ("Clients", clients),
@@ -38,8 +42,31 @@ impl Lines {
     }
 }
 
-/// `INFO [section …]`.
+/// `INFO [section …]`, with what Redis says of its databases.
+pub(super) fn with_keyspace(session: &mut Session, args: &Args) -> Result<Work, Reply> {
+    let text = sections(session, args);
+    let engine = Arc::clone(session.engine());
+    Ok(Box::pin(async move {
+        let Some((before, after)) = text.split_once(KEYSPACE) else { return as_text(text) };
+        let mut lines = Lines(before.to_owned() + KEYSPACE);
+        for (number, said) in engine.keyspace().await {
+            lines.add(&format!("db{number}"), said);
+        }
+        lines.0.push_str(after);
+        as_text(lines.0)
+    }))
+}
+
+fn as_text(text: String) -> Reply {
+    Reply::Verbatim("txt".into(), text.into())
+}
+
+/// `INFO [section …]` without that.
 pub(super) fn info(session: &mut Session, args: &Args) -> Result<Output, Reply> {
+    Ok(Output::Text(sections(session, args)))
+}
+
+fn sections(session: &Session, args: &Args) -> String {
     session.engine().report();
     let all = args.len() == 1
         || (1..args.len()).any(|at| ["all", "default", "everything"].iter().any(|word| args.is(at, word)));
@@ -55,7 +82,7 @@ pub(super) fn info(session: &mut Session, args: &Args) -> Result<Output, Reply> 
             section(&mut lines, session);
         }
     }
-    Ok(Output::Text(lines.0))
+    lines.0
 }
 
 /// `ROLE`, as a Redis without replicas answers it.

@@ -45,7 +45,7 @@ pub(super) fn get_keys(session: &mut Session, args: &Args) -> Result<Work, Reply
     }
     let (engine, words) = (Arc::clone(session.engine()), args.all_shared());
     Ok(super::work(async move {
-        let found = engine.forward(words, crate::ports::upstream::Types::Rich, |_, _| Ok(())).await?;
+        let found = engine.forward(None, words, crate::ports::upstream::Types::Rich, |_, _| Ok(())).await?;
         Ok(found.unwrap_or(Reply::Nil))
     }))
 }

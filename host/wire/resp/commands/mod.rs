@@ -36,7 +36,8 @@ use std::future::Future;
 use futures_util::TryFutureExt;
 
 pub use data::begin;
-pub use queue::{cannot_be_queued, may_be_queued, step};
+pub use own::explain_elsewhere;
+pub use queue::{cannot_be_queued, in_transaction, may_be_queued, step};
 pub use spec::{DataFn, KeyRange, LeasingFn, Run, SessionFn, Spec, TurnFn};
 pub use table::{COMMANDS, find};
 
@@ -72,7 +73,24 @@ pub fn subcommand(container: &'static Spec, name: &[u8]) -> Option<&'static Spec
 /// Whether a command says something of the server, which Redis could say instead: it concerns no data.
 #[must_use]
 pub fn is_of_server(spec: &Spec) -> bool {
-    spec.group == spec::Group::Server && matches!(spec.run, Run::Session(_) | Run::Container)
+    let says = matches!(spec.run, Run::Session(_) | Run::Container) || spec.name == "info";
+    spec.group == spec::Group::Server && says
+}
+
+/// Whether a command concerns data, so that another database than that of the policies gets it as it is.
+#[must_use]
+pub fn is_passed_on(spec: &Spec) -> bool {
+    match spec.run {
+        Run::Data(_) | Run::Leasing(_) | Run::Store(_) => spec.group != spec::Group::Larder && spec.name != "flushall",
+        Run::Container => spec.group == spec::Group::Generic,
+        Run::Session(_) | Run::Turn(_) => false,
+    }
+}
+
+/// Whether a command says something of a key that only policies know, and none in another database.
+#[must_use]
+pub fn is_for_policies(spec: &Spec) -> bool {
+    spec.group == spec::Group::Larder && spec.has_keys() && spec.name != "larder.explain"
 }
 
 /// Work that may fail. A block around it would keep the future twice, and all of it is copied into the box.

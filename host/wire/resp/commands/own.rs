@@ -75,6 +75,26 @@ pub(super) fn explain(engine: &Arc<Engine>, args: Args) -> Result<Work, Reply> {
     Ok(work(async move { engine.explain(&args[1]).await.map(explanation) }))
 }
 
+/// `LARDER.EXPLAIN key` while another database than that of the policies is selected.
+pub fn explain_elsewhere(session: &Session, args: Args) -> Result<Work, Reply> {
+    let Some(database) = session.database().map(Arc::clone) else { return explain(session.engine(), args) };
+    let engine = Arc::clone(session.engine());
+    Ok(work(async move {
+        let explained = engine.explain_in(&database, &args[1]).await?;
+        Ok(Reply::Map(vec![
+            field("key", bulk(args.text(1))),
+            field("database", Reply::Integer(explained.database.into())),
+            field("domain", Reply::Nil),
+            field("type", explained.kind.map_or(Reply::Nil, bulk)),
+            field("store_ttl_ms", explained.ttl_ms.map_or(Reply::Nil, count)),
+            field(
+                "note",
+                bulk("policies and L1 are for database 0; whatever concerns this one goes to the store as it is"),
+            ),
+        ]))
+    }))
+}
+
 pub(super) fn list(session: &mut Session, _args: &Args) -> Result<Output, Reply> {
     let policies = session.engine().registry().list();
     Ok(Output::Reply(Reply::Array(policies.into_iter().map(policy).collect())))

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::expiry::{Base, Unit, condition, expire_at_ms};
-use super::spec::{Group, Run, Spec};
-use super::{data, set, space};
+use super::spec::{Group, Run, SessionFn, Spec};
+use super::{data, handshake, info, set, space};
 use crate::engine::Engine;
 use crate::engine::step::{Form, Read, Step, Wanted};
 use crate::ports::store::Reply;
 use crate::wire::resp::args::Args;
 use crate::wire::resp::errors;
+use crate::wire::resp::number::parse_i64;
+use crate::wire::resp::session::Session;
 
 /// Whether a command on the connection can be part of a transaction.
 pub fn may_be_queued(spec: &Spec) -> bool {
@@ -20,7 +22,18 @@ pub fn may_be_queued(spec: &Spec) -> bool {
         Run::Data(_) | Run::Leasing(_) | Run::Store(_) => {
             spec.group != Group::Larder && !matches!(spec.name, "randomkey" | "flushdb" | "flushall")
         }
-        Run::Turn(_) | Run::Container => false,
+        Run::Turn(_) => ["info", "select"].contains(&spec.name),
+        Run::Container => false,
+    }
+}
+
+/// What is left of a command on the connection and the engine when it is part of a transaction: what needs no engine.
+pub fn in_transaction(spec: &Spec, session: &Session, args: &Args) -> Option<SessionFn> {
+    match spec.name {
+        "info" => Some(info::info),
+        // The block goes to one database as a whole.
+        "select" if parse_i64(&args[1]) == Some(session.database_number().into()) => Some(handshake::selected),
+        _ => None,
     }
 }
 

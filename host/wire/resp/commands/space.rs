@@ -51,11 +51,12 @@ pub(super) fn size(engine: &Arc<Engine>, _args: Args) -> Result<Work, Reply> {
     Ok(work(async move { engine.count_keys().await.map(count) }))
 }
 
-/// `FLUSHDB` and `FLUSHALL`: there is one database.
+/// `FLUSHDB` and `FLUSHALL`, where database 0 is selected.
 pub(super) fn flush(engine: &Arc<Engine>, args: Args) -> Result<Work, Reply> {
     if args.len() > 2 || args.len() == 2 && !args.is(1, "ASYNC") && !args.is(1, "SYNC") {
         return Err(errors::reply(errors::SYNTAX));
     }
     let engine = Arc::clone(engine);
-    Ok(work(async move { engine.flush().await.map(|()| Reply::ok()) }))
+    let all = args.is(0, "flushall");
+    Ok(work(async move { if all { engine.flush_all().await } else { engine.flush().await }.map(|()| Reply::ok()) }))
 }

@@ -93,7 +93,7 @@ const OTHERS: &[Spec] = &[
     ),
     Spec::write("incr", 2, ONE_KEY, counters::incr).fast().doc(Group::String, "1.0.0", "Adds 1 to a number."),
     Spec::write("incrby", 3, ONE_KEY, counters::incr_by).fast().doc(Group::String, "1.0.0", "Adds to a number."),
-    Spec::session("info", -1, info::info).doc(Group::Server, "1.0.0", "How the server is doing."),
+    Spec::turn("info", -1, NO_KEYS, info::with_keyspace).doc(Group::Server, "1.0.0", "How the server is doing."),
     Spec::session("larder.breaker", -1, breaker::list).admin().needs(Read, Of::Host).with(BREAKER).doc(
         Group::Larder,
         OWN,
@@ -181,7 +181,7 @@ const OTHERS: &[Spec] = &[
         "Makes the connection as it was when new.",
     ),
     Spec::session("role", 1, info::role).fast().doc(Group::Server, "2.8.12", "Always a master without replicas."),
-    Spec::session("select", 2, handshake::select).fast().doc(Group::Connection, "1.0.0", "Chooses a database: 0."),
+    Spec::turn("select", 2, NO_KEYS, handshake::select).fast().doc(Group::Connection, "1.0.0", "Chooses a database."),
     Spec::fills("set", -3, set::set).doc(Group::String, "1.0.0", "Writes a value."),
     Spec::fills("setex", 4, set::set_ex).doc(Group::String, "2.0.0", "Writes a value, with seconds to live."),
     Spec::write("setnx", 3, ONE_KEY, set::set_nx).fast().doc(

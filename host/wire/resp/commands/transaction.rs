@@ -38,6 +38,7 @@ pub(super) fn watch(session: &mut Session, args: &Args) -> Result<Work, Reply> {
     }
     let keys: Vec<_> = (1..args.len()).map(|at| args.shared(at)).collect();
     let (engine, watching) = (Arc::clone(session.engine()), session.watching());
+    let database = session.database().map(Arc::clone);
     Ok(work(async move {
         // Whatever happens from here on, what was watched before must not be taken for unchanged.
         let before = std::mem::replace(&mut *watching.lock(), Watching::Lost);
@@ -48,7 +49,11 @@ pub(super) fn watch(session: &mut Session, args: &Args) -> Result<Work, Reply> {
                 return Err(Error::new(ErrorKind::StoreUnavailable, "an earlier WATCH was lost; UNWATCH first"));
             }
         };
-        *watching.lock() = Watching::Keys(engine.watch(before, &keys).await?);
+        let watched = match database {
+            Some(database) => engine.watch_in(&database, before, &keys).await?,
+            None => engine.watch(before, &keys).await?,
+        };
+        *watching.lock() = Watching::Keys(watched);
         Ok(Reply::ok())
     }))
 }
@@ -93,8 +98,13 @@ pub(super) fn exec(session: &mut Session, _args: &Args) -> Result<Work, Reply> {
     }
     let engine = Arc::clone(session.engine());
     let types = session.protocol().types();
+    let database = session.database().map(Arc::clone);
     Ok(Box::pin(async move {
-        match engine.execute(&steps, watched, types).await {
+        let executed = match database {
+            Some(database) => engine.execute_in(&database, &steps, watched, types).await,
+            None => engine.execute(&steps, watched, types).await,
+        };
+        match executed {
             Ok(Some(answers)) => together(parts, answers),
             Ok(None) => Reply::NilArray,
             Err(Error { kind: ErrorKind::StoreReply, message }) => {

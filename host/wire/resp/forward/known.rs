@@ -1,21 +1,16 @@
 //! What Redis knows and this host has no rules for: so that a host whose store is no Redis says what is missing, instead of that
-//! there is no such command.
+//! there is no such command. Those that wait or listen are in `ports/way.rs`.
+
+use crate::ports::way;
+use crate::wire::resp::commands;
 
 /// In order. As of Redis 7.0, without what is served here and what only a server's operators and other servers say.
-const KNOWN: [&str; 101] = [
+const KNOWN: [&str; 86] = [
     "bitcount",
     "bitfield",
     "bitfield_ro",
     "bitop",
     "bitpos",
-    "blmove",
-    "blmpop",
-    "blpop",
-    "brpop",
-    "brpoplpush",
-    "bzmpop",
-    "bzpopmax",
-    "bzpopmin",
     "dump",
     "eval",
     "eval_ro",
@@ -43,20 +38,13 @@ const KNOWN: [&str; 101] = [
     "pfadd",
     "pfcount",
     "pfmerge",
-    "psubscribe",
     "publish",
     "pubsub",
-    "punsubscribe",
     "script",
     "setbit",
     "sort",
     "sort_ro",
     "spublish",
-    "ssubscribe",
-    "subscribe",
-    "sunsubscribe",
-    "unsubscribe",
-    "wait",
     "xack",
     "xadd",
     "xautoclaim",
@@ -108,12 +96,14 @@ const KNOWN: [&str; 101] = [
 
 /// The name of a forwarded command in the list of connections.
 pub(super) fn label(name: &[u8]) -> &'static str {
-    find(name).unwrap_or("forwarded")
+    // What is served here in database 0 is forwarded into the others.
+    find(name).or_else(|| commands::find(name).map(|spec| spec.name)).unwrap_or("forwarded")
 }
 
 fn find(name: &[u8]) -> Option<&'static str> {
     let small = name.get(..32.min(name.len()))?.to_ascii_lowercase();
-    KNOWN.binary_search_by(|known| known.as_bytes().cmp(&small)).ok().map(|at| KNOWN[at])
+    let at = KNOWN.binary_search_by(|known| known.as_bytes().cmp(&small)).ok();
+    at.map(|at| KNOWN[at]).or_else(|| way::waiting_or_listening(&small))
 }
 
 /// Whether Redis has a command of this name.

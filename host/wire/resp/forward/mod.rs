@@ -3,6 +3,7 @@
 //! Invariants: they keep their place among the connection's other commands, by their keys where those are known at once; a command
 //! that waits ends when its client leaves, for nobody would read its answer; subscriptions end with their connection.
 
+mod gathered;
 mod known;
 mod listener;
 
@@ -13,88 +14,105 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
+pub(super) use self::gathered::Gathered;
 pub(super) use self::listener::Listener;
 
+use super::args::Words;
 use super::claims;
 use super::clients::Unblock;
-use super::commands::cannot_be_queued;
+use super::commands::{cannot_be_queued, find};
 use super::connection::Connection;
 use super::dispatch::Admission;
 use super::errors;
 use super::frame::Frame;
 use super::pipeline::Work;
 use super::reply::{self, Protocol};
+use super::session::Replies;
 use super::traced;
 use super::transaction::Queued;
 use crate::config::users::Role;
 use crate::engine::Engine;
-use crate::engine::forward::{ForwardRules, Way};
+use crate::engine::forward::{Database, is_of_database};
 use crate::limits::RESP_READ_BYTES;
 use crate::ports::store::Reply;
+use crate::ports::table::DEFAULT_DOMAIN;
 use crate::ports::upstream::Facts;
+use crate::ports::way::{self, Way};
 use crate::wire::access::Access;
 
+/// What is shown of one word of an unknown command, in bytes.
+const SHOWN_BYTES_MAX: usize = 128;
 /// What a subscriber in RESP2 may still say.
 const WHILE_LISTENING: [&str; 3] = ["ping", "quit", "reset"];
 
 impl Connection {
-    /// Begins a command that is not in the table, unless Redis does not know it either.
-    pub(super) fn begin_forward(&mut self, frame: Frame, unknown: Reply) -> Admission {
+    /// Begins a command that is not in the table, unless Redis does not know it either, or one that goes into another database as it
+    /// is.
+    pub(super) fn begin_forward(&mut self, frame: Frame) -> Admission {
         let words = self.parser.words(&self.input, frame);
         let name = words.get(0).unwrap_or_default();
         let may_go = self.session.engine().forwards() || known::is_known(name);
         let refusal = match self.session.access() {
-            _ if !may_go => unknown,
+            _ if !may_go => not_known(&words),
             None => errors::reply(errors::NO_AUTH),
-            Some(_) if self.session.transaction.is_some() => match ForwardRules::way(&[name]) {
+            Some(_) if self.session.transaction.is_some() => match way::of(&[name]) {
                 Way::Listening => cannot_be_queued(&errors::shown(name, 128).to_ascii_lowercase()),
-                _ => return self.queue_forward(frame, unknown),
+                _ => return self.queue_forward(frame),
             },
-            Some(_) => return self.begin_allowed(frame, unknown),
+            Some(_) => return self.begin_allowed(frame),
         };
         if self.session.transaction.is_some() { self.begin_queued(frame, Err(refusal)) } else { self.refuse(refusal) }
     }
 
-    fn begin_allowed(&mut self, frame: Frame, unknown: Reply) -> Admission {
+    fn begin_allowed(&mut self, frame: Frame) -> Admission {
         let words = self.parser.words(&self.input, frame);
         let words: Vec<&[u8]> = words.iter().collect();
-        match ForwardRules::way(&words) {
-            Way::Listening => self.begin_listening(frame),
-            way => self.begin_asking(frame, way, unknown),
+        let way = way::of(&words);
+        if way == Way::Listening {
+            return self.begin_listening(frame);
         }
-    }
-
-    fn begin_asking(&mut self, frame: Frame, way: Way, unknown: Reply) -> Admission {
-        if self.pipeline.is_full() || self.pipeline.is_barred() {
+        if self.pipeline.is_barred() || (self.pipeline.is_full() && self.gathered.is_empty()) {
             return Admission::Wait;
         }
-        let words = self.parser.words(&self.input, frame);
-        let all: Vec<&[u8]> = words.iter().collect();
         let claims = self.pipeline.claims();
-        let footprint = match self.session.engine().forward_places(&all) {
+        let footprint = match self.session.engine().forward_places(&words) {
             Some((writes, places)) if way == Way::Shared && !places.is_empty() => {
                 let access = if writes { claims::Access::Write } else { claims::Access::Read };
-                Some(claims.footprint(access, places.into_iter().filter_map(|place| words.get(place))))
+                Some(claims.footprint(access, places.into_iter().filter_map(|place| words.get(place).copied())))
             }
             _ => None,
         };
-        let must_wait = footprint.as_ref().map_or(!self.pipeline.is_empty(), |footprint| claims.conflict(footprint));
-        if must_wait {
-            return Admission::Wait;
+        match footprint {
+            Some(footprint) if claims.conflict(&footprint) => Admission::Wait,
+            Some(footprint) if self.session.replies == Replies::On => self.gather(frame, footprint),
+            footprint => {
+                self.begin_gathered();
+                if self.pipeline.is_full() || (footprint.is_none() && !self.pipeline.is_empty()) {
+                    return Admission::Wait;
+                }
+                self.begin_asking(frame, way, footprint)
+            }
         }
-        self.session.client().label(|label| label.command = known::label(all[0]));
-        let words: Vec<Bytes> = all.into_iter().map(Bytes::copy_from_slice).collect();
+    }
+
+    fn begin_asking(&mut self, frame: Frame, way: Way, footprint: Option<claims::Footprint>) -> Admission {
+        let words = self.parser.words(&self.input, frame);
+        self.session.client().label(|label| label.command = known::label(words.get(0).unwrap_or_default()));
+        let words = words.to_args().all_shared();
         let muted = self.session.next_is_muted();
         let types = self.session.protocol().types();
-        let engine = Arc::clone(self.session.engine());
+        let (engine, database) = (Arc::clone(self.session.engine()), self.session.database().map(Arc::clone));
         let Some(access) = self.session.access().cloned() else {
             return self.refuse(errors::reply(errors::NO_AUTH));
         };
-        let name = errors::shown(&words[0], 128).to_ascii_lowercase();
         let work: Work = Box::pin(async move {
-            let may = |facts: &Facts, keys: &[Bytes]| allowed(&access, &engine, facts, &name, keys);
-            let forwarded = engine.forward(words, types, may).await;
-            forwarded.map_or_else(|error| errors::of(&error), |answer| answer.unwrap_or(unknown))
+            let at = database.as_deref();
+            let (asked, name) = (words.clone(), words[0].clone());
+            let may = |facts: &Facts, keys: &[Bytes]| allowed(&access, &engine, at, facts, &name, keys);
+            match engine.forward(at, words, types, may).await {
+                Ok(answer) => answer.unwrap_or_else(|| unknown(&asked)),
+                Err(error) => errors::of(&error),
+            }
         });
         self.blocked = way == Way::Own;
         let work = if way == Way::Own { until_unblocked(work, self.session.client().blocks()) } else { work };
@@ -106,11 +124,12 @@ impl Connection {
     }
 
     /// Queues a command after it was looked at, as far as Redis and this host would: what is refused lets the transaction fail.
-    fn queue_forward(&mut self, frame: Frame, unknown: Reply) -> Admission {
+    fn queue_forward(&mut self, frame: Frame) -> Admission {
+        self.begin_gathered();
         if !self.pipeline.is_empty() {
             return Admission::Wait;
         }
-        let words: Vec<Bytes> = self.parser.words(&self.input, frame).iter().map(Bytes::copy_from_slice).collect();
+        let words = self.parser.words(&self.input, frame).to_args().all_shared();
         let (Some(access), Some(transaction)) = (self.session.access().cloned(), &mut self.session.transaction) else {
             return self.refuse(errors::reply(errors::NO_AUTH));
         };
@@ -120,13 +139,14 @@ impl Connection {
         }
         self.session.client().label(|label| label.command = known::label(&words[0]));
         let muted = self.session.next_is_muted();
-        let engine = Arc::clone(self.session.engine());
-        let name = errors::shown(&words[0], 128).to_ascii_lowercase();
+        let (engine, database) = (Arc::clone(self.session.engine()), self.session.database().map(Arc::clone));
         let work: Work = Box::pin(async move {
-            let may = |facts: &Facts, keys: &[Bytes]| allowed(&access, &engine, facts, &name, keys);
-            let forwarded = match engine.to_be_forwarded(words, may).await {
+            let at = database.as_deref();
+            let (asked, name) = (words.clone(), words[0].clone());
+            let may = |facts: &Facts, keys: &[Bytes]| allowed(&access, &engine, at, facts, &name, keys);
+            let forwarded = match engine.to_be_forwarded(at, words, may).await {
                 Ok(Some(forwarded)) => forwarded,
-                Ok(None) => Err(unknown),
+                Ok(None) => Err(unknown(&asked)),
                 Err(error) => Err(errors::of(&error)),
             };
             match forwarded {
@@ -149,6 +169,7 @@ impl Connection {
 
     /// Subscribes or unsubscribes, alone: what comes after it waits until it is confirmed.
     fn begin_listening(&mut self, frame: Frame) -> Admission {
+        self.begin_gathered();
         if !self.pipeline.is_empty() {
             return Admission::Wait;
         }
@@ -178,7 +199,7 @@ impl Connection {
         let is = |known: &&str| name.eq_ignore_ascii_case(known.as_bytes());
         let listens = self.session.protocol() == Protocol::Resp2
             && self.listener.as_ref().is_some_and(|listener| listener.listens());
-        if !listens || WHILE_LISTENING.iter().any(is) || ForwardRules::way(&[name]) == Way::Listening {
+        if !listens || WHILE_LISTENING.iter().any(is) || way::of(&[name]) == Way::Listening {
             return None;
         }
         let name = errors::shown(name, 128).to_ascii_lowercase();
@@ -255,18 +276,49 @@ fn until_unblocked(work: Work, unblocked: oneshot::Receiver<Unblock>) -> Work {
     })
 }
 
+/// A command that Redis does not know either.
+fn unknown(words: &[Bytes]) -> Reply {
+    let (mut source, mut spans) = (Vec::new(), Vec::new());
+    for word in words {
+        let start = u32::try_from(source.len()).unwrap_or(u32::MAX);
+        source.extend_from_slice(&word[..word.len().min(SHOWN_BYTES_MAX)]);
+        spans.push((start, u32::try_from(source.len()).unwrap_or(u32::MAX)));
+    }
+    not_known(&Words::new(&source, &spans))
+}
+
+/// What is said of words that call nothing: of the command, or of the part of one that is served here.
+fn not_known(words: &Words<'_>) -> Reply {
+    match (words.get(0).and_then(find), words.get(1)) {
+        (Some(found), Some(word)) if !found.subcommands.is_empty() => errors::unknown_subcommand(found.name, word),
+        _ => errors::unknown_command(words),
+    }
+}
+
 /// Whether a caller may have a command forwarded: by its keys, and by everything where it has none; what the server calls dangerous
-/// concerns the server then.
-fn allowed(access: &Access, engine: &Engine, facts: &Facts, name: &str, keys: &[Bytes]) -> Result<(), Reply> {
+/// concerns the server then. What is in another database belongs to `default`.
+fn allowed(
+    access: &Access,
+    engine: &Engine,
+    at: Option<&Database>,
+    facts: &Facts,
+    name: &[u8],
+    keys: &[Bytes],
+) -> Result<(), Reply> {
     let role = if facts.reads_only { Role::Read } else { Role::Write };
-    let refusal = match keys.iter().map(|key| access.on_key(engine, key)).min() {
+    let in_default = || access.in_domain(DEFAULT_DOMAIN.as_bytes());
+    let shown = || errors::shown(name, 128).to_ascii_lowercase();
+    let of_key = |key: &Bytes| if at.is_some() { in_default() } else { access.on_key(engine, key) };
+    let empties = name.eq_ignore_ascii_case(b"flushdb");
+    let refusal = match keys.iter().map(of_key).min() {
         Some(least) if least >= role => return Ok(()),
         Some(_) => errors::reply(errors::NO_PERMISSION_KEY),
-        None if facts.is_dangerous && access.on_host() < Role::Admin => errors::no_permission(name),
+        None if at.is_some() && is_of_database(name) && !empties && in_default() >= role => return Ok(()),
+        None if (facts.is_dangerous || empties) && access.on_host() < Role::Admin => errors::no_permission(&shown()),
         None if access.on_everything() >= role => return Ok(()),
-        None => errors::no_permission(name),
+        None => errors::no_permission(&shown()),
     };
     engine.metrics().guard.denials.increment();
-    tracing::debug!(user = %access.name(), command = name, "not allowed");
+    tracing::debug!(user = %access.name(), command = shown(), "not allowed");
     Err(refusal)
 }
