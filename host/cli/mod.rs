@@ -12,6 +12,7 @@ pub(crate) mod exit;
 pub(crate) mod inspect;
 pub(crate) mod man;
 pub(crate) mod new;
+pub(crate) mod out;
 mod parts;
 pub(crate) mod progress;
 pub(crate) mod record;
