@@ -52,7 +52,7 @@ mod recovery;
 mod refresh;
 mod remove;
 mod replay;
-mod scan;
+pub mod scan;
 mod settings;
 mod sight;
 mod space;
@@ -65,6 +65,7 @@ mod transaction;
 pub mod transition;
 mod update;
 pub mod warm;
+mod way;
 mod workflow;
 mod write;
 
