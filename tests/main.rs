@@ -50,6 +50,8 @@ mod swap;
 mod tidy;
 mod toolchain;
 mod traces;
+mod troubles;
+mod walkthrough;
 mod warming;
 mod workflow;
 mod workflow_hostile;

@@ -1,7 +1,6 @@
 //! Commands for operators that ask a running host and print what it answers: as lines, or as JSON in the form of the OpenAPI document.
 
 use std::ffi::OsStr;
-use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 
 use anyhow::{Context as _, Result};
@@ -9,9 +8,10 @@ use hyper::Method;
 use serde_json::{Value, json};
 
 use super::document::Document;
-use super::exit::{Exit, Failure};
+use super::exit::Exit;
+use super::out::{remark, say};
 use super::remote::{Ask, Remote, encoded};
-use super::{BreakersCommand, HostArgs, InvalidateCommand, LocksCommand, progress};
+use super::{BreakersCommand, HostArgs, LocksCommand};
 
 /// `larder policy list`.
 pub(crate) fn policies(host: &HostArgs) -> Result<Exit> {
@@ -47,35 +47,6 @@ pub(crate) fn policy(host: &HostArgs, step: PolicyStep, domain: &str) -> Result<
     print(host, &Remote::new(host)?.document(ask)?)
 }
 
-/// `larder invalidate`.
-pub(crate) fn invalidate(command: &InvalidateCommand) -> Result<Exit> {
-    use InvalidateCommand::{Domain, Key, Pattern, Prefix, Tag};
-    let (selector, what, how) = match command {
-        Key { key, how } => (json!({ "key": key }), key.clone(), how),
-        Tag { domain, tag, how } => (json!({ "domain": domain, "tag": tag }), format!("tag {tag}"), how),
-        Prefix { domain, prefix, how } => (json!({ "domain": domain, "prefix": prefix }), prefix.clone(), how),
-        Pattern { domain, pattern, how } => (json!({ "domain": domain, "pattern": pattern }), pattern.clone(), how),
-        Domain { domain, how } => (json!({ "domain": domain }), domain.clone(), how),
-    };
-    let mode = if how.soft { "soft" } else { "hard" };
-    let mut remote = Remote::new(&how.host)?;
-    // A scan may take its time.
-    let shown = progress::begin(format!("invalidating {what}"));
-    let ask = Ask::new(Method::POST, "/v1/invalidate".to_owned());
-    let answer = remote.document(ask.json(&json!({ "selectors": [selector], "mode": mode })))?;
-    drop(shown);
-    let done = answer.items("invalidated").first().cloned().unwrap_or(Document::Null);
-    let of = match done.integer("keys") {
-        Some(1) => "1 key".to_owned(),
-        Some(keys) => format!("{keys} keys"),
-        None => "all that was cached until now".to_owned(),
-    };
-    if how.host.json {
-        return print(&how.host, &answer);
-    }
-    say(&format!("invalidated ({mode}): {of}\n"))
-}
-
 /// `larder explain`.
 pub(crate) fn explain(key: &OsStr, host: &HostArgs) -> Result<Exit> {
     let path = format!("/v1/explain/default/{}", encoded(key.as_bytes()));
@@ -93,7 +64,7 @@ pub(crate) fn locks(command: &LocksCommand) -> Result<Exit> {
                 return print(host, &list);
             }
             if list.get("complete") == Some(&Document::Flag(false)) {
-                eprintln!("these are not all: a bound ended the search; name a prefix");
+                remark("these are not all: a bound ended the search; name a prefix");
             }
             print(host, &Document::List(list.items("locks").to_vec()))
         }
@@ -143,31 +114,11 @@ pub(crate) fn status(remote: &mut Remote) -> Result<Value> {
 }
 
 /// Prints a document as it was asked for.
-fn print(host: &HostArgs, document: &Document) -> Result<Exit> {
+pub(crate) fn print(host: &HostArgs, document: &Document) -> Result<Exit> {
     if host.json { say(&format!("{}\n", document.json())) } else { say(&document.lines()) }
 }
 
 /// Prints that something was done.
 fn done(host: &HostArgs, document: Document, line: &str) -> Result<Exit> {
     if host.json { print(host, &document) } else { say(&format!("{line}\n")) }
-}
-
-/// Writes to the standard output. A reader that has gone (`| head`) is no failure of the command.
-pub(crate) fn say(text: &str) -> Result<Exit> {
-    write_out(text.as_bytes())?;
-    Ok(Exit::Done)
-}
-
-/// Writes bytes to the standard output.
-///
-/// # Errors
-/// It cannot be written, but for a reader that has gone.
-pub(crate) fn write_out(bytes: &[u8]) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(bytes).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(Exit::Failed, format!("the output cannot be written: {error}")).into())
-        }
-        _ => Ok(()),
-    }
 }

@@ -19,6 +19,7 @@ use super::load::LoadMetrics;
 use super::lock::LockOutcome;
 use super::origin::OriginMetrics;
 use super::policy::{Fault, Operation};
+use super::refusal::StoreRefusals;
 use super::series::PolicySeries;
 pub use super::state::{Counts, State};
 use super::trace::TraceMetrics;
@@ -165,8 +166,10 @@ pub struct DomainMetrics {
     pub invalidations_failed: [Counter; SelectorKind::COUNT],
     /// Entries in the store that a reader or writer found invalidated.
     pub found_invalidated: [Counter; Mode::COUNT],
-    /// Keys that invalidations by scan have looked at.
+    /// Keys of the store that invalidations by scan have looked at, about.
     pub invalidation_scanned: Counter,
+    /// Keys that they have removed or made stale.
+    pub invalidation_keys: Counter,
     /// Times that a whole domain was invalidated because of too many prefixes.
     pub prefixes_overflowed: Counter,
     /// Loads from the origin and stale answers.
@@ -240,6 +243,8 @@ pub struct Metrics {
     pub l1_entries: Gauge,
     /// Commands that the store did not answer or answered with a failure.
     pub store_errors: Counter,
+    /// What the store refused for reasons of its own.
+    pub store_refusals: StoreRefusals,
     /// Time of store commands.
     pub store_latency: Histogram,
     /// How well the stream of changes runs.

@@ -187,7 +187,7 @@ impl HttpOrigin {
                 Some(ConnectError::NotAllowed(why)) => {
                     OriginError::NotAllowed(self.words(format_args!("is not asked: {why}"))).into()
                 }
-                Some(ConnectError::Failed(why)) => {
+                Some(why @ (ConnectError::Failed(_) | ConnectError::Tls(_))) => {
                     OriginError::Unreachable(self.words(format_args!("cannot be reached: {why}"))).into()
                 }
                 None => OriginError::Unreachable(self.words(format_args!("cannot be reached: {error}"))).into(),
@@ -243,7 +243,11 @@ impl HttpOrigin {
         });
         let took_ns = self.clock.monotonic_ns().saturating_sub(began_ns);
         metrics.time.observe_ns(took_ns);
-        permit.report_untimed(self.outcome(&answer, took_ns));
+        let outcome = self.outcome(&answer, took_ns);
+        if let (Outcome::Failure, Err(error)) = (outcome, &answer) {
+            permit.met(error);
+        }
+        permit.report_untimed(outcome);
         answer
     }
 }

@@ -50,7 +50,7 @@ fn answers() -> Value {
         "CallReply": object(&[("reply", json!({ "description": "null, a number, a text, a list, or names and values" }))]),
         "Status": status(),
         "EventDone": object(&[("invalidated", json!({ "type": "array", "items": event_outcome() }))]),
-        "Invalidated": object(&[("invalidated", json!({ "type": "array", "items": invalidated() }))]),
+        "Invalidated": invalidations_done(),
     })
 }
 
@@ -98,11 +98,26 @@ fn status() -> Value {
             ]),
         ),
         ("store", part(&[("errors", number("commands that failed")), ("latency", buckets("how long commands took"))])),
+        (
+            "troubles",
+            json!({ "type": "array", "items": { "type": "string" }, "description": "what is wrong, and what to do" }),
+        ),
         ("locks", number("locks that were taken through this host and live")),
         ("unknown_domain", number("requests for a domain that no policy serves")),
         ("latency_bounds_ns", buckets("upper bounds of all buckets; one more bucket takes what is above")),
         ("domains", json!({ "type": "array", "items": domain })),
     ])
+}
+
+fn invalidations_done() -> Value {
+    let mut schema = optional(&[
+        ("invalidated", json!({ "type": "array", "items": invalidated() })),
+        ("seen", number("of a step: about how many keys of the store were looked at, over all steps until now")),
+        ("total", maybe("integer", "of a step: about how many there were to look at at the beginning")),
+        ("cursor", maybe("string", "of a step: what the next one begins with; null: this was the last one")),
+    ]);
+    schema["required"] = json!(["invalidated"]);
+    schema
 }
 
 fn invalidated() -> Value {
@@ -161,6 +176,7 @@ fn breaker_status() -> Value {
         ("slow", number("slow ones among them")),
         ("retry_in_ms", maybe("integer", "when it tries again, if it is open by itself")),
         ("reopened", number("how often it opened in a row without closing")),
+        ("last_failure", maybe("string", "what the latest failed call met, where that is known")),
     ])
 }
 
