@@ -204,7 +204,7 @@ async fn a_collection_is_adopted_under_it(bench: &Bench) {
     assert_eq!(adopt(4).await, Adopting::Nothing);
     bench.store.set(&from, "text".into(), Expire::Never).await.expect("answers");
     assert_eq!(adopt(4).await, Adopting::Nothing);
-    bench.store.delete(&[from.clone()]).await.expect("answers");
+    bench.store.delete(std::slice::from_ref(&from)).await.expect("answers");
 }
 
 async fn check(bench: Bench) {
