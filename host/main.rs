@@ -1,5 +1,7 @@
 //! The `larder` binary: dispatches the command line. `cli::serve` wires the host.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod cli;
 
 use std::process::ExitCode;
@@ -9,6 +11,7 @@ use clap::Parser as _;
 
 use crate::cli::ask::PolicyStep;
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::out::{remark, say};
 use crate::cli::{Cli, Command, PolicyCommand};
 
 /// Half the time of a hit would go into the system's allocator.
@@ -19,9 +22,10 @@ fn main() -> ExitCode {
     let exit = dispatch(&Cli::parse()).unwrap_or_else(|error| {
         let failure = error.downcast_ref::<Failure>();
         if let Some(document) = failure.and_then(|failure| failure.document.as_ref()) {
-            println!("{}", document.json());
+            // Whether it can be written or not: the command has failed.
+            let _ = say(&format!("{}\n", document.json()));
         }
-        eprintln!("error: {error:#}");
+        remark(format_args!("error: {error:#}"));
         failure.map_or(Exit::Failed, |failure| failure.exit)
     });
     exit.code().into()
@@ -51,11 +55,11 @@ fn dispatch(cli: &Cli) -> Result<Exit> {
 fn policy(command: &PolicyCommand) -> Result<Exit> {
     let done = |()| Exit::Done;
     match command {
-        PolicyCommand::New { name, dir, json } => cli::new::run(name, dir, *json).map(done),
-        PolicyCommand::Build(args) => cli::build::run(args).map(done),
+        PolicyCommand::New { name, dir, json } => cli::new::run(name, dir, *json),
+        PolicyCommand::Build(args) => cli::build::run(args),
         PolicyCommand::Check { files, json } => cli::check::check(files, *json),
         PolicyCommand::Test { files, json } => cli::check::test(files, *json),
-        PolicyCommand::Inspect { file, json } => cli::inspect::run(file, *json).map(done),
+        PolicyCommand::Inspect { file, json } => cli::inspect::run(file, *json),
         PolicyCommand::Compile => cli::compile::run().map(done),
         PolicyCommand::Measure { policies } => cli::decision::run(policies).map(done),
         PolicyCommand::MeasureFill { store } => cli::fill::run(store).map(done),

@@ -1,6 +1,7 @@
 //! The command line against running hosts: values of any bytes, JSON that scripts read, exit codes that they can rely on, TLS and users.
 
 mod documents;
+mod pipes;
 mod safe;
 
 use std::ffi::OsStr;

@@ -98,7 +98,8 @@ where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let (filter, handle) = reload::Layer::new(filter(directives)?);
-    let lines = fmt::layer().with_writer(writer);
+    // It would tell the standard error output that a line could not be written there, and panic.
+    let lines = fmt::layer().with_writer(writer).log_internal_errors(false);
     let lines = if json {
         lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed()
     } else {

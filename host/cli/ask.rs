@@ -1,7 +1,6 @@
 //! Commands for operators that ask a running host and print what it answers: as lines, or as JSON in the form of the OpenAPI document.
 
 use std::ffi::OsStr;
-use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 
 use anyhow::{Context as _, Result};
@@ -9,7 +8,8 @@ use hyper::Method;
 use serde_json::{Value, json};
 
 use super::document::Document;
-use super::exit::{Exit, Failure};
+use super::exit::Exit;
+use super::out::{remark, say};
 use super::remote::{Ask, Remote, encoded};
 use super::{BreakersCommand, HostArgs, InvalidateCommand, LocksCommand, progress};
 
@@ -93,7 +93,7 @@ pub(crate) fn locks(command: &LocksCommand) -> Result<Exit> {
                 return print(host, &list);
             }
             if list.get("complete") == Some(&Document::Flag(false)) {
-                eprintln!("these are not all: a bound ended the search; name a prefix");
+                remark("these are not all: a bound ended the search; name a prefix");
             }
             print(host, &Document::List(list.items("locks").to_vec()))
         }
@@ -150,24 +150,4 @@ fn print(host: &HostArgs, document: &Document) -> Result<Exit> {
 /// Prints that something was done.
 fn done(host: &HostArgs, document: Document, line: &str) -> Result<Exit> {
     if host.json { print(host, &document) } else { say(&format!("{line}\n")) }
-}
-
-/// Writes to the standard output. A reader that has gone (`| head`) is no failure of the command.
-pub(crate) fn say(text: &str) -> Result<Exit> {
-    write_out(text.as_bytes())?;
-    Ok(Exit::Done)
-}
-
-/// Writes bytes to the standard output.
-///
-/// # Errors
-/// It cannot be written, but for a reader that has gone.
-pub(crate) fn write_out(bytes: &[u8]) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(bytes).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(Exit::Failed, format!("the output cannot be written: {error}")).into())
-        }
-        _ => Ok(()),
-    }
 }

@@ -1,16 +1,18 @@
 //! `larder policy build`: crates into components, with progress.
 
 use anyhow::Result;
-use larder::toolchain::{self, Progress};
+use larder::toolchain::{self, Built, Progress};
 use serde_json::json;
 
+use super::exit::Exit;
+use super::out::{remark, say};
 use super::{BuildArgs, progress};
 
 /// Builds the crates and prints a line for each component.
 ///
 /// # Errors
 /// One does not build; what the compiler said is on the standard error output.
-pub(crate) fn run(args: &BuildArgs) -> Result<()> {
+pub(crate) fn run(args: &BuildArgs) -> Result<Exit> {
     let shown = progress::begin("looking for a compiler".to_owned());
     let mut lines = Vec::new();
     let count = args.crates.len();
@@ -29,7 +31,7 @@ pub(crate) fn run(args: &BuildArgs) -> Result<()> {
     drop(shown);
     let built = built.inspect_err(|_| {
         for line in &lines {
-            eprintln!("{line}");
+            remark(line);
         }
     })?;
     if args.json {
@@ -41,12 +43,11 @@ pub(crate) fn run(args: &BuildArgs) -> Result<()> {
                 "took_ms": u64::try_from(it.elapsed.as_millis()).unwrap_or(u64::MAX),
             })
         });
-        println!("{:#}", json!({ "built": built.collect::<Vec<_>>() }));
-        return Ok(());
+        return say(&format!("{:#}\n", json!({ "built": built.collect::<Vec<_>>() })));
     }
-    for built in built {
+    let line = |built: &Built| {
         let (kib, seconds) = (built.bytes.div_ceil(1024), built.elapsed.as_secs_f32());
-        println!("{:<14} {:>6} KiB  {seconds:>5.1} s  {}", built.name, kib, built.path.display());
-    }
-    Ok(())
+        format!("{:<14} {kib:>6} KiB  {seconds:>5.1} s  {}\n", built.name, built.path.display())
+    };
+    say(&built.iter().map(line).collect::<String>())
 }

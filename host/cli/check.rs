@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 use super::OWN_PROGRAM;
 use super::exit::Exit;
+use super::out::{remark, say};
 
 /// Prints all that is found of each policy. The answer is no if one of them would not serve.
 ///
@@ -27,14 +28,9 @@ pub(crate) fn check(files: &[PathBuf], as_json: bool) -> Result<Exit> {
     let checked = take_up(files)?;
     if as_json {
         let all: Vec<Value> = checked.iter().map(document).collect();
-        println!("{:#}", json!({ "policies": all }));
+        say(&format!("{:#}\n", json!({ "policies": all })))?;
     } else {
-        for (n, policy) in checked.iter().enumerate() {
-            if n > 0 {
-                println!();
-            }
-            print!("{}", text(policy));
-        }
+        say(&checked.iter().map(text).collect::<Vec<_>>().join("\n"))?;
     }
     Ok(verdict(&checked))
 }
@@ -47,24 +43,27 @@ pub(crate) fn test(files: &[PathBuf], as_json: bool) -> Result<Exit> {
     let checked = take_up(files)?;
     if as_json {
         let of = |policy: &Checked| json!({ "domain": policy.domain, "refused": refused(policy), "cases": policy.report.cases });
-        println!("{:#}", json!({ "policies": checked.iter().map(of).collect::<Vec<_>>() }));
+        say(&format!("{:#}\n", json!({ "policies": checked.iter().map(of).collect::<Vec<_>>() })))?;
         return Ok(verdict(&checked));
     }
-    for policy in &checked {
-        for case in &policy.report.cases {
-            println!("{}: {}", policy.domain, case_line(case));
-        }
-        match &policy.refused {
-            Some((reason, message)) if *reason != "cases" || policy.report.cases.is_empty() => {
-                println!("{}: REFUSED  {message}", policy.domain);
-            }
-            None if policy.report.cases.is_empty() => {
-                println!("{}: no cases; they belong into {}.cases.toml", policy.domain, policy.domain);
-            }
-            _ => {}
-        }
-    }
+    say(&checked.iter().flat_map(case_lines).collect::<String>())?;
     Ok(verdict(&checked))
+}
+
+fn case_lines(policy: &Checked) -> Vec<String> {
+    let domain = &policy.domain;
+    let cases = policy.report.cases.iter();
+    let mut lines: Vec<_> = cases.map(|case| format!("{domain}: {}\n", case_line(case))).collect();
+    match &policy.refused {
+        Some((reason, message)) if *reason != "cases" || policy.report.cases.is_empty() => {
+            lines.push(format!("{domain}: REFUSED  {message}\n"));
+        }
+        None if policy.report.cases.is_empty() => {
+            lines.push(format!("{domain}: no cases; they belong into {domain}.cases.toml\n"));
+        }
+        _ => {}
+    }
+    lines
 }
 
 fn take_up(files: &[PathBuf]) -> Result<Vec<Checked>> {
@@ -81,7 +80,7 @@ fn verdict(checked: &[Checked]) -> Exit {
     match checked.iter().filter(|policy| policy.refused.is_some()).count() {
         0 => Exit::Done,
         refused => {
-            eprintln!("{refused} of {} policies would not serve", checked.len());
+            remark(format_args!("{refused} of {} policies would not serve", checked.len()));
             Exit::No
         }
     }

@@ -21,6 +21,9 @@ use larder::ports::policy::{
 };
 use larder::ports::table::Policies;
 
+use super::exit::Exit;
+use super::out::say;
+
 const ROUNDS: usize = 41;
 const CALLS: usize = 5_000;
 const BATCH: usize = 100;
@@ -73,15 +76,15 @@ pub(crate) fn run(folder: &Path) -> Result<()> {
     prepare_thread();
 
     let keys: Vec<String> = (0..BATCH).map(|n| format!("user:{n}")).collect();
-    println!("| decision | native, ns | component, ns | more, ns |\n|---|---|---|---|");
+    say("| decision | native, ns | component, ns | more, ns |\n|---|---|---|---|\n")?;
     let contenders: [&dyn Policy; 2] = [&Native, &*live.policy];
-    row("plan", &compare(&*clock, contenders, CALLS, &|policy, n| plan(policy, &keys[n % BATCH])), 1);
-    row("admit", &compare(&*clock, contenders, CALLS, &|policy, n| admit(policy, &keys[n % BATCH])), 1);
+    row("plan", &compare(&*clock, contenders, CALLS, &|policy, n| plan(policy, &keys[n % BATCH])), 1)?;
+    row("admit", &compare(&*clock, contenders, CALLS, &|policy, n| admit(policy, &keys[n % BATCH])), 1)?;
     let requests: Vec<_> = keys.iter().map(|key| request(key)).collect();
     let batches = compare(&*clock, contenders, CALLS / BATCH, &|policy, _| {
         black_box(policy.plan_batch(black_box(&requests))).is_ok_and(|plans| plans.len() == BATCH)
     });
-    row("plan-batch of 100, per key", &batches, BATCH);
+    row("plan-batch of 100, per key", &batches, BATCH)?;
     drop(registry);
     Ok(())
 }
@@ -159,7 +162,8 @@ fn compare(
     })
 }
 
-fn row(name: &str, [native, component]: &[f64; 2], keys: usize) {
+fn row(name: &str, [native, component]: &[f64; 2], keys: usize) -> Result<Exit> {
     let per_key = |ns: f64| ns / keys as f64;
-    println!("| {name} | {:.0} | {:.0} | {:.0} |", per_key(*native), per_key(*component), per_key(component - native));
+    let [native, component, more] = [*native, *component, component - native].map(per_key);
+    say(&format!("| {name} | {native:.0} | {component:.0} | {more:.0} |\n"))
 }

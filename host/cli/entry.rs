@@ -12,9 +12,9 @@ use hyper::header::{AGE, CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, IF_M
 use larder::config::value::duration_ms;
 use larder::limits::VALUE_BYTES_MAX;
 
-use super::ask::{say, write_out};
 use super::document::Document;
 use super::exit::{Exit, Failure};
+use super::out::{remark, say, write_out};
 use super::remote::{Ask, Remote, encoded};
 use super::{DelArgs, GetArgs, SetArgs};
 
@@ -61,7 +61,7 @@ pub(crate) fn get(args: &GetArgs) -> Result<Exit> {
         write_out(b"\n")?;
     }
     if !args.quiet {
-        eprintln!("{}", seen.in_words());
+        remark(seen.in_words());
     }
     Ok(Exit::Done)
 }

@@ -7,7 +7,7 @@ use clap::CommandFactory as _;
 use clap_complete::Shell;
 
 use super::Cli;
-use super::ask::write_out;
+use super::out::write_out;
 
 /// Prints a shell's completions.
 ///

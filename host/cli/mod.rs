@@ -13,6 +13,7 @@ pub(crate) mod fill;
 pub(crate) mod inspect;
 pub(crate) mod man;
 pub(crate) mod new;
+pub(crate) mod out;
 mod parts;
 pub(crate) mod progress;
 pub(crate) mod record;

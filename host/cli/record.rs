@@ -8,9 +8,9 @@ use anyhow::Result;
 use hyper::Method;
 
 use super::InspectArgs;
-use super::ask::say;
 use super::document::Document;
 use super::exit::Exit;
+use super::out::say;
 use super::remote::{Ask, Remote, encoded};
 
 /// Groups of the record, and the members of the explanation in each.

@@ -7,9 +7,9 @@ use larder::limits::WARM_STEP_KEYS_MAX;
 use serde_json::{Value, json};
 
 use super::WarmArgs;
-use super::ask::say;
 use super::document::Document;
 use super::exit::Exit;
+use super::out::say;
 use super::remote::{Ask, Remote};
 
 /// What a step counts.

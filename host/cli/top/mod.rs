@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use self::figures::Figures;
 use super::TopArgs;
 use super::ask;
+use super::out::say;
 use super::remote::Remote;
 
 const STEP: Duration = Duration::from_secs(1);
@@ -61,11 +62,11 @@ pub(crate) fn run(args: &TopArgs) -> Result<()> {
 /// One reading, or with a second one a moment later the rates between them.
 fn once(args: &TopArgs, first: &Value, remote: &mut Remote) -> Result<()> {
     if args.host.json {
-        println!("{}", serde_json::to_string_pretty(first)?);
+        say(&format!("{}\n", serde_json::to_string_pretty(first)?))?;
         return Ok(());
     }
     std::thread::sleep(STEP);
-    print!("{}", screen::text(&Figures::between(first, &ask::status(remote)?)));
+    say(&screen::text(&Figures::between(first, &ask::status(remote)?)))?;
     Ok(())
 }
 
