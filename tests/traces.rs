@@ -1,6 +1,9 @@
 //! Traces of a real host with a real collector, store and origin: what a request's tree looks like, what is passed on, and that a
 //! collector that is gone, slow or unwilling costs spans and nothing else.
 
+mod locks;
+mod tls;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

@@ -103,6 +103,7 @@ async fn serve(
     let policies = Arc::new(Policies::default());
     let breakers = Arc::new(BreakerBoard::new(breaker_settings(&config), clock.clone(), metrics.clone()));
     let (store, lock_store, shared) = stores(&config, &breakers, &clock, &metrics)?;
+    let lock_store = traces.around_locks(lock_store);
     let locks = LockKeeper::new(lock_settings(&config), key_rules(&config), lock_store, clock.clone(), metrics.clone());
     let (allowed, ca_file) = (config.origins_allowed.clone(), config.origins_ca_file.as_deref());
     let origins = HttpOrigins::new(allowed, ca_file, breakers.clone(), metrics.clone(), clock.clone())?;

@@ -7,11 +7,12 @@ use anyhow::Result;
 use larder::adapters::clock::SystemClock;
 use larder::adapters::otlp::{Otlp, OtlpSettings};
 use larder::adapters::prometheus::{Summary, Windows};
-use larder::adapters::traced::TracedStore;
+use larder::adapters::traced::{TracedLocks, TracedStore};
 use larder::config::{Config, TracingSettings};
 use larder::engine::Engine;
 use larder::limits::{SPANS_FLUSH_MS_MAX, SUMMARY_LOOK_MS};
 use larder::ports::clock::Clock;
+use larder::ports::lock::LockStore;
 use larder::ports::metrics::Metrics;
 use larder::ports::store::Store;
 use larder::ports::trace::{Sampling, Tracer};
@@ -43,6 +44,11 @@ impl Traces {
     /// A store whose calls show in traces, if there are any.
     pub(crate) fn around(&self, store: Arc<dyn Store>) -> Arc<dyn Store> {
         if self.tracer.is_some() { Arc::new(TracedStore::new(store)) } else { store }
+    }
+
+    /// Locks whose calls show in traces, if there are any.
+    pub(crate) fn around_locks(&self, locks: Arc<dyn LockStore>) -> Arc<dyn LockStore> {
+        if self.tracer.is_some() { Arc::new(TracedLocks::new(locks)) } else { locks }
     }
 
     /// Begins to send, on this runtime.

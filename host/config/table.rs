@@ -298,7 +298,12 @@ pub const SETTINGS: &[Setting] = &[
         &["OTEL_EXPORTER_OTLP_HEADERS"],
         "Headers of each such request, as `name=value,name=value`",
     ),
-    setting("tracing.otlp_ca_file", &[], "", "PEM file of authorities for the collector, besides the system's"),
+    setting(
+        "tracing.otlp_ca_file",
+        &["OTEL_EXPORTER_OTLP_CERTIFICATE"],
+        "",
+        "PEM file of authorities for the collector, besides the system's",
+    ),
     setting("tracing.service_name", &["OTEL_SERVICE_NAME"], "larder", "The name of this service in traces"),
     setting(
         "tracing.sampler",

@@ -7,6 +7,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::host::wait_until;
 
@@ -60,14 +61,27 @@ pub struct Collector {
 
 impl Collector {
     pub fn start(manner: Manner) -> Self {
+        Self::with(move |stream, held| serve(stream, manner, held))
+    }
+
+    /// One that speaks TLS only, and takes what it is sent.
+    pub fn tls(config: Arc<ServerConfig>) -> Self {
+        Self::with(move |stream, held| {
+            let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+            serve(StreamOwned::new(connection, stream), Manner::Takes, held);
+        })
+    }
+
+    fn with(serve: impl Fn(TcpStream, &Mutex<Held>) + Send + Sync + 'static) -> Self {
+        let serve = Arc::new(serve);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
         let held = Arc::new(Mutex::new(Held::default()));
         let holding = Arc::clone(&held);
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let held = Arc::clone(&holding);
-                std::thread::spawn(move || serve(stream, manner, &held));
+                let (held, serve) = (Arc::clone(&holding), Arc::clone(&serve));
+                std::thread::spawn(move || serve(stream, &held));
             }
         });
         Self { addr, held }
@@ -83,6 +97,11 @@ impl Collector {
         self.held.lock().spans.clone()
     }
 
+    /// Forgets what came until now.
+    pub fn forget(&self) {
+        *self.held.lock() = Held::default();
+    }
+
     /// The heads of all requests so far.
     pub fn heads(&self) -> Vec<String> {
         self.held.lock().heads.clone()
@@ -95,8 +114,8 @@ impl Collector {
     }
 }
 
-fn serve(mut stream: TcpStream, manner: Manner, held: &Mutex<Held>) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
+fn serve(stream: impl Read + Write, manner: Manner, held: &Mutex<Held>) {
+    let mut reader = BufReader::new(stream);
     loop {
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
@@ -122,7 +141,8 @@ fn serve(mut stream: TcpStream, manner: Manner, held: &Mutex<Held>) {
             Manner::Fails => "HTTP/1.1 500 No\r\ncontent-length: 2\r\n\r\nno",
             Manner::Hangs => continue,
         };
-        if stream.write_all(answer.as_bytes()).is_err() {
+        let stream = reader.get_mut();
+        if stream.write_all(answer.as_bytes()).and_then(|()| stream.flush()).is_err() {
             return;
         }
     }

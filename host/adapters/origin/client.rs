@@ -187,7 +187,7 @@ impl HttpOrigin {
                 Some(ConnectError::NotAllowed(why)) => {
                     OriginError::NotAllowed(self.words(format_args!("is not asked: {why}"))).into()
                 }
-                Some(ConnectError::Failed(why)) => {
+                Some(why @ (ConnectError::Failed(_) | ConnectError::Tls(_))) => {
                     OriginError::Unreachable(self.words(format_args!("cannot be reached: {why}"))).into()
                 }
                 None => OriginError::Unreachable(self.words(format_args!("cannot be reached: {error}"))).into(),

@@ -34,6 +34,9 @@ pub(in crate::adapters) enum ConnectError {
     /// It could not be made.
     #[error("{0}")]
     Failed(String),
+    /// Who answers speaks no TLS, or is not whom it should be.
+    #[error("TLS: {0}")]
+    Tls(io::Error),
 }
 
 /// Makes connections.
@@ -78,7 +81,7 @@ impl Connector {
         let name = ServerName::try_from(bare.to_owned())
             .map_err(|_| ConnectError::Failed(format!("'{bare}' is no name that a certificate can be for")))?;
         let tls = TlsConnector::from(Arc::clone(&self.tls)).connect(name, tcp).await;
-        tls.map(|tls| Wire::Tls(Box::new(tls))).map_err(|error| ConnectError::Failed(format!("TLS: {error}")))
+        tls.map(|tls| Wire::Tls(Box::new(tls))).map_err(ConnectError::Tls)
     }
 
     /// Connects to the first address that answers; none is tried if one of them may not be.

@@ -19,7 +19,7 @@ use rustls::ClientConfig;
 
 use self::address::BaseUrl;
 use self::client::HttpOrigin;
-pub(super) use self::connect::Connector;
+pub(super) use self::connect::{ConnectError, Connector};
 pub(super) use self::tls::config as tls_config;
 use super::breaker::BreakerBoard;
 use crate::config::allowed::AllowedOrigins;
@@ -53,7 +53,7 @@ impl HttpOrigins {
         metrics: Arc<Metrics>,
         clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
-        let (allowed, tls) = (Arc::new(allowed), tls::config(ca_file)?);
+        let (allowed, tls) = (Arc::new(allowed), tls::config("origins.ca_file", ca_file)?);
         Ok(Self { allowed, tls, breakers, metrics, clock, open: Mutex::default() })
     }
 

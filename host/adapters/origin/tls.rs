@@ -9,11 +9,11 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
-/// TLS 1.2 and 1.3 for HTTP/1.1.
+/// TLS 1.2 and 1.3 for HTTP/1.1. The file is what the setting of this name says.
 ///
 /// # Errors
 /// The operator's file cannot be read or holds no certificate. That the system has none is no error: many hosts ask no TLS origins.
-pub(in crate::adapters) fn config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>> {
+pub(in crate::adapters) fn config(setting: &str, ca_file: Option<&Path>) -> Result<Arc<ClientConfig>> {
     let mut roots = RootCertStore::empty();
     let system = rustls_native_certs::load_native_certs();
     for error in &system.errors {
@@ -23,13 +23,12 @@ pub(in crate::adapters) fn config(ca_file: Option<&Path>) -> Result<Arc<ClientCo
     roots.add_parsable_certificates(system.certs);
     if let Some(file) = ca_file {
         let shown = file.display();
-        let found =
-            CertificateDer::pem_file_iter(file).with_context(|| format!("cannot read origins.ca_file {shown}"))?;
+        let found = CertificateDer::pem_file_iter(file).with_context(|| format!("cannot read {setting} {shown}"))?;
         let before = roots.len();
         for certificate in found {
-            roots.add(certificate.with_context(|| format!("origins.ca_file {shown} is no PEM file"))?)?;
+            roots.add(certificate.with_context(|| format!("{setting} {shown} is no PEM file"))?)?;
         }
-        ensure!(roots.len() > before, "origins.ca_file {shown} holds no certificate");
+        ensure!(roots.len() > before, "{setting} {shown} holds no certificate");
     }
     believing(roots)
 }

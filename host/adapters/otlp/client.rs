@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use opentelemetry_http::{HttpClient, HttpError};
 use parking_lot::Mutex;
 
-use crate::adapters::origin::{Connector, tls_config};
+use crate::adapters::origin::{ConnectError, Connector, tls_config};
 use crate::config::allowed::AllowedOrigins;
 use crate::limits::{ORIGIN_IDLE_MS_MAX, SPANS_ANSWER_BYTES_MAX};
 
@@ -24,6 +24,8 @@ use crate::limits::{ORIGIN_IDLE_MS_MAX, SPANS_ANSWER_BYTES_MAX};
 pub(super) enum Cause {
     /// No connection, or one that broke.
     Unreachable,
+    /// It speaks no TLS, or is not believed to be whom it should be.
+    Tls,
     /// No answer in time.
     TimedOut,
     /// It answered, and not that it has them.
@@ -31,11 +33,12 @@ pub(super) enum Cause {
 }
 
 impl Cause {
-    pub(super) const COUNT: usize = 3;
+    pub(super) const COUNT: usize = 4;
 
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Unreachable => "unreachable",
+            Self::Tls => "tls",
             Self::TimedOut => "timed-out",
             Self::Refused => "refused",
         }
@@ -54,7 +57,8 @@ impl CollectorClient {
     /// # Errors
     /// The file with certificate authorities cannot be used.
     pub(super) fn new(ca_file: Option<&Path>) -> Result<Self> {
-        let connector = Connector { allowed: Arc::new(AllowedOrigins::any()), tls: tls_config(ca_file)? };
+        let connector =
+            Connector { allowed: Arc::new(AllowedOrigins::any()), tls: tls_config("tracing.otlp_ca_file", ca_file)? };
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_millis(ORIGIN_IDLE_MS_MAX))
@@ -83,17 +87,51 @@ impl HttpClient for CollectorClient {
         let failure = match &answer {
             Ok(response) if response.status().is_success() => None,
             Ok(response) => Some((Cause::Refused, format!("it answered {}", response.status()))),
-            Err(error) => Some((Cause::Unreachable, in_full(&**error))),
+            Err(error) => Some(match tls_advice(&**error) {
+                Some(advice) => (Cause::Tls, format!("{}; {advice}", in_full(&**error))),
+                None => (Cause::Unreachable, in_full(&**error)),
+            }),
         };
         *self.failure.lock() = failure;
         answer
     }
 }
 
+type Failed = dyn std::error::Error + 'static;
+
+fn causes(error: &Failed) -> impl Iterator<Item = &Failed> {
+    std::iter::successors(Some(error), |&cause| cause.source())
+}
+
 /// An error with its causes.
-fn in_full(error: &(dyn std::error::Error + 'static)) -> String {
-    let all = std::iter::successors(Some(error), |&cause| cause.source());
-    all.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+fn in_full(error: &Failed) -> String {
+    causes(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// What to do about an error of TLS, if it is one.
+fn tls_advice(error: &Failed) -> Option<&'static str> {
+    use rustls::CertificateError::{
+        BadSignature, Expired, ExpiredContext, NotValidForName, NotValidForNameContext, UnknownIssuer,
+    };
+    let failed = causes(error).find_map(|cause| match cause.downcast_ref::<ConnectError>() {
+        Some(ConnectError::Tls(error)) => Some(error),
+        _ => None,
+    })?;
+    let reason = failed.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    Some(match reason {
+        // Another authority of the same name: the signature is not that one's.
+        Some(rustls::Error::InvalidCertificate(UnknownIssuer | BadSignature)) => {
+            "nobody is believed who signed its certificate: name the authority in tracing.otlp_ca_file"
+        }
+        Some(rustls::Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. })) => {
+            "tracing.otlp_endpoint must name it as its certificate does"
+        }
+        Some(rustls::Error::InvalidCertificate(Expired | ExpiredContext { .. })) => {
+            "the collector needs a new certificate"
+        }
+        Some(rustls::Error::InvalidCertificate(_)) => "the collector needs another certificate",
+        _ => "does it speak TLS? if not, tracing.otlp_endpoint begins with http://",
+    })
 }
 
 impl fmt::Debug for CollectorClient {

@@ -42,7 +42,7 @@ const fn kind(layer: Layer) -> SpanKind {
     match layer {
         Layer::Resp | Layer::Http => SpanKind::Server,
         Layer::Store | Layer::Origin => SpanKind::Client,
-        Layer::Policy | Layer::Load => SpanKind::Internal,
+        Layer::Policy | Layer::Load | Layer::Lock => SpanKind::Internal,
     }
 }
 

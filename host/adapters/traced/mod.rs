@@ -4,6 +4,7 @@
 //! the house.
 
 mod leases;
+mod locks;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::mpsc::UnboundedSender;
 
+pub use self::locks::TracedLocks;
 use crate::ports::lease::LeaseStore;
 use crate::ports::store::{
     Command, Expect, Expire, Held, Reply, Sharing, Store, StoreError, StoreKey, StoreResult, Ttl, Watch,

@@ -18,6 +18,7 @@ use super::keeper::{Inner, until_ns};
 use crate::error::Result;
 use crate::limits::LOCK_RENEWALS_PER_TTL;
 use crate::ports::lock::{Grant, HeldLock, LockName, LockOutcome, Token};
+use crate::ports::trace::{self, Here};
 
 /// What a guard and its renewal know of the lock's life.
 struct Lease {
@@ -27,6 +28,8 @@ struct Lease {
     until_ns: AtomicU64,
     /// Whether it is known not to be held any more.
     over: watch::Sender<bool>,
+    /// The request that it was taken for: what is done in the background is below it.
+    here: Here,
 }
 
 /// A held lock.
@@ -96,8 +99,9 @@ impl Guard {
             token: grant.token.clone(),
             until_ns: until_ns(asked_ns, grant.ttl_ms).into(),
             over: watch::channel(false).0,
+            here: trace::here(),
         });
-        let renewal = renew.then(|| tokio::spawn(Arc::clone(&lease).renew(grant.ttl_ms)));
+        let renewal = renew.then(|| tokio::spawn(lease.here.clone().within(Arc::clone(&lease).renew(grant.ttl_ms))));
         Self { lease, fence: grant.fence, renewal, released: false, runtime: Handle::current() }
     }
 }
@@ -159,10 +163,10 @@ impl Drop for Guard {
             return;
         }
         let (lease, mut renewal) = (Arc::clone(&self.lease), self.renewal.take());
-        self.runtime.spawn(async move {
+        self.runtime.spawn(lease.here.clone().within(async move {
             end(&mut renewal).await;
             lease.over.send_replace(true);
             Arc::clone(&lease.inner).release_later(lease.name.clone(), lease.token.clone()).await;
-        });
+        }));
     }
 }

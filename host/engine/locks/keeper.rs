@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use super::guard::Guard;
 use super::line::{Lines, Place};
 use super::mine::Mine;
+use super::span::spanned;
 use crate::engine::core::store_error;
 use crate::engine::key::KeyRules;
 use crate::error::{Error, ErrorKind, Result};
@@ -25,6 +26,7 @@ use crate::ports::lock::{
 };
 use crate::ports::metrics::Metrics;
 use crate::ports::store::{StoreError, StoreResult};
+use crate::ports::trace;
 
 /// What an operator may set.
 #[derive(Clone, Debug)]
@@ -79,7 +81,8 @@ struct Unsettled<'a> {
 impl Drop for Unsettled<'_> {
     fn drop(&mut self) {
         if let (false, Ok(runtime)) = (self.settled, Handle::try_current()) {
-            runtime.spawn(Arc::clone(self.inner).release_later(self.name.clone(), self.token.clone()));
+            let release = Arc::clone(self.inner).release_later(self.name.clone(), self.token.clone());
+            runtime.spawn(trace::here().within(release));
         }
     }
 }
@@ -141,6 +144,10 @@ impl Inner {
     }
 
     async fn take(self: &Arc<Self>, name: &LockName, ask: Ask) -> Result<Option<(Grant, Taken)>> {
+        spanned("take", outcome_of_take, self.take_unseen(name, ask)).await
+    }
+
+    async fn take_unseen(self: &Arc<Self>, name: &LockName, ask: Ask) -> Result<Option<(Grant, Taken)>> {
         let ask = self.check(ask)?;
         let token = self.clock.secret().map(Token::new).ok_or_else(|| {
             Error::new(ErrorKind::Internal, "the system has no randomness to give, so no token can be made")
@@ -156,7 +163,7 @@ impl Inner {
         } else {
             self.attempt(name, &self.rules.lock_keys(name), &token, &ask).await?.ok()
         };
-        self.count(if taken.is_some() { LockOutcome::Acquired } else { LockOutcome::Contended });
+        self.count(outcome_of_take(&taken));
         Ok(taken.map(|taken| (Grant { token, fence: taken.fence, ttl_ms: ask.ttl_ms }, taken)))
     }
 
@@ -224,7 +231,10 @@ impl Inner {
     /// the token does not hold it.
     pub(super) async fn extend(&self, name: &LockName, token: &Token, ttl_ms: u64) -> Result<Option<u64>> {
         let asked_ns = self.clock.monotonic_ns();
-        let held = self.settle(self.store.extend(&self.rules.lock_keys(name), token, ttl_ms).await)?;
+        let keys = self.rules.lock_keys(name);
+        let outcome = |held: &bool| if *held { LockOutcome::Extended } else { LockOutcome::NotHeld };
+        let ask = async { self.settle(self.store.extend(&keys, token, ttl_ms).await) };
+        let held = spanned("extend", outcome, ask).await?;
         let until_ns = until_ns(asked_ns, ttl_ms);
         if held {
             self.mine.extend(name, token, until_ns);
@@ -237,12 +247,15 @@ impl Inner {
 
     /// Gives a lock back and wakes who waits for it.
     pub(super) async fn release(&self, name: &LockName, token: &Token) -> Result<bool> {
-        let held = self.settle(self.store.release(&self.rules.lock_keys(name), token).await)?;
+        let keys = self.rules.lock_keys(name);
+        let outcome = |held: &bool| if *held { LockOutcome::Released } else { LockOutcome::NotHeld };
+        let ask = async { self.settle(self.store.release(&keys, token).await) };
+        let held = spanned("release", outcome, ask).await?;
         self.mine.remove(name, token);
         if held {
             self.lines.freed(name);
         }
-        self.count(if held { LockOutcome::Released } else { LockOutcome::NotHeld });
+        self.count(outcome(&held));
         Ok(held)
     }
 
@@ -273,6 +286,10 @@ impl Inner {
 /// When a life ends that began at `asked_ns`.
 pub(super) const fn until_ns(asked_ns: u64, ttl_ms: u64) -> u64 {
     asked_ns.saturating_add(ttl_ms.saturating_mul(1_000_000))
+}
+
+const fn outcome_of_take<T>(taken: &Option<T>) -> LockOutcome {
+    if taken.is_some() { LockOutcome::Acquired } else { LockOutcome::Contended }
 }
 
 fn info(name: &LockName, holder: Holder) -> LockInfo {
@@ -320,7 +337,10 @@ impl Locks for LockKeeper {
 
     async fn force_release(&self, name: &LockName) -> Result<bool> {
         let inner = &self.0;
-        let held = inner.settle(inner.store.force_release(&inner.rules.lock_keys(name)).await)?;
+        let keys = inner.rules.lock_keys(name);
+        let outcome = |held: &bool| if *held { LockOutcome::Forced } else { LockOutcome::NotHeld };
+        let ask = async { inner.settle(inner.store.force_release(&keys).await) };
+        let held = spanned("force-release", outcome, ask).await?;
         inner.mine.forget(name);
         if held {
             inner.lines.freed(name);

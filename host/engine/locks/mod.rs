@@ -9,5 +9,6 @@ mod keeper;
 mod keys;
 mod line;
 mod mine;
+mod span;
 
 pub use self::keeper::{LockKeeper, LockSettings};

@@ -21,6 +21,8 @@ pub enum Layer {
     Load,
     /// What the origin is asked.
     Origin,
+    /// A lock that is taken, with the wait for it, held longer or given back.
+    Lock,
 }
 
 impl Layer {
@@ -34,6 +36,7 @@ impl Layer {
             Self::Store => "store",
             Self::Load => "load",
             Self::Origin => "origin",
+            Self::Lock => "lock",
         }
     }
 }
