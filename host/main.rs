@@ -43,7 +43,7 @@ fn dispatch(cli: &Cli) -> Result<Exit> {
         Command::Inspect(args) => cli::record::inspect(args),
         Command::Locks(command) => cli::ask::locks(command),
         Command::Breakers { command, host } => cli::ask::breakers(command.as_ref(), host),
-        Command::Invalidate(command) => cli::ask::invalidate(command),
+        Command::Invalidate(command) => cli::invalidate::run(command),
         Command::Warm(args) => cli::warm::warm(args),
         Command::Explain { key, host } => cli::ask::explain(key, host),
         Command::Top(args) => cli::top::run(args).map(done),

@@ -5,6 +5,7 @@ mod nodes;
 mod property;
 mod rules;
 mod scans;
+mod steps;
 mod store;
 
 use std::sync::Arc;

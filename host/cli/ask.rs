@@ -11,7 +11,7 @@ use super::document::Document;
 use super::exit::Exit;
 use super::out::{remark, say};
 use super::remote::{Ask, Remote, encoded};
-use super::{BreakersCommand, HostArgs, InvalidateCommand, LocksCommand, progress};
+use super::{BreakersCommand, HostArgs, LocksCommand};
 
 /// `larder policy list`.
 pub(crate) fn policies(host: &HostArgs) -> Result<Exit> {
@@ -45,35 +45,6 @@ pub(crate) fn policy(host: &HostArgs, step: PolicyStep, domain: &str) -> Result<
         }
     };
     print(host, &Remote::new(host)?.document(ask)?)
-}
-
-/// `larder invalidate`.
-pub(crate) fn invalidate(command: &InvalidateCommand) -> Result<Exit> {
-    use InvalidateCommand::{Domain, Key, Pattern, Prefix, Tag};
-    let (selector, what, how) = match command {
-        Key { key, how } => (json!({ "key": key }), key.clone(), how),
-        Tag { domain, tag, how } => (json!({ "domain": domain, "tag": tag }), format!("tag {tag}"), how),
-        Prefix { domain, prefix, how } => (json!({ "domain": domain, "prefix": prefix }), prefix.clone(), how),
-        Pattern { domain, pattern, how } => (json!({ "domain": domain, "pattern": pattern }), pattern.clone(), how),
-        Domain { domain, how } => (json!({ "domain": domain }), domain.clone(), how),
-    };
-    let mode = if how.soft { "soft" } else { "hard" };
-    let mut remote = Remote::new(&how.host)?;
-    // A scan may take its time.
-    let shown = progress::begin(format!("invalidating {what}"));
-    let ask = Ask::new(Method::POST, "/v1/invalidate".to_owned());
-    let answer = remote.document(ask.json(&json!({ "selectors": [selector], "mode": mode })))?;
-    drop(shown);
-    let done = answer.items("invalidated").first().cloned().unwrap_or(Document::Null);
-    let of = match done.integer("keys") {
-        Some(1) => "1 key".to_owned(),
-        Some(keys) => format!("{keys} keys"),
-        None => "all that was cached until now".to_owned(),
-    };
-    if how.host.json {
-        return print(&how.host, &answer);
-    }
-    say(&format!("invalidated ({mode}): {of}\n"))
 }
 
 /// `larder explain`.
@@ -143,7 +114,7 @@ pub(crate) fn status(remote: &mut Remote) -> Result<Value> {
 }
 
 /// Prints a document as it was asked for.
-fn print(host: &HostArgs, document: &Document) -> Result<Exit> {
+pub(crate) fn print(host: &HostArgs, document: &Document) -> Result<Exit> {
     if host.json { say(&format!("{}\n", document.json())) } else { say(&document.lines()) }
 }
 

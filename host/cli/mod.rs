@@ -11,6 +11,7 @@ pub(crate) mod entry;
 pub(crate) mod exit;
 pub(crate) mod fill;
 pub(crate) mod inspect;
+pub(crate) mod invalidate;
 pub(crate) mod man;
 pub(crate) mod new;
 pub(crate) mod out;
@@ -34,8 +35,8 @@ use clap::{Args, Parser, Subcommand};
 
 use self::remote::HostArgs;
 pub(crate) use self::words::{
-    BreakersCommand, BuildArgs, DelArgs, GetArgs, InspectArgs, InvalidateCommand, LocksCommand, PolicyCommand, SetArgs,
-    WarmArgs,
+    BreakersCommand, BuildArgs, DelArgs, GetArgs, HowArgs, InspectArgs, InvalidateCommand, LocksCommand, PolicyCommand,
+    SetArgs, WarmArgs,
 };
 
 /// The file that this process was started from, also when another one has its name by now: what runs beside a host is of its version.

@@ -2,7 +2,6 @@
 
 use anyhow::{Context as _, Result};
 use hyper::Method;
-use indicatif::{ProgressBar, ProgressStyle};
 use larder::limits::WARM_STEP_KEYS_MAX;
 use serde_json::{Value, json};
 
@@ -10,6 +9,7 @@ use super::WarmArgs;
 use super::document::Document;
 use super::exit::Exit;
 use super::out::say;
+use super::progress;
 use super::remote::{Ask, Remote};
 
 /// What a step counts.
@@ -21,9 +21,9 @@ const COUNTED: [&str; 5] = ["held", "stored", "loaded", "absent", "failed"];
 /// A step fails; where it was broken off is said.
 pub(crate) fn warm(args: &WarmArgs) -> Result<Exit> {
     let keys: Option<Vec<String>> = args.file.as_deref().map(keys_of).transpose()?;
-    let bar = ProgressBar::new(keys.as_ref().map_or(0, Vec::len) as u64);
-    bar.set_style(ProgressStyle::with_template("{bar:30} {pos} of {len} keys, {per_sec}; {msg}")?);
-    let mut steps = Steps { remote: Remote::new(&args.host)?, bar, sums: [0; COUNTED.len()] };
+    let listed = keys.as_ref().map(|keys| keys.len() as u64);
+    let (remote, bar) = (Remote::new(&args.host)?, progress::steps());
+    let mut steps = Steps { remote, bar, listed, sums: [0; COUNTED.len()] };
     if let Some(keys) = &keys {
         for chunk in keys.chunks(WARM_STEP_KEYS_MAX) {
             steps.take(&json!({ "domain": args.domain, "keys": chunk }))?;
@@ -48,8 +48,9 @@ pub(crate) fn warm(args: &WarmArgs) -> Result<Exit> {
             }
         }
     }
-    steps.bar.finish_and_clear();
-    let sums = COUNTED.iter().zip(steps.sums).map(|(name, sum)| ((*name).to_owned(), sum.into())).collect();
+    let Steps { bar, sums, .. } = steps;
+    drop(bar);
+    let sums = COUNTED.iter().zip(sums).map(|(name, sum)| ((*name).to_owned(), sum.into())).collect();
     let sums = Document::Record(sums);
     say(&if args.host.json { format!("{}\n", sums.json()) } else { sums.lines() })
 }
@@ -62,7 +63,9 @@ fn keys_of(file: &std::path::Path) -> Result<Vec<String>> {
 /// What was done until now.
 struct Steps {
     remote: Remote,
-    bar: ProgressBar,
+    bar: progress::Steps,
+    /// How many keys there are, where they come from a file.
+    listed: Option<u64>,
     sums: [u64; COUNTED.len()],
 }
 
@@ -74,12 +77,9 @@ impl Steps {
         for (name, sum) in COUNTED.iter().zip(&mut self.sums) {
             *sum += number(name).unwrap_or(0);
         }
-        let done = self.sums.iter().sum();
-        let length = number("total").unwrap_or_else(|| self.bar.length().unwrap_or(0));
-        self.bar.set_length(length.max(done));
-        self.bar.set_position(done);
         let cursor = answer.text("cursor").map(str::to_owned);
-        self.bar.set_message(cursor.as_ref().map_or_else(String::new, |cursor| format!("cursor {cursor}")));
+        let at = cursor.as_ref().map_or_else(String::new, |cursor| format!("cursor {cursor}"));
+        self.bar.reach(self.sums.iter().sum(), self.listed.or_else(|| number("total")), at);
         Ok(cursor)
     }
 }

@@ -243,6 +243,9 @@ pub(crate) enum InvalidateCommand {
         domain: String,
         /// What follows the domain in the keys
         prefix: String,
+        /// Where one that was broken off goes on
+        #[arg(long)]
+        cursor: Option<String>,
         #[command(flatten)]
         how: HowArgs,
     },
@@ -252,6 +255,9 @@ pub(crate) enum InvalidateCommand {
         domain: String,
         /// The glob
         pattern: String,
+        /// Where one that was broken off goes on
+        #[arg(long)]
+        cursor: Option<String>,
         #[command(flatten)]
         how: HowArgs,
     },
@@ -259,6 +265,9 @@ pub(crate) enum InvalidateCommand {
     Domain {
         /// The domain
         domain: String,
+        /// Where one that was broken off goes on
+        #[arg(long)]
+        cursor: Option<String>,
         #[command(flatten)]
         how: HowArgs,
     },

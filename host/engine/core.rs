@@ -53,6 +53,8 @@ pub struct Engine {
     pub(super) recovery: Recovery,
     /// Failed invalidations, in the log.
     pub(super) quiet: Quiet,
+    /// How far scans have come is said now and then.
+    pub(super) scans_told: Quiet,
     budget_ms: u64,
     started_ns: u64,
     l1_bytes_max: u64,
@@ -109,6 +111,7 @@ impl Engine {
             on_store_failure: settings.on_store_failure,
             recovery,
             quiet: Quiet::default(),
+            scans_told: Quiet::default(),
             budget_ms: settings.budget_ms,
             flush_on: settings.flush_on,
             workflows: Gauge::default(),

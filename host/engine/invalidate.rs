@@ -22,9 +22,12 @@ use super::generation::{Part, Record};
 use super::judge::{Place, Wanted};
 use super::known::{Domain, Name};
 use super::remove::count;
+use super::scan::{InvalidateStep, Invalidated};
 use super::standing::ends_ms;
 use crate::error::{Error, ErrorKind, Result};
-use crate::limits::{PATTERN_BYTES_MAX, PREFIX_BYTES_MAX, REPLACE_ATTEMPTS_MAX, TAG_BYTES_MAX, TAG_LIFE_MS_MIN};
+use crate::limits::{
+    INVALIDATE_STEP_KEYS_MAX, PATTERN_BYTES_MAX, PREFIX_BYTES_MAX, REPLACE_ATTEMPTS_MAX, TAG_BYTES_MAX, TAG_LIFE_MS_MIN,
+};
 use crate::ports::invalidation::{Mode, SelectorKind};
 use crate::ports::lease::Ending;
 use crate::ports::policy::{Encoding, Operation, Selector};
@@ -47,17 +50,43 @@ impl Engine {
         outcome
     }
 
+    /// Takes one step of an invalidation. What needs no look through the store is done in one.
+    ///
+    /// # Errors
+    /// As [`Self::invalidate`]; a step of too many keys, or a cursor that none has answered. After a failure of the store the same step
+    /// may be taken again.
+    pub async fn invalidate_step(
+        &self,
+        domain: &str,
+        selector: &Selector,
+        mode: Mode,
+        step: &InvalidateStep,
+    ) -> Result<Invalidated> {
+        if !(1..=INVALIDATE_STEP_KEYS_MAX).contains(&step.count) {
+            let message = format!("a step has 1 to {INVALIDATE_STEP_KEYS_MAX} keys");
+            return Err(Error::new(ErrorKind::InvalidArgument, message));
+        }
+        let live = self.live(domain)?;
+        check(&live, selector, mode)?;
+        let Reach::Scan(found) = Reach::of(&live, selector) else {
+            let Outcome { keys } = self.invalidate(domain, selector, mode).await?;
+            return Ok(Invalidated { keys, ..Invalidated::default() });
+        };
+        let done = self.scan_on(&live, found, mode, step).await;
+        let done = done.map_err(|error| self.owe(&live, selector.clone(), mode, error));
+        match &done {
+            Ok(Invalidated { cursor: Some(_), .. }) => {}
+            Ok(Invalidated { keys, .. }) => self.note(&live, selector.kind(), mode, &Ok(Outcome { keys: *keys })),
+            Err(error) => self.note(&live, selector.kind(), mode, &Err(error.clone())),
+        }
+        done
+    }
+
     pub(super) async fn invalidate_in(&self, live: &Arc<Live>, selector: &Selector, mode: Mode) -> Result<Outcome> {
-        let domain = self.domains.of(live);
-        let raw = live.description.encoding == Encoding::Raw;
-        match selector {
-            Selector::Key(key) => self.invalidate_key(live, key, mode).await,
-            Selector::Tag(tag) => self.end(&domain, Name::tag(tag), Part::Whole, mode).await,
-            Selector::Prefix(prefix) if raw => self.scan(live, &domain, Found::Prefix(prefix), mode).await,
-            Selector::Prefix(prefix) => self.end(&domain, Name::Domain, Part::Prefix(prefix), mode).await,
-            Selector::Pattern(pattern) => self.scan(live, &domain, Found::Pattern(pattern), mode).await,
-            Selector::Domain if raw => self.scan(live, &domain, Found::Prefix(""), mode).await,
-            Selector::Domain => self.end(&domain, Name::Domain, Part::Whole, mode).await,
+        match Reach::of(live, selector) {
+            Reach::Key(key) => self.invalidate_key(live, key, mode).await,
+            Reach::Generation(name, part) => self.end(&self.domains.of(live), name, part, mode).await,
+            Reach::Scan(found) => self.scan(live, found, mode).await,
         }
     }
 
@@ -199,6 +228,31 @@ pub(super) enum Found<'a> {
     Prefix(&'a str),
     /// Those that match this glob.
     Pattern(&'a str),
+}
+
+/// How what a selector names is reached in a domain.
+enum Reach<'s> {
+    /// One key.
+    Key(&'s str),
+    /// By ending a generation, or that of a part.
+    Generation(Name, Part<'s>),
+    /// By looking through the store.
+    Scan(Found<'s>),
+}
+
+impl<'s> Reach<'s> {
+    fn of(live: &Live, selector: &'s Selector) -> Self {
+        let raw = live.description.encoding == Encoding::Raw;
+        match selector {
+            Selector::Key(key) => Self::Key(key),
+            Selector::Tag(tag) => Self::Generation(Name::tag(tag), Part::Whole),
+            Selector::Prefix(prefix) if raw => Self::Scan(Found::Prefix(prefix)),
+            Selector::Prefix(prefix) => Self::Generation(Name::Domain, Part::Prefix(prefix)),
+            Selector::Pattern(pattern) => Self::Scan(Found::Pattern(pattern)),
+            Selector::Domain if raw => Self::Scan(Found::Prefix("")),
+            Selector::Domain => Self::Generation(Name::Domain, Part::Whole),
+        }
+    }
 }
 
 /// # Errors

@@ -53,7 +53,7 @@ mod recovery;
 mod refresh;
 mod remove;
 mod replay;
-mod scan;
+pub mod scan;
 mod settings;
 mod sight;
 mod space;
@@ -66,6 +66,7 @@ mod transaction;
 pub mod transition;
 mod update;
 pub mod warm;
+mod way;
 mod workflow;
 mod write;
 

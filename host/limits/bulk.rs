@@ -18,6 +18,10 @@ pub const BATCH_BODY_BYTES_MAX: usize = 32 * 1024 * 1024;
 pub const BATCH_ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Keys of one step of a warming.
 pub const WARM_STEP_KEYS_MAX: usize = 1_000;
+/// Keys of the store that one step of an invalidation looks at, about.
+pub const INVALIDATE_STEP_KEYS_MAX: usize = 100_000;
+/// How often the log says how far invalidations by scan have come, in milliseconds.
+pub const INVALIDATE_TOLD_MS: u64 = 10_000;
 /// Keys that a warming reads at once.
 pub const WARM_CHUNK_KEYS: usize = 50;
 /// Life of the lock under which a domain is warmed at the start, in milliseconds; it is renewed while that runs.

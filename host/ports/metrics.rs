@@ -165,8 +165,10 @@ pub struct DomainMetrics {
     pub invalidations_failed: [Counter; SelectorKind::COUNT],
     /// Entries in the store that a reader or writer found invalidated.
     pub found_invalidated: [Counter; Mode::COUNT],
-    /// Keys that invalidations by scan have looked at.
+    /// Keys of the store that invalidations by scan have looked at, about.
     pub invalidation_scanned: Counter,
+    /// Keys that they have removed or made stale.
+    pub invalidation_keys: Counter,
     /// Times that a whole domain was invalidated because of too many prefixes.
     pub prefixes_overflowed: Counter,
     /// Loads from the origin and stale answers.

@@ -16,8 +16,14 @@ impl Quiet {
     /// Whether a line may be written now, and how many were not since the last one.
     #[must_use]
     pub fn speaks(&self, now_ns: u64) -> Option<u64> {
+        self.speaks_every(now_ns, LOG_PAUSE_MS)
+    }
+
+    /// The same with another pause between two lines, in milliseconds.
+    #[must_use]
+    pub fn speaks_every(&self, now_ns: u64, pause_ms: u64) -> Option<u64> {
         let next_ns = self.next_ns.load(Ordering::Relaxed);
-        let then_ns = now_ns.saturating_add(LOG_PAUSE_MS * 1_000_000);
+        let then_ns = now_ns.saturating_add(pause_ms * 1_000_000);
         // Of several at once, one speaks.
         let speaks = now_ns >= next_ns
             && self.next_ns.compare_exchange(next_ns, then_ns, Ordering::Relaxed, Ordering::Relaxed).is_ok();

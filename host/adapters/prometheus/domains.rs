@@ -39,6 +39,7 @@ struct Families {
     invalidations_failed: Family,
     found_invalidated: Family,
     scanned: Family,
+    invalidated_keys: Family,
     overflowed: Family,
     loads: Family,
     loads_begun: Family,
@@ -89,7 +90,11 @@ impl Families {
             ),
             scanned: Family::counter(
                 "larder_invalidation_scanned_keys_total",
-                "Keys that invalidations by scan have looked at",
+                "Keys of the store that invalidations by scan have looked at, about",
+            ),
+            invalidated_keys: Family::counter(
+                "larder_invalidation_removed_keys_total",
+                "Keys that invalidations by scan have removed or made stale",
             ),
             overflowed: Family::counter(
                 "larder_invalidation_prefixes_overflowed_total",
@@ -160,6 +165,7 @@ impl Families {
         }
         let labels = [("domain", domain)];
         self.scanned.count(&labels, metrics.invalidation_scanned.get());
+        self.invalidated_keys.count(&labels, metrics.invalidation_keys.get());
         self.overflowed.count(&labels, metrics.prefixes_overflowed.get());
     }
 
@@ -200,6 +206,7 @@ impl Families {
             self.invalidations_failed,
             self.found_invalidated,
             self.scanned,
+            self.invalidated_keys,
             self.overflowed,
             self.loads,
             self.loads_begun,

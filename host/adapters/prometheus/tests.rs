@@ -124,6 +124,7 @@ fn the_names_are_a_promise() {
         larder_http_connections_refused_total counter
         larder_http_requests_total counter
         larder_invalidation_prefixes_overflowed_total counter
+        larder_invalidation_removed_keys_total counter
         larder_invalidation_scanned_keys_total counter
         larder_invalidations_failed_total counter
         larder_invalidations_total counter

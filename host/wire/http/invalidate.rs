@@ -1,4 +1,4 @@
-//! `POST /v1/invalidate`: several selectors in one request.
+//! `POST /v1/invalidate`: several selectors in one request, or a step of one that looks through the store.
 
 use std::sync::Arc;
 
@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 use super::app::Shared;
 use super::body;
 use super::caller::Caller;
-use super::entry::json_of;
+use super::entry::{json, json_of};
 use super::errors::{Problem, ProblemKind};
 use super::locks::present;
 use crate::config::users::Role;
+use crate::engine::scan::{InvalidateStep, Invalidated};
 use crate::error::ErrorKind;
 use crate::limits::{SELECTORS_BYTES_MAX, SELECTORS_MAX};
 use crate::ports::invalidation::{Mode, SelectorKind};
@@ -26,6 +27,20 @@ struct Asked {
     selectors: Vec<AskedSelector>,
     #[serde(default, deserialize_with = "present")]
     mode: Option<Mode>,
+    /// Makes it a step of so many keys of the store, about.
+    #[serde(default, deserialize_with = "present")]
+    count: Option<usize>,
+    #[serde(default, deserialize_with = "present")]
+    cursor: Option<String>,
+}
+
+/// All that is asked, understood.
+#[derive(Debug)]
+struct Wanted {
+    targets: Vec<Target>,
+    mode: Mode,
+    /// Then there is one target.
+    step: Option<InvalidateStep>,
 }
 
 /// One selector: a domain, and at most one of the others; or a key alone.
@@ -66,13 +81,28 @@ pub(super) struct Done {
     pub(super) keys: Option<u64>,
 }
 
+/// What became of a step.
+#[derive(Serialize)]
+struct Stepped {
+    invalidated: [Done; 1],
+    seen: u64,
+    total: Option<u64>,
+    cursor: Option<String>,
+}
+
 /// `POST /v1/invalidate`.
 pub(super) async fn invalidate(Of(shared): Of<Arc<Shared>>, request: Request) -> Result<Response, Problem> {
     let caller = Caller::of(&request);
     let bytes = body::read(request.into_body(), &shared.bodies).await?;
-    let (targets, mode) = parse(&bytes)?;
+    let Wanted { targets, mode, step } = parse(&bytes)?;
     for target in &targets {
         target.check(&shared, &caller)?;
+    }
+    if let (Some(step), [Target::Within(domain, selector)]) = (&step, &targets[..]) {
+        let Invalidated { keys, seen, total, cursor } =
+            shared.engine.invalidate_step(domain, selector, mode, step).await?;
+        let done = Done { domain: domain.clone(), kind: selector.kind().as_str(), mode: mode.as_str(), keys };
+        return json(&Stepped { invalidated: [done], seen, total, cursor });
     }
     let mut invalidated = Vec::with_capacity(targets.len());
     let count = targets.len();
@@ -129,7 +159,7 @@ fn invalid(detail: impl Into<String>) -> Problem {
 
 /// # Errors
 /// The body is not what the route describes.
-fn parse(bytes: &[u8]) -> Result<(Vec<Target>, Mode), Problem> {
+fn parse(bytes: &[u8]) -> Result<Wanted, Problem> {
     if bytes.len() > SELECTORS_BYTES_MAX {
         let detail = format!("{} bytes of selectors; {SELECTORS_BYTES_MAX} are allowed", bytes.len());
         return Err(Problem::new(ProblemKind::BodyTooLarge, detail));
@@ -139,8 +169,14 @@ fn parse(bytes: &[u8]) -> Result<(Vec<Target>, Mode), Problem> {
     if !(1..=SELECTORS_MAX).contains(&count) {
         return Err(invalid(format!("{count} selectors; 1 to {SELECTORS_MAX} are allowed")));
     }
-    let selectors = asked.selectors.into_iter().map(AskedSelector::selector).collect::<Result<_, _>>()?;
-    Ok((selectors, asked.mode.unwrap_or(Mode::Hard)))
+    let targets = asked.selectors.into_iter().map(AskedSelector::selector).collect::<Result<_, _>>()?;
+    let step = match (asked.count, asked.cursor) {
+        (None, None) => None,
+        (Some(_), _) if count != 1 => return Err(invalid("a step is of one selector")),
+        (Some(count), cursor) => Some(InvalidateStep { cursor, count }),
+        (None, Some(_)) => return Err(invalid("a step with a cursor says with `count` how many keys it looks at")),
+    };
+    Ok(Wanted { targets, mode: asked.mode.unwrap_or(Mode::Hard), step })
 }
 
 impl AskedSelector {
@@ -163,12 +199,13 @@ impl AskedSelector {
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::{Wanted, parse};
 
     #[track_caller]
     fn check(body: &str, expect: &str) {
         let found = match parse(body.as_bytes()) {
-            Ok((selectors, mode)) => format!("{} {selectors:?}", mode.as_str()),
+            Ok(Wanted { targets, mode, step: None }) => format!("{} {targets:?}", mode.as_str()),
+            Ok(wanted) => format!("{wanted:?}"),
             Err(problem) => problem.detail,
         };
         assert!(found.contains(expect), "{body}: {found}");
@@ -190,6 +227,11 @@ mod tests {
         check(r#"{"selectors":[{"tag":"t"}]}"#, "names a domain, or a key");
         check(r#"{"selectors":[{"domain":null,"key":"k"}]}"#, "invalid type: null");
         check(r#"{"selectors":[{"domain":"d","tags":"t"}]}"#, "unknown field `tags`");
+        check(r#"{"selectors":[{"domain":"d"}],"count":9}"#, "step: Some(InvalidateStep { cursor: None, count: 9 })");
+        check(r#"{"selectors":[{"domain":"d"}],"count":9,"cursor":"c"}"#, r#"{ cursor: Some("c"), count: 9 })"#);
+        check(r#"{"selectors":[{"domain":"d"}],"cursor":"c"}"#, "says with `count`");
+        check(r#"{"selectors":[{"domain":"d"},{"domain":"e"}],"count":9}"#, "of one selector");
+        check(r#"{"selectors":[{"domain":"d"}],"count":-1}"#, "invalid value");
         check(r#"{"selectors":[]}"#, "0 selectors");
         check(r#"{"selectors":[{"domain":"d"}],"mode":"softly"}"#, "unknown variant `softly`");
         check("", "the body: EOF");

@@ -178,7 +178,9 @@ pub(super) const ROUTES: &[Route] = &[
                       domain and one of `key` (without the domain), `tag`, `prefix`, `pattern`, or nothing else for the whole domain; a `key` \
                       without a domain is one as applications say it. \
                       `mode` is `hard` if it is not there. Selectors are carried out in order; the first that fails ends the request, and \
-                      the problem says which.",
+                      the problem says which. With `count` it is one step of one selector: what has the host look through the store (patterns; \
+                      prefixes and whole domains where values are raw) answers how far it has come and a `cursor`, with which the next step \
+                      goes on. Whoever takes no next step has ended it.",
         headers: &[],
         replies: &[
             reply(200, Content::Schema("Invalidated"), "all was done"),

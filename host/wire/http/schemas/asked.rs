@@ -6,8 +6,9 @@ use serde_json::{Map, Value, json};
 
 use super::{maybe, text};
 use crate::limits::{
-    EVENT_KIND_BYTES_MAX, LOCK_NAME_BYTES_MAX, LOCK_OWNER_BYTES_MAX, LOCK_TOKEN_BYTES_MAX, LOCK_TTL_MS_MAX,
-    LOCK_WAIT_MS_MAX, LOG_DIRECTIVES_BYTES_MAX, PATTERN_BYTES_MAX, PREFIX_BYTES_MAX, SELECTORS_MAX, TAG_BYTES_MAX,
+    EVENT_KIND_BYTES_MAX, INVALIDATE_STEP_KEYS_MAX, LOCK_NAME_BYTES_MAX, LOCK_OWNER_BYTES_MAX, LOCK_TOKEN_BYTES_MAX,
+    LOCK_TTL_MS_MAX, LOCK_WAIT_MS_MAX, LOG_DIRECTIVES_BYTES_MAX, PATTERN_BYTES_MAX, PREFIX_BYTES_MAX, SELECTORS_MAX,
+    TAG_BYTES_MAX,
 };
 use crate::ports::breaker::Mode as BreakerMode;
 use crate::ports::invalidation::Mode;
@@ -135,14 +136,28 @@ fn invalidation() -> Value {
         of("pattern", 1, "a glob for keys without the domain", PATTERN_BYTES_MAX),
         only(&[domain()], &["domain"], &[]),
     ] });
-    only(
-        &[("selectors", json!({ "type": "array", "minItems": 1, "maxItems": SELECTORS_MAX, "items": selector }))],
-        &["selectors"],
-        &[(
-            "mode",
-            json!({ "type": "string", "enum": Mode::ALL.map(Mode::as_str), "description": "hard if left out" }),
-        )],
-    )
+    let selectors = |max: usize| {
+        ("selectors", json!({ "type": "array", "minItems": 1, "maxItems": max, "items": selector.clone() }))
+    };
+    let mode = || {
+        let modes = Mode::ALL.map(Mode::as_str);
+        ("mode", json!({ "type": "string", "enum": modes, "description": "hard if left out" }))
+    };
+    let count = json!({
+        "type": "integer",
+        "minimum": 1,
+        "maximum": INVALIDATE_STEP_KEYS_MAX,
+        "description": "makes it a step: about how many keys of the store it looks at",
+    });
+    let cursor = json!({
+        "type": "string",
+        "pattern": "^[0-9a-f]{1,16}([.][0-9]{1,18}){5}$",
+        "description": "what the step before answered",
+    });
+    one_of([
+        only(&[selectors(SELECTORS_MAX)], &["selectors"], &[mode()]),
+        only(&[selectors(1), ("count", count)], &["selectors", "count"], &[mode(), ("cursor", cursor)]),
+    ])
 }
 
 /// A text of so many characters at least.

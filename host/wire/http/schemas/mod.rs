@@ -50,7 +50,7 @@ fn answers() -> Value {
         "CallReply": object(&[("reply", json!({ "description": "null, a number, a text, a list, or names and values" }))]),
         "Status": status(),
         "EventDone": object(&[("invalidated", json!({ "type": "array", "items": event_outcome() }))]),
-        "Invalidated": object(&[("invalidated", json!({ "type": "array", "items": invalidated() }))]),
+        "Invalidated": invalidations_done(),
     })
 }
 
@@ -103,6 +103,17 @@ fn status() -> Value {
         ("latency_bounds_ns", buckets("upper bounds of all buckets; one more bucket takes what is above")),
         ("domains", json!({ "type": "array", "items": domain })),
     ])
+}
+
+fn invalidations_done() -> Value {
+    let mut schema = optional(&[
+        ("invalidated", json!({ "type": "array", "items": invalidated() })),
+        ("seen", number("of a step: about how many keys of the store were looked at, over all steps until now")),
+        ("total", maybe("integer", "of a step: about how many there were to look at at the beginning")),
+        ("cursor", maybe("string", "of a step: what the next one begins with; null: this was the last one")),
+    ]);
+    schema["required"] = json!(["invalidated"]);
+    schema
 }
 
 fn invalidated() -> Value {
