@@ -11,7 +11,7 @@ use super::body;
 use super::caller::Caller;
 use super::entry::{json, json_of};
 use super::errors::{Problem, ProblemKind};
-use super::locks::present;
+use super::locks::{present, whole_number};
 use crate::config::users::Role;
 use crate::engine::scan::{InvalidateStep, Invalidated};
 use crate::error::ErrorKind;
@@ -28,8 +28,8 @@ struct Asked {
     #[serde(default, deserialize_with = "present")]
     mode: Option<Mode>,
     /// Makes it a step of so many keys of the store, about.
-    #[serde(default, deserialize_with = "present")]
-    count: Option<usize>,
+    #[serde(default, deserialize_with = "whole_number")]
+    count: Option<u64>,
     #[serde(default, deserialize_with = "present")]
     cursor: Option<String>,
 }
@@ -173,7 +173,8 @@ fn parse(bytes: &[u8]) -> Result<Wanted, Problem> {
     let step = match (asked.count, asked.cursor) {
         (None, None) => None,
         (Some(_), _) if count != 1 => return Err(invalid("a step is of one selector")),
-        (Some(count), cursor) => Some(InvalidateStep { cursor, count }),
+        // More than a machine can count is more than a step may be, either way.
+        (Some(count), cursor) => Some(InvalidateStep { cursor, count: usize::try_from(count).unwrap_or(usize::MAX) }),
         (None, Some(_)) => return Err(invalid("a step with a cursor says with `count` how many keys it looks at")),
     };
     Ok(Wanted { targets, mode: asked.mode.unwrap_or(Mode::Hard), step })
@@ -231,7 +232,9 @@ mod tests {
         check(r#"{"selectors":[{"domain":"d"}],"count":9,"cursor":"c"}"#, r#"{ cursor: Some("c"), count: 9 })"#);
         check(r#"{"selectors":[{"domain":"d"}],"cursor":"c"}"#, "says with `count`");
         check(r#"{"selectors":[{"domain":"d"},{"domain":"e"}],"count":9}"#, "of one selector");
-        check(r#"{"selectors":[{"domain":"d"}],"count":-1}"#, "invalid value");
+        check(r#"{"selectors":[{"domain":"d"}],"count":9.0}"#, "count: 9 })");
+        check(r#"{"selectors":[{"domain":"d"}],"count":-1}"#, "not a whole number");
+        check(r#"{"selectors":[{"domain":"d"}],"count":null}"#, "null is not a whole number");
         check(r#"{"selectors":[]}"#, "0 selectors");
         check(r#"{"selectors":[{"domain":"d"}],"mode":"softly"}"#, "unknown variant `softly`");
         check("", "the body: EOF");

@@ -175,6 +175,11 @@ fn whole<'de, D: Deserializer<'de>>(value: D) -> Result<Option<u64>, D::Error> {
     found.map(Some).ok_or_else(|| D::Error::custom(format!("{number} is not a whole number that is not negative")))
 }
 
+/// The same where null is none.
+pub(super) fn whole_number<'de, D: Deserializer<'de>>(value: D) -> Result<Option<u64>, D::Error> {
+    whole(value)?.map(Some).ok_or_else(|| D::Error::custom("null is not a whole number"))
+}
+
 /// Up to here every whole number is a float.
 const FLOAT_EXACT_MAX: f64 = 9_007_199_254_740_992.0;
 
