@@ -95,3 +95,38 @@ fn prometheus_scrapes_a_host_and_knows_the_answers() {
     let rate = String::from_utf8(rate.stdout).unwrap();
     assert!(rate.contains("l1-hit") && rate.contains("done"), "{rate}");
 }
+
+/// What the files have a host started with is what it understands: `larder config check` takes the same arguments.
+#[test]
+fn a_host_understands_what_the_files_have_it_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let users = "[[users]]\nname = 'a'\nsecret = 'env:SECRET'\nrole = 'admin'\n";
+    fs::write(folder.path().join("larder.toml"), users).unwrap();
+    let text = |name: &str| fs::read_to_string(example(name)).unwrap();
+    // The words behind `serve`, as each file writes them.
+    let quoted = |line: &str| line.split('"').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+    let line = |name: &str, mark: &str| {
+        let text = text(name);
+        let found = text.lines().find(|line| line.trim_start().starts_with(mark));
+        found.unwrap_or_else(|| panic!("{name} has no line with {mark}")).to_owned()
+    };
+    let entry: Vec<String> = quoted(&line("Dockerfile", "ENTRYPOINT")).split_off(2);
+    let unit = line("systemd/larder.service", "ExecStart=");
+    let unit = unit.split_once(" serve ").unwrap().1.split(' ').map(str::to_owned).collect();
+    for (file, words) in [
+        ("Dockerfile", [entry.clone(), quoted(&line("Dockerfile", "CMD")), vec!["--config".into(), "larder.toml".into()]].concat()),
+        ("compose.yaml", [entry.clone(), quoted(&line("compose.yaml", "command: &serve"))].concat()),
+        ("kubernetes/larder.yaml", [entry, quoted(&line("kubernetes/larder.yaml", "args:"))].concat()),
+        ("systemd/larder.service", unit),
+    ] {
+        let here = |word: &String| if word.ends_with("larder.toml") { "larder.toml".to_owned() } else { word.clone() };
+        let checked = Command::new(env!("CARGO_BIN_EXE_larder"))
+            .args(["config", "check"])
+            .args(words.iter().map(here))
+            .env("SECRET", "0123456789abcdef-of-a-test")
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        assert!(checked.status.success(), "{file}: {words:?}: {checked:?}");
+    }
+}
