@@ -50,6 +50,7 @@ mod swap;
 mod tidy;
 mod toolchain;
 mod traces;
+mod troubles;
 mod warming;
 mod workflow;
 mod workflow_hostile;

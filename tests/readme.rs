@@ -106,6 +106,7 @@ fn metrics() {
     counted.store_latency.observe_ns(1);
     counted.coherence.lag.observe_ns(1);
     counted.lock(LockOutcome::Acquired);
+    counted.store_refusals.note("OOM", 1, 1);
     counted.tracing.count(SpanOutcome::Exported, 1);
     counted.breaker("b").not_permitted.increment();
     let mut families: BTreeMap<String, [String; 3]> = BTreeMap::new();

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::core::Engine;
+use crate::limits::STORE_REFUSAL_TOLD_MS;
+use crate::ports::breaker::{BreakerStatus, Mode, State as BreakerState};
 use crate::ports::metrics::{BUCKETS_NS, DomainMetrics, Histogram, State};
 use crate::ports::policy::Operation;
 
@@ -31,6 +33,8 @@ pub struct Status {
     pub l1: L1Status,
     /// Commands to the store.
     pub store: StoreStatus,
+    /// What is wrong with what the host needs, and what to do, in words; empty: nothing is known to be.
+    pub troubles: Vec<String>,
     /// Locks that were taken through this host and live.
     pub locks: u64,
     /// Requests for a domain that no policy serves.
@@ -94,6 +98,22 @@ pub struct DomainStatus {
 }
 
 impl Engine {
+    fn troubles(&self) -> Vec<String> {
+        let breakers = self.breakers().list().into_iter().filter(|it| it.state != BreakerState::Closed.as_str());
+        let mut troubles: Vec<String> = breakers.map(|it| in_words(&it)).collect();
+        let latest = self.metrics().store_refusals.latest();
+        if let Some(it) = latest.filter(|it| self.now_ms().saturating_sub(it.at_ms) < STORE_REFUSAL_TOLD_MS) {
+            let advice = it.refusal.advice();
+            troubles.push(format!("the store refuses what it is asked ({}): {advice}", it.said));
+        }
+        let waiting = self.metrics().recovery.waiting.get();
+        if waiting > 0 {
+            let what = if waiting == 1 { "invalidation waits" } else { "invalidations wait" };
+            troubles.push(format!("{waiting} {what} for the store, until it answers"));
+        }
+        troubles
+    }
+
     /// How the host is.
     #[must_use]
     pub fn status(&self) -> Status {
@@ -114,12 +134,29 @@ impl Engine {
                 errors: metrics.store_errors.get(),
                 latency: sum(std::slice::from_ref(&metrics.store_latency)),
             },
+            troubles: self.troubles(),
             locks: metrics.active_locks.get(),
             unknown_domain: metrics.unknown_domain.get(),
             latency_bounds_ns: BUCKETS_NS,
             domains: metrics.domains().iter().map(|(name, metrics)| domain(name, metrics)).collect(),
         }
     }
+}
+
+/// What is to be known of a breaker that is not closed.
+fn in_words(breaker: &BreakerStatus) -> String {
+    let BreakerStatus { name, state, mode, retry_in_ms, last_failure, .. } = breaker;
+    let mut words = format!("the breaker '{name}' is {state}");
+    if let Some(failure) = last_failure {
+        words += &format!(", as calls failed, the latest: {failure}");
+    }
+    if let Some(ms) = retry_in_ms {
+        words += &format!("; it tries again in {} s", ms.div_ceil(1_000));
+    }
+    if *mode != Mode::Auto.as_str() {
+        words += &format!("; an operator forced it, until `larder breakers force {name} auto`");
+    }
+    words
 }
 
 fn domain(name: &str, metrics: &DomainMetrics) -> DomainStatus {

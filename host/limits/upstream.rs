@@ -6,6 +6,10 @@ pub const STORE_CONNECT_MS_MAX: u64 = 1_000;
 pub const STORE_BACKOFF_MS_MIN: u64 = 20;
 /// Longest pause between two attempts; what a recovered store waits at most until it is used again.
 pub const STORE_BACKOFF_MS_MAX: u64 = 1_000;
+/// How long the status tells that the store refused something, in milliseconds.
+pub const STORE_REFUSAL_TOLD_MS: u64 = 60_000;
+/// The words of a breaker for the latest failure, in bytes.
+pub const BREAKER_CAUSE_BYTES_MAX: usize = 300;
 /// How long a connection may answer nothing while commands time out on it before it is replaced.
 pub const STORE_SILENCE_MS_MAX: u64 = 1_000;
 /// Commands that may wait to be written to one store connection; more wait with their callers.

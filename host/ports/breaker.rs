@@ -175,6 +175,8 @@ pub struct BreakerStatus {
     pub retry_in_ms: Option<u64>,
     /// How often it opened in a row without closing.
     pub reopened: u32,
+    /// What the latest failed call met, in words; `None`: nothing is known of one.
+    pub last_failure: Option<String>,
 }
 
 /// What is said of a breaker: its mode where that rules, else its own state.

@@ -19,6 +19,7 @@ use super::load::LoadMetrics;
 use super::lock::LockOutcome;
 use super::origin::OriginMetrics;
 use super::policy::{Fault, Operation};
+use super::refusal::StoreRefusals;
 use super::series::PolicySeries;
 pub use super::state::{Counts, State};
 use super::trace::TraceMetrics;
@@ -242,6 +243,8 @@ pub struct Metrics {
     pub l1_entries: Gauge,
     /// Commands that the store did not answer or answered with a failure.
     pub store_errors: Counter,
+    /// What the store refused for reasons of its own.
+    pub store_refusals: StoreRefusals,
     /// Time of store commands.
     pub store_latency: Histogram,
     /// How well the stream of changes runs.

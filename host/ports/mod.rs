@@ -20,6 +20,7 @@ pub mod origin;
 pub mod pattern;
 pub mod policy;
 pub mod quiet;
+pub mod refusal;
 pub mod registry;
 pub mod series;
 mod state;

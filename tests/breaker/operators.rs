@@ -52,7 +52,7 @@ async fn over_resp() {
     let host = resp::Host::start(world).await;
     let mut client = host.connect().await;
     client.line("HELLO 3").await;
-    let closed = r#"[{"name": "profile/api", "state": "closed", "mode": "auto", "calls": :4, "failures": :4, "slow": :0, "retry_in_ms": null, "reopened": :0}]"#;
+    let closed = r#"[{"name": "profile/api", "state": "closed", "mode": "auto", "calls": :4, "failures": :4, "slow": :0, "retry_in_ms": null, "reopened": :0, "last_failure": null}]"#;
     for line in ["LARDER.BREAKER", "LARDER.BREAKER LIST"] {
         assert_eq!(client.line(line).await, closed);
     }

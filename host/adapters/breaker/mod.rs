@@ -11,6 +11,7 @@ mod store;
 mod upstream;
 mod window;
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -19,6 +20,7 @@ pub use self::board::BreakerBoard;
 pub use self::store::BreakerStore;
 
 use self::machine::{Asked, Machine, Now};
+use crate::limits::BREAKER_CAUSE_BYTES_MAX;
 use crate::ports::breaker::{
     self, BreakerMetrics, BreakerSettings, BreakerStatus, Mode, Outcome, State, Transition, shown,
 };
@@ -31,6 +33,8 @@ pub struct CircuitBreaker {
     clock: Arc<dyn Clock>,
     metrics: Arc<BreakerMetrics>,
     machine: Mutex<Machine>,
+    /// What the latest failed call met.
+    last_failure: Mutex<Option<Arc<str>>>,
 }
 
 /// The right to make one call. Dropping it without an outcome counts as ignored.
@@ -46,10 +50,12 @@ pub struct Permit {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
     /// Too many calls failed.
-    #[error("the breaker '{name}' is open, because too many calls failed; it tries again in {retry_in_ms} ms")]
+    #[error("the breaker '{name}' is open, because too many calls failed{}; it tries again in {retry_in_ms} ms", latest(.last_failure.as_deref()))]
     Open {
         /// The breaker.
         name: Arc<str>,
+        /// What the latest failed call met.
+        last_failure: Option<Arc<str>>,
         /// When it tries again.
         retry_in_ms: u64,
     },
@@ -67,6 +73,10 @@ pub enum Rejection {
     },
 }
 
+fn latest(failure: Option<&str>) -> String {
+    failure.map_or_else(String::new, |failure| format!(", the latest: {failure}"))
+}
+
 impl CircuitBreaker {
     /// A closed one.
     #[must_use]
@@ -77,7 +87,14 @@ impl CircuitBreaker {
         metrics: Arc<BreakerMetrics>,
     ) -> Arc<Self> {
         let slow_ns = settings.slow_ms.map(|ms| ms.saturating_mul(1_000_000));
-        Arc::new(Self { name, slow_ns, clock, metrics, machine: Mutex::new(Machine::new(settings)) })
+        Arc::new(Self {
+            name,
+            slow_ns,
+            clock,
+            metrics,
+            machine: Mutex::new(Machine::new(settings)),
+            last_failure: Mutex::default(),
+        })
     }
 
     /// The right to make one call.
@@ -111,6 +128,7 @@ impl CircuitBreaker {
             slow: counts.slow,
             retry_in_ms: machine.retry_in_ms(now_ns),
             reopened: machine.reopened(),
+            last_failure: self.last_failure.lock().as_deref().map(str::to_owned),
         }
     }
 
@@ -147,7 +165,9 @@ impl CircuitBreaker {
         let name = Arc::clone(&self.name);
         match (machine.mode(), machine.retry_in_ms(now.ns)) {
             (Mode::ForcedOpen, _) => Rejection::Forced { name },
-            (_, Some(retry_in_ms)) => Rejection::Open { name, retry_in_ms },
+            (_, Some(retry_in_ms)) => {
+                Rejection::Open { name, last_failure: self.last_failure.lock().clone(), retry_in_ms }
+            }
             (_, None) => Rejection::OnTrial { name },
         }
     }
@@ -171,7 +191,9 @@ impl CircuitBreaker {
         self.metrics.state.set(acts as u64);
         self.metrics.transitions[acts as usize].increment();
         if acts == State::Open {
-            tracing::warn!(breaker = %self.name, from, to, why, "a breaker lets no call through");
+            let last_failure = self.last_failure.lock().clone();
+            let last_failure = last_failure.as_deref();
+            tracing::warn!(breaker = %self.name, from, to, why, last_failure, "a breaker lets no call through");
         } else {
             tracing::info!(breaker = %self.name, from, to, why, "a breaker changed");
         }
@@ -197,6 +219,13 @@ impl Permit {
 }
 
 impl Permit {
+    /// Says what the call met that is a failure, for people.
+    pub fn met(&self, failure: &impl Display) {
+        let mut words = failure.to_string();
+        words.truncate(words.floor_char_boundary(BREAKER_CAUSE_BYTES_MAX));
+        *self.breaker.last_failure.lock() = Some(words.into());
+    }
+
     /// Says how it went, however long it took.
     pub fn report_untimed(mut self, outcome: Outcome) {
         self.outcome = outcome;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::CircuitBreaker;
+use super::{CircuitBreaker, Permit};
 use crate::ports::breaker::Outcome;
 use crate::ports::budget;
 use crate::ports::lease::LeaseStore;
@@ -36,6 +36,7 @@ impl<S: ?Sized> BreakerStore<S> {
     pub(super) async fn guard_untimed<T>(&self, call: impl Future<Output = StoreResult<T>>) -> StoreResult<T> {
         let permit = self.breaker.acquire().map_err(|rejection| StoreError::Unavailable(rejection.to_string()))?;
         let answer = call.await;
+        tell(&permit, &answer);
         permit.report_untimed(outcome(&answer));
         answer
     }
@@ -53,8 +54,16 @@ async fn guard<T>(breaker: &Arc<CircuitBreaker>, call: impl Future<Output = Stor
     }
     let permit = breaker.acquire().map_err(|rejection| StoreError::Unavailable(rejection.to_string()))?;
     let answer = call.await;
+    tell(&permit, &answer);
     permit.report(outcome(&answer));
     answer
+}
+
+/// What a failure was, for people.
+fn tell<T>(permit: &Permit, answer: &StoreResult<T>) {
+    if let (Outcome::Failure, Err(error)) = (outcome(answer), answer) {
+        permit.met(error);
+    }
 }
 
 fn outcome<T>(answer: &StoreResult<T>) -> Outcome {

@@ -243,7 +243,11 @@ impl HttpOrigin {
         });
         let took_ns = self.clock.monotonic_ns().saturating_sub(began_ns);
         metrics.time.observe_ns(took_ns);
-        permit.report_untimed(self.outcome(&answer, took_ns));
+        let outcome = self.outcome(&answer, took_ns);
+        if let (Outcome::Failure, Err(error)) = (outcome, &answer) {
+            permit.met(error);
+        }
+        permit.report_untimed(outcome);
         answer
     }
 }

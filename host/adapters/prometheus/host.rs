@@ -5,6 +5,7 @@ use prometheus::proto::MetricFamily;
 use super::family::Family;
 use crate::ports::lock::LockOutcome;
 use crate::ports::metrics::Metrics;
+use crate::ports::refusal::StoreRefusal;
 
 /// The families of the host.
 pub(super) fn families(metrics: &Metrics) -> Vec<MetricFamily> {
@@ -52,11 +53,19 @@ pub(super) fn families(metrics: &Metrics) -> Vec<MetricFamily> {
     for outcome in LockOutcome::ALL {
         locks.count_some(&[("outcome", outcome.as_str())], metrics.lock_outcomes[outcome as usize].get());
     }
+    let mut refusals = Family::counter("larder_store_refusals_total", "What the store refused for reasons of its own");
+    for refusal in StoreRefusal::ALL {
+        refusals.count_some(&[("reason", refusal.as_str())], metrics.store_refusals.counts[refusal as usize].get());
+    }
     let mut shares = Family::gauge("larder_l1_share_bytes", "Bytes that a domain's own part of L1 holds");
     for (domain, bytes) in metrics.l1_shares.get().map_or(&[][..], Vec::as_slice) {
         shares.level(&[("domain", domain)], bytes.get() as f64);
     }
     let mut build = Family::gauge("larder_build_info", "The version that runs; always 1");
     build.level(&[("version", env!("CARGO_PKG_VERSION"))], 1.0);
-    counters.into_iter().chain(gauges).chain([store.done(), locks.done(), shares.done(), build.done()]).collect()
+    counters
+        .into_iter()
+        .chain(gauges)
+        .chain([store.done(), locks.done(), refusals.done(), shares.done(), build.done()])
+        .collect()
 }

@@ -165,8 +165,10 @@ impl RedisStore {
             Ok(_permit) => self.common.within(call).await.and_then(|answer| read(&self.address, answer)),
             Err(error) => Err(error),
         };
-        if answer.as_ref().is_err_and(|error| !matches!(error, StoreError::Reply(_))) {
-            self.common.metrics.store_errors.increment();
+        match &answer {
+            Ok(_) => {}
+            Err(StoreError::Reply(line)) => self.common.heard(line),
+            Err(_) => self.common.metrics.store_errors.increment(),
         }
         answer
     }

@@ -47,6 +47,11 @@ pub(super) struct Common {
 }
 
 impl Common {
+    /// An error line of Redis: if it concerns the store and not the caller, the operator is told.
+    pub(super) fn heard(&self, line: &str) {
+        self.metrics.store_refusals.note(line, self.clock.wall_ms(), self.clock.monotonic_ns());
+    }
+
     /// When a call that begins now has to be over: it has its own deadline, and what is left of the operation's budget.
     pub(super) fn deadline(&self) -> Instant {
         let own = Duration::from_millis(self.store_ms);

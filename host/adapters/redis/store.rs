@@ -142,7 +142,13 @@ impl Store for RedisStore {
     async fn call(&self, command: Command) -> StoreResult<Reply> {
         match command::refusal(&command) {
             Some(refusal) => Ok(refusal),
-            None => self.one(command::raw(&command), value::reply).await,
+            None => {
+                let reply = self.one(command::raw(&command), value::reply).await;
+                if let Ok(Reply::Error(line)) = &reply {
+                    self.common.heard(line);
+                }
+                reply
+            }
         }
     }
 

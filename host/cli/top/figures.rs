@@ -18,6 +18,8 @@ pub(super) struct Figures {
     pub(super) l1_bytes_max: u64,
     pub(super) l1_entries: u64,
     pub(super) locks: u64,
+    /// What is wrong, in the host's words.
+    pub(super) troubles: Vec<String>,
     pub(super) total: Line,
     pub(super) domains: Vec<Line>,
 }
@@ -73,6 +75,13 @@ impl Figures {
             l1_bytes_max: number(now, "/l1/bytes_max"),
             l1_entries: number(now, "/l1/entries"),
             locks: number(now, "/locks"),
+            troubles: now["troubles"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect(),
             total: total.line("all", seconds, &bounds),
             domains,
         }

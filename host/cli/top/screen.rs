@@ -6,7 +6,7 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line as TextLine, Span};
-use ratatui::widgets::{Block, Gauge, Paragraph, Row, Sparkline, Table};
+use ratatui::widgets::{Block, Gauge, Paragraph, Row, Sparkline, Table, Wrap};
 
 use super::figures::{Figures, Line};
 use super::{Sort, View};
@@ -18,8 +18,16 @@ const WIDTHS: [u16; 8] = [20, 11, 8, 10, 11, 11, 11, 8];
 
 /// Draws the view.
 pub(super) fn draw(frame: &mut Frame<'_>, view: &View) {
-    let [head, lines, foot] =
-        Layout::vertical([Constraint::Length(6), Constraint::Min(3), Constraint::Length(1)]).areas(frame.area());
+    let troubles = view.now.as_ref().map_or(&[][..], |figures| &figures.troubles[..]);
+    let parts = [
+        Constraint::Length(6),
+        Constraint::Length(troubles_height(troubles)),
+        Constraint::Min(3),
+        Constraint::Length(1),
+    ];
+    let [head, wrong, lines, foot] = Layout::vertical(parts).areas(frame.area());
+    let text: Vec<TextLine<'_>> = troubles.iter().map(|it| TextLine::raw(it.as_str())).collect();
+    frame.render_widget(Paragraph::new(text).style(Style::new().fg(Color::Red)).wrap(Wrap { trim: true }), wrong);
     match &view.now {
         Some(figures) => {
             draw_head(frame, head, figures, view);
@@ -35,6 +43,11 @@ pub(super) fn draw(frame: &mut Frame<'_>, view: &View) {
         }
     };
     frame.render_widget(Paragraph::new(foot_line), foot);
+}
+
+/// Two lines for each, as many as a small terminal can spare.
+fn troubles_height(troubles: &[String]) -> u16 {
+    u16::try_from(troubles.len() * 2).unwrap_or(u16::MAX).min(6)
 }
 
 fn draw_head(frame: &mut Frame<'_>, area: Rect, figures: &Figures, view: &View) {
@@ -88,6 +101,9 @@ pub(super) fn text(figures: &Figures) -> String {
             .collect();
         // Writing into a String cannot fail.
         let _ = writeln!(text, "{}", line.trim_end());
+    }
+    for trouble in &figures.troubles {
+        let _ = writeln!(text, "! {trouble}");
     }
     text
 }

@@ -91,6 +91,7 @@ function draw() {
     figures: figures(readings[i], reading).whole,
   }));
   show(find("version"), status.version);
+  panels.troubles(status.troubles);
   panels.tiles(status, recent.whole, steps.map((it) => it.figures));
   show(find("traffic"), traffic(steps.filter((it) => it.ago_s <= SPAN_S), SPAN_S, find("traffic").clientWidth));
   panels.domains(status, recent.all, world.policies, soon);

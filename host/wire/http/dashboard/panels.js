@@ -134,6 +134,12 @@ export const fact = (name, value) => [h("dt", {}, name), h("dd", {}, value)];
 const BREAKER_PILL = { closed: "good", "forced-closed": "warn", "metrics-only": "warn", "half-open": "warn", open: "bad", "forced-open": "bad" };
 const MODES = { auto: "leave to itself", open: "force open", closed: "force closed", "metrics-only": "only count" };
 
+/** What is wrong, in the host's words. */
+export function troubles(all) {
+  find("troubles").hidden = all.length === 0;
+  show(find("troubles"), all.map((it) => h("li", {}, it)));
+}
+
 /** Circuit breakers, and what an operator may force. */
 export function breakers(all, again) {
   const one = (it) => {
@@ -143,7 +149,7 @@ export function breakers(all, again) {
         await act(`/v1/breakers/${encodeURIComponent(it.name)}`, "POST", { mode }, again);
       }
     };
-    const words = `${number(it.calls)} calls, ${number(it.failures)} failed, ${number(it.slow)} slow` + (it.retry_in_ms === null ? "" : `; tries again in ${lasted(it.retry_in_ms)}`);
+    const words = `${number(it.calls)} calls, ${number(it.failures)} failed, ${number(it.slow)} slow` + (it.retry_in_ms === null ? "" : `; tries again in ${lasted(it.retry_in_ms)}`) + (it.last_failure === null || it.state === "closed" ? "" : `; the latest: ${it.last_failure}`);
     return h(
       "div",
       { class: "breaker" },

@@ -98,6 +98,10 @@ fn status() -> Value {
             ]),
         ),
         ("store", part(&[("errors", number("commands that failed")), ("latency", buckets("how long commands took"))])),
+        (
+            "troubles",
+            json!({ "type": "array", "items": { "type": "string" }, "description": "what is wrong, and what to do" }),
+        ),
         ("locks", number("locks that were taken through this host and live")),
         ("unknown_domain", number("requests for a domain that no policy serves")),
         ("latency_bounds_ns", buckets("upper bounds of all buckets; one more bucket takes what is above")),
@@ -172,6 +176,7 @@ fn breaker_status() -> Value {
         ("slow", number("slow ones among them")),
         ("retry_in_ms", maybe("integer", "when it tries again, if it is open by itself")),
         ("reopened", number("how often it opened in a row without closing")),
+        ("last_failure", maybe("string", "what the latest failed call met, where that is known")),
     ])
 }
 

@@ -90,9 +90,10 @@ fn breakers_are_as_described() {
         slow: 1,
         retry_in_ms: None,
         reopened: 1,
+        last_failure: None,
     };
     check(&breaker_status(), &serde_json::to_value(&status).unwrap());
-    status.retry_in_ms = Some(1);
+    (status.retry_in_ms, status.last_failure) = (Some(1), Some(String::new()));
     check(&breaker_status(), &serde_json::to_value(&status).unwrap());
     let step = Transition { at_ms: 1, from: "closed", to: "open", why: String::new() };
     check(&breaker_step(), &serde_json::to_value(step).unwrap());
@@ -128,6 +129,7 @@ fn a_status_is_as_described() {
         connections: Connections { resp: 1, http: 1 },
         l1: L1Status { bytes: 1, bytes_max: 1, entries: 1 },
         store: StoreStatus { errors: 1, latency: vec![1] },
+        troubles: vec![String::new()],
         locks: 1,
         unknown_domain: 1,
         latency_bounds_ns: BUCKETS_NS,

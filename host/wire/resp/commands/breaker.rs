@@ -41,6 +41,7 @@ fn described(status: BreakerStatus) -> Reply {
         field("slow", count(status.slow)),
         field("retry_in_ms", status.retry_in_ms.map_or(Reply::Nil, count)),
         field("reopened", count(status.reopened.into())),
+        field("last_failure", status.last_failure.map_or(Reply::Nil, bulk)),
     ])
 }
 
