@@ -100,6 +100,7 @@ fn prometheus_scrapes_a_host_and_knows_the_answers() {
 #[test]
 fn a_host_understands_what_the_files_have_it_do() {
     let folder = tempfile::tempdir().unwrap();
+    let empty = tempfile::tempdir().unwrap();
     let users = "[[users]]\nname = 'a'\nsecret = 'env:SECRET'\nrole = 'admin'\n";
     fs::write(folder.path().join("larder.toml"), users).unwrap();
     let text = |name: &str| fs::read_to_string(example(name)).unwrap();
@@ -114,7 +115,10 @@ fn a_host_understands_what_the_files_have_it_do() {
     let unit = line("systemd/larder.service", "ExecStart=");
     let unit = unit.split_once(" serve ").unwrap().1.split(' ').map(str::to_owned).collect();
     for (file, words) in [
-        ("Dockerfile", [entry.clone(), quoted(&line("Dockerfile", "CMD")), vec!["--config".into(), "larder.toml".into()]].concat()),
+        (
+            "Dockerfile",
+            [entry.clone(), quoted(&line("Dockerfile", "CMD")), vec!["--config".into(), "larder.toml".into()]].concat(),
+        ),
         ("compose.yaml", [entry.clone(), quoted(&line("compose.yaml", "command: &serve"))].concat()),
         ("kubernetes/larder.yaml", [entry, quoted(&line("kubernetes/larder.yaml", "args:"))].concat()),
         ("systemd/larder.service", unit),
@@ -124,9 +128,28 @@ fn a_host_understands_what_the_files_have_it_do() {
             .args(["config", "check"])
             .args(words.iter().map(here))
             .env("SECRET", "0123456789abcdef-of-a-test")
-            .current_dir(folder.path())
+            // Nobody has to say who they are there, so there are no users.
+            .current_dir(if file == "compose.yaml" { empty.path() } else { folder.path() })
             .output()
             .unwrap();
         assert!(checked.status.success(), "{file}: {words:?}: {checked:?}");
+    }
+}
+
+/// What the README has a newcomer write for Prometheus is a configuration, with its second part and without.
+#[test]
+fn the_readmes_scrape_configuration_is_one() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let blocks: Vec<&str> = readme.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    let [plain, more] = blocks[..] else { panic!("{blocks:?}") };
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["ca.pem", "orders.token"] {
+        fs::write(folder.path().join(name), "").unwrap();
+    }
+    for config in [plain.to_owned(), [plain, more].concat()] {
+        fs::write(folder.path().join("prometheus.yml"), &config).unwrap();
+        let mut checked = Command::new("promtool");
+        let checked = checked.args(["check", "config", "prometheus.yml"]).current_dir(folder.path()).output().unwrap();
+        assert!(checked.status.success(), "{config}{checked:?}");
     }
 }

@@ -51,6 +51,7 @@ mod tidy;
 mod toolchain;
 mod traces;
 mod troubles;
+mod walkthrough;
 mod warming;
 mod workflow;
 mod workflow_hostile;
