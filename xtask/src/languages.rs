@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
-use crate::process::{program, root, run_quietly, target_dir};
+use crate::process::{own_node, printed, program, root, run_quietly, target_dir};
 use crate::setup;
 
 const JS: &str = "examples/policy-js";
@@ -93,6 +93,15 @@ fn build(mut guest: Guest, out: &Path) -> Result<()> {
     fs::rename(&unfinished, &path).with_context(|| format!("writing {}", path.display()))
 }
 
+/// The builders for JavaScript and Python.
+///
+/// # Errors
+/// One cannot be installed.
+pub(crate) fn builders() -> Result<()> {
+    componentize_qjs()?;
+    componentize_py().map(drop)
+}
+
 /// What drives the browser of the dashboard's tests, and the browser.
 ///
 /// # Errors
@@ -112,12 +121,54 @@ pub(crate) fn node_clients() -> Result<()> {
     installed(&wanted, "node", Path::new("node_modules/bullmq"), || npm_install(&wanted, "node")).map(drop)
 }
 
-fn npm_install(wanted: &Path, language: &str) -> Result<()> {
+/// The oldest Node.js that the tools run on.
+const NODE_MIN: u32 = 20;
+/// What is installed where the machine's is older, as that of Debian 12: the builds of the package `node` of npm.
+const NODE: &str = "22";
+
+/// Sees to a Node.js that is new enough: the machine's, or one of the repository's own.
+///
+/// # Errors
+/// There is none and none can be installed.
+pub(crate) fn node() -> Result<()> {
     setup::npm()?;
+    let version = || printed(program("node").arg("--version"));
+    let is_new = |version: String| {
+        let major = version.trim_start_matches('v').split('.').next().and_then(|major| major.parse().ok());
+        major.is_some_and(|major: u32| major >= NODE_MIN)
+    };
+    if version().is_some_and(is_new) {
+        return Ok(());
+    }
+    let folder = tools("nodejs");
+    println!("setup: {}: Node.js {NODE}, as the machine's is older than {NODE_MIN}", folder.display());
+    fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+    let bin = own_node();
+    let package = bin.parent().and_then(Path::file_name).context("a package")?.to_string_lossy().into_owned();
+    let mut npm = npm(&folder);
+    npm.arg(format!("{package}@{NODE}"));
+    run_quietly(&mut npm, INSTALL_LIMIT).context("npm cannot install a newer Node.js; is its registry in reach?")?;
+    ensure!(
+        version().is_some_and(is_new),
+        "{} does not start here; install Node.js {NODE_MIN} or newer",
+        bin.display()
+    );
+    Ok(())
+}
+
+/// The machine's npm, with the machine's Node.js, for which it was made.
+fn npm(folder: &Path) -> Command {
+    let mut npm = program("npm");
+    npm.args(["install", "--no-audit", "--no-fund", "--no-package-lock"]).current_dir(folder);
+    npm.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    npm
+}
+
+fn npm_install(wanted: &Path, language: &str) -> Result<()> {
+    node()?;
     let folder = tools(language);
     fs::copy(wanted, folder.join("package.json"))?;
-    let mut npm = program("npm");
-    npm.args(["install", "--no-audit", "--no-fund", "--no-package-lock"]).current_dir(&folder);
+    let mut npm = npm(&folder);
     let what = wanted.display();
     run_quietly(&mut npm, INSTALL_LIMIT)
         .with_context(|| format!("npm cannot install what {what} asks for; is its registry in reach?"))

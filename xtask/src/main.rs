@@ -21,7 +21,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 const USAGE: &str = "\
-cargo xtask setup                 install what is missing to build policies and run the tests
+cargo xtask setup                 install what is missing to build policies and run the tests; `test` does it, too
 cargo xtask policies [--release]  build the policies into policies/, where a running host picks them up
 cargo xtask run [ARG…]            build all, then serve policies/; arguments go to `larder serve`
 cargo xtask test [ARG…]           build all, then run every test; arguments go to the test runner
@@ -43,9 +43,8 @@ fn dispatch() -> Result<()> {
     let rest: Vec<String> = args.collect();
     match (command.as_str(), rest.as_slice()) {
         ("setup", []) => {
-            setup::webassembly()?;
-            setup::redis();
-            setup::nextest();
+            let has_nextest = test::set_up()?;
+            println!("setup: {}", if has_nextest { "all is there" } else { "all is there but nextest" });
             Ok(())
         }
         ("policies", []) => policies::all(policies::Profile::Dev),

@@ -23,10 +23,23 @@ pub(crate) fn target_dir() -> PathBuf {
     root().join(set.map_or_else(|| PathBuf::from("target"), PathBuf::from))
 }
 
-/// A program, run in the root of the repository.
+/// Where a Node.js of the repository's own lies, if the machine's is too old and [`crate::languages::node`] has installed one.
+pub(crate) fn own_node() -> PathBuf {
+    let arch = if cfg!(target_arch = "aarch64") { "arm64" } else { "x64" };
+    target_dir().join(format!("languages/nodejs/node_modules/node-linux-{arch}/bin"))
+}
+
+/// A program, run in the root of the repository; the repository's own Node.js, if there is one, comes before the machine's.
 pub(crate) fn program(name: &str) -> Command {
     let mut command = Command::new(name);
     command.current_dir(root());
+    let node = own_node();
+    if node.join("node").is_file() {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        if let Ok(path) = std::env::join_paths(std::iter::once(node).chain(std::env::split_paths(&path))) {
+            command.env("PATH", path);
+        }
+    }
     command
 }
 

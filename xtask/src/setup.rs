@@ -57,6 +57,18 @@ pub(crate) fn redis() {
     }
 }
 
+/// Sees to what the README has a newcomer type, and to what tests do as a shell would.
+///
+/// # Errors
+/// Something is missing and cannot be installed.
+pub(crate) fn shell() -> Result<()> {
+    const NEEDED: [(&str, &str); 4] =
+        [("curl", "curl"), ("openssl", "openssl"), ("kill", "procps"), ("script", "bsdutils")];
+    let missing: Vec<&str> =
+        NEEDED.iter().filter(|(program, _)| !starts(program)).map(|(_, package)| *package).collect();
+    if missing.is_empty() { Ok(()) } else { apt(&missing).context("the tests do what the README says; install these") }
+}
+
 /// Sees to what the benchmark over HTTP needs; without it that section is left out.
 pub(crate) fn web_benchmark() {
     if !["nginx", "wrk"].into_iter().all(starts)

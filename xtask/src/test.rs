@@ -19,22 +19,35 @@ struct Counts {
     failed: u64,
 }
 
+/// Installs what is missing of all that the tests need, before anything is built. Whether nextest is there.
+///
+/// # Errors
+/// Something cannot be had without which tests would prove nothing.
+pub(crate) fn set_up() -> Result<bool> {
+    setup::webassembly()?;
+    setup::redis();
+    setup::shell()?;
+    setup::prometheus()?;
+    languages::node()?;
+    languages::builders()?;
+    languages::browser()?;
+    languages::schemathesis()?;
+    languages::node_clients()?;
+    clients::all()?;
+    valkey::valkey();
+    Ok(setup::nextest())
+}
+
 /// Builds the host, the policies and the guests, and runs every test.
 ///
 /// # Errors
 /// Something does not build, or a test fails.
 pub(crate) fn test(args: &[String]) -> Result<()> {
+    let has_nextest = set_up()?;
     policies::all(Profile::Dev)?;
     policies::guests(Profile::Dev)?;
     languages::guests()?;
-    languages::browser()?;
-    languages::schemathesis()?;
-    languages::node_clients()?;
-    clients::all()?;
-    setup::prometheus()?;
-    setup::redis();
-    valkey::valkey();
-    let mut runs = if setup::nextest() {
+    let mut runs = if has_nextest {
         vec![(command(&["nextest", "run", "--workspace"], args), nextest_counts as fn(&str) -> Option<Counts>)]
     } else {
         vec![(command(&["test", "--workspace", "--lib", "--bins", "--tests"], args), libtest_counts as _)]
