@@ -1,4 +1,5 @@
-//! Memory of one 100-byte entry: what the resident memory grows by, divided by the entries, against Redis.
+//! Memory of one 100-byte entry: what the resident memory grows by, divided by the entries, against Redis. And that of a host with the
+//! seven sample policies, over restarts that take them from the state folder.
 
 use anyhow::{Context, Result, ensure};
 
@@ -39,8 +40,75 @@ pub(super) fn run(bench: &Bench) -> Result<String> {
         format!("| Redis (`used_memory_rss`) | {theirs:.0} | 1 | |"),
         format!("| Larder, L1 (values also in Redis) | {l1:.0} | **{:.2}×** | ≤ 1.25× |", l1 / theirs),
         format!("| Larder, L1 and embedded store together | {both:.0} | {:.2}× | – |", both / theirs),
+        String::new(),
+        restarts(bench)?,
     ]
     .join("\n"))
+}
+
+/// The sample policies, without `default`.
+const SEVEN: [&str; 7] = ["presence", "profile", "queue", "rate-limit", "session", "typing", "unread"];
+const RESTARTS: usize = 5;
+/// The allocator asks the kernel for huge pages, and one byte of such a page makes 2 MiB of it resident: what is in use does not show. The
+/// second series does without.
+const SMALL_PAGES: &str = "MIMALLOC_ALLOW_THP=0";
+
+/// A host that has compiled its policies, and its restarts, each after the same use.
+fn restarts(bench: &Bench) -> Result<String> {
+    let policies = bench.policies_of("seven", &SEVEN)?;
+    let series = |variables: &[&str]| -> Result<Vec<f64>> {
+        let state = bench.folder("state")?;
+        let start = |_| -> Result<f64> {
+            let larder = Server::larder_on(bench, &state, variables, &policies, "memory", "unread", &[])?;
+            use_all(&larder)?;
+            Ok(resident_bytes(larder.pid)? as f64 / f64::from(1 << 20))
+        };
+        (0..=RESTARTS).map(start).collect()
+    };
+    let (huge, small) = (series(&[])?, series(&[SMALL_PAGES])?);
+    let row = |name: &str, of: &dyn Fn(&[f64]) -> String, goal: &str| {
+        format!("| {name} | {} | {} | {goal} |", of(&huge), of(&small))
+    };
+    let mib = |values: &[f64]| values.iter().map(|it| format!("{it:.1}")).collect::<Vec<_>>().join(", ");
+    let beyond = |values: &[f64]| {
+        let most = values[1..].iter().copied().fold(f64::MIN, f64::max);
+        format!("{:+.1} %", (most / values[0] - 1.0) * 100.0)
+    };
+    Ok([
+        "### Resident memory over restarts with the seven sample policies, each after the same use".to_owned(),
+        String::new(),
+        "| what | with huge pages | without | goal, without |\n|---|---|---|---|".to_owned(),
+        row("the first, which compiles them, MiB", &|values| mib(&values[..1]), ""),
+        row("its restarts, from the state folder, MiB", &|values| mib(&values[1..]), ""),
+        row("the most of these beyond the first", &beyond, "≤ +2 %"),
+    ]
+    .join("\n"))
+}
+
+/// Reads and writes in each domain, over several connections.
+fn use_all(larder: &Server) -> Result<()> {
+    for _ in 0..8 {
+        let mut client = larder.connect()?;
+        for n in 0..200 {
+            let n = n.to_string();
+            for domain in ["presence", "session"] {
+                client.queue(&["SET", &format!("{domain}:{n}"), "here"]);
+                client.queue(&["GET", &format!("{domain}:{n}")]);
+            }
+            client.queue(&["SET", &format!("profile:user:{n}"), &"x".repeat(100)]);
+            client.queue(&["GET", &format!("profile:user:{n}")]);
+            client.queue(&["SET", &format!("typing:c:{n}"), "here"]);
+            client.queue(&["LARDER.CALL", "queue", "push", &n, "item"]);
+            client.queue(&["LARDER.CALL", "unread", "increment", &n, "c"]);
+            client.queue(&["LARDER.CALL", "rate-limit", "check", &n, "1000"]);
+            client.flush()?;
+            for _ in 0..10 {
+                let reply = client.read()?;
+                ensure!(!matches!(reply, Reply::Error(_)), "answered {reply:?}");
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Writes and reads the entries, so that they are in L1; what each of those there costs.

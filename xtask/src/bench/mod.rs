@@ -64,11 +64,18 @@ impl Bench {
 
     /// An empty folder with a copy of the built policy of this domain, and its settings.
     fn policies(&self, name: &str, domain: &str) -> Result<PathBuf> {
+        self.policies_of(name, &[domain])
+    }
+
+    /// The same with several.
+    fn policies_of(&self, name: &str, domains: &[&str]) -> Result<PathBuf> {
         let folder = self.folder(name)?;
-        for ending in ["wasm", "toml"] {
-            let from = root().join("policies").join(domain).with_extension(ending);
-            fs::copy(&from, folder.join(domain).with_extension(ending))
-                .with_context(|| format!("copy {}", from.display()))?;
+        for domain in domains {
+            for ending in ["wasm", "toml"] {
+                let from = root().join("policies").join(domain).with_extension(ending);
+                fs::copy(&from, folder.join(domain).with_extension(ending))
+                    .with_context(|| format!("copy {}", from.display()))?;
+            }
         }
         Ok(folder)
     }
