@@ -17,6 +17,8 @@ use larder::ports::lease::{Filling, LeaseKeys, LeaseToken};
 use larder::ports::metrics::Metrics;
 use larder::ports::store::{Command, Expire, Store, StoreKey};
 
+use super::out::say;
+
 const ROUNDS: usize = 15;
 /// A profile in its envelope.
 const VALUE_BYTES: usize = 200;
@@ -40,10 +42,10 @@ pub(crate) fn run(url: &str) -> Result<()> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let settings = RedisSettings { store_ms: STORE_MS, ..RedisSettings::new(RedisAddress::parse(url)?) };
         let store = RedisStore::new(settings, Arc::clone(&clock), Arc::new(Metrics::default()));
-        println!("| work | fill under a lease | plain SET | ratio | goal |\n|---|---|---|---|---|");
+        say("| work | fill under a lease | plain SET | ratio | goal |\n|---|---|---|---|---|\n")?;
         for (work, at_once, calls) in WORK {
             let Measured { fill_us, set_us, ratio } = compare(&store, &*clock, at_once, calls).await?;
-            println!("| {work} | {fill_us:.1} µs | {set_us:.1} µs | **{ratio:.2}×** | ≤ 1.15× |");
+            say(&format!("| {work} | {fill_us:.1} µs | {set_us:.1} µs | **{ratio:.2}×** | ≤ 1.15× |\n"))?;
         }
         Ok(())
     })

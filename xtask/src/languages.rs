@@ -140,7 +140,7 @@ pub(crate) fn node() -> Result<()> {
     if version().is_some_and(is_new) {
         return Ok(());
     }
-    let folder = tools("node");
+    let folder = tools("nodejs");
     println!("setup: {}: Node.js {NODE}, as the machine's is older than {NODE_MIN}", folder.display());
     fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
     let bin = own_node();

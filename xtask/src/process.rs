@@ -26,7 +26,7 @@ pub(crate) fn target_dir() -> PathBuf {
 /// Where a Node.js of the repository's own lies, if the machine's is too old and [`crate::languages::node`] has installed one.
 pub(crate) fn own_node() -> PathBuf {
     let arch = if cfg!(target_arch = "aarch64") { "arm64" } else { "x64" };
-    target_dir().join(format!("languages/node/node_modules/node-linux-{arch}/bin"))
+    target_dir().join(format!("languages/nodejs/node_modules/node-linux-{arch}/bin"))
 }
 
 /// A program, run in the root of the repository; the repository's own Node.js, if there is one, comes before the machine's.
