@@ -68,6 +68,17 @@ fn a_new_policy_builds_and_passes_its_cases_at_once() {
 
     let (done, _, said) = larder(folder.path(), &["new", "orders"]);
     assert!(!done && said.contains("exists already"), "{said}");
+
+    // Rules that break their own promises are built, and their author is told what a host will say of them.
+    let source = folder.path().join("orders/lib.rs");
+    let text = fs::read_to_string(&source).unwrap();
+    fs::write(&source, text.replace("self.ttl", "seconds(7)")).unwrap();
+    let (done, printed, said) = larder(folder.path(), &["build", "orders", "--target", &target()]);
+    assert!(done && printed.contains("orders.wasm"), "{printed}{said}");
+    assert!(
+        said.contains("a host would not serve this, and keep what it has: orders: orders.cases.toml, line"),
+        "{said}"
+    );
 }
 
 #[test]

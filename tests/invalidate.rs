@@ -13,10 +13,10 @@ use std::sync::Arc;
 use larder::adapters::memory::{MemorySettings, MemoryStore};
 use larder::ports::clock::VirtualClock;
 use larder::ports::invalidation::{Mode, SelectorKind};
-use larder::ports::policy::{Encoding, Lifetime, Selector};
+use larder::ports::policy::{Encoding, Lifetime};
 use larder::ports::store::Store;
 
-use crate::support::engine::{World, description, tagged};
+use crate::support::engine::{World, description, selector_of, tagged};
 use crate::support::gated::GatedStore;
 use crate::support::redis::RedisServer;
 
@@ -41,26 +41,9 @@ fn furnished(world: World) -> World {
     world
 }
 
-/// What an invalidation is told in a script: `tag red`, `prefix user:4`, `domain`, `key user:42`, each with `soft` at the end or not.
-fn parse(words: &[&str]) -> (Selector, Mode) {
-    let (words, mode) = match words {
-        [words @ .., "soft"] => (words, Mode::Soft),
-        words => (words, Mode::Hard),
-    };
-    let selector = match words {
-        ["key", key] => Selector::Key((*key).to_owned()),
-        ["tag", tag] => Selector::Tag((*tag).to_owned()),
-        ["prefix", prefix] => Selector::Prefix((*prefix).to_owned()),
-        ["pattern", pattern] => Selector::Pattern((*pattern).to_owned()),
-        ["domain"] => Selector::Domain,
-        other => panic!("no selector: {other:?}"),
-    };
-    (selector, mode)
-}
-
 /// Invalidates in a domain, and what is told: a number of keys, `done`, or the error.
 async fn invalidate(world: &World, domain: &str, words: &[&str]) -> String {
-    let (selector, mode) = parse(words);
+    let (selector, mode) = selector_of(words);
     match world.engine.invalidate(domain, &selector, mode).await {
         Ok(outcome) => outcome.keys.map_or_else(|| "done".to_owned(), |keys| keys.to_string()),
         Err(error) => format!("{}: {}", error.kind.as_str(), error.message),

@@ -20,16 +20,6 @@ const ARTICLES: [&str; 4] = ["article-js", "article-js-stubbed", "article-python
 /// What the mischievous guests import, and limits that are not what a test is about.
 const PATIENT: &str = "[grants]\ninterfaces = [\"redis\"]\n[limits]\nmemory = \"32MiB\"\nhook_ms = 1000\n";
 
-const CANDIDATE: Candidate<'_> = Candidate {
-    cause: Cause::Write,
-    size_bytes: 5,
-    asked_ttl_ms: None,
-    origin_status: None,
-    origin_headers: &[],
-    load_ms: 0,
-    bytes: b"value",
-};
-
 /// Where the tests of all processes keep machine code: compiling Python takes many seconds.
 fn share_code(state: &Path) {
     let kept = guest("article-js").with_file_name("compiled");
@@ -104,7 +94,9 @@ fn check_article(component: &str) {
         }
     }
 
-    let lifetime = |key: &str, asked_ttl_ms| match policy.admit(&read(key), &Candidate { asked_ttl_ms, ..CANDIDATE }) {
+    let lifetime = |key: &str, asked_ttl_ms| match policy
+        .admit(&read(key), &Candidate { asked_ttl_ms, ..Candidate::written(b"value") })
+    {
         Ok(Admission::Store(lifetime)) => lifetime,
         other => panic!("{key} is not stored: {other:?}"),
     };
@@ -115,9 +107,9 @@ fn check_article(component: &str) {
     assert_eq!((draft.fresh_ms, draft.stale_while_revalidate_ms, draft.max_stale_ms), (Some(10_000), 0, Some(0)));
     assert_eq!(draft.tags, ["articles", "draft"]);
     assert_eq!(lifetime("42", Some(5_000)).fresh_ms, Some(5_000));
-    let gone = Candidate { origin_status: Some(404), cause: Cause::Load, ..CANDIDATE };
+    let gone = Candidate { origin_status: Some(404), cause: Cause::Load, ..Candidate::written(b"value") };
     assert!(matches!(policy.admit(&read("42"), &gone), Ok(Admission::Absent(it)) if it.fresh_ms == 30_000));
-    let large = Candidate { size_bytes: 262_145, ..CANDIDATE };
+    let large = Candidate { size_bytes: 262_145, ..Candidate::written(b"value") };
     let words = |text: &str| text == "the article has 262145 bytes; 262144 are allowed";
     assert!(
         matches!(policy.admit(&read("42"), &large), Ok(Admission::Refuse(Refusal::InvalidValue(it))) if words(&it))
@@ -338,7 +330,7 @@ fn an_instance_does_not_grow_with_its_calls() {
         let policy = folder.policy("article");
         for _ in 0..20_000 {
             plan(&*policy, "42").unwrap();
-            policy.admit(&read("draft-42"), &CANDIDATE).unwrap();
+            policy.admit(&read("draft-42"), &Candidate::written(b"value")).unwrap();
         }
         assert_eq!(folder.metrics("article").instances_created.get(), 2, "{component}: one on trial, one that serves");
     }

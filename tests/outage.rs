@@ -8,11 +8,10 @@ use bytes::Bytes;
 use larder::adapters::memory::{MemorySettings, MemoryStore};
 use larder::engine::api::SetOptions;
 use larder::ports::clock::VirtualClock;
-use larder::ports::invalidation::Mode;
-use larder::ports::policy::{Encoding, Lifetime, Selector};
+use larder::ports::policy::{Encoding, Lifetime};
 use larder::ports::table::OnStoreFailure;
 
-use crate::support::engine::{World, description, lives, loaded, tagged};
+use crate::support::engine::{World, description, lives, loaded, selector_of, tagged};
 use crate::support::gated::GatedStore;
 use crate::support::script::{answer, unreachable};
 
@@ -49,22 +48,6 @@ fn on_memory() -> Bench {
     bench(GatedStore::new(MemoryStore::new(MemorySettings::default(), clock.clone())), clock)
 }
 
-fn selector(words: &[&str]) -> (Selector, Mode) {
-    let (words, mode) = match words {
-        [words @ .., "soft"] => (words, Mode::Soft),
-        words => (words, Mode::Hard),
-    };
-    let selector = match words {
-        ["key", key] => Selector::Key((*key).to_owned()),
-        ["tag", tag] => Selector::Tag((*tag).to_owned()),
-        ["prefix", prefix] => Selector::Prefix((*prefix).to_owned()),
-        ["pattern", pattern] => Selector::Pattern((*pattern).to_owned()),
-        ["domain"] => Selector::Domain,
-        other => panic!("no selector: {other:?}"),
-    };
-    (selector, mode)
-}
-
 impl Bench {
     /// Does one thing; what came of it, the first words of an error.
     async fn step(&self, words: &[&str]) -> String {
@@ -91,7 +74,7 @@ impl Bench {
                 return deleted.map_or_else(failed, |count| count.to_string());
             }
             ["in", domain, words @ ..] => {
-                let (selector, mode) = selector(words);
+                let (selector, mode) = selector_of(words);
                 return engine.invalidate(domain, &selector, mode).await.map_or_else(failed, |_| "done".to_owned());
             }
             other => panic!("no step: {other:?}"),

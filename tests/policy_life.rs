@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use larder::ports::metrics::Metrics;
-use larder::ports::policy::{Admission, Candidate, Cause};
+use larder::ports::policy::{Admission, Candidate};
 use larder::ports::registry::{PolicyState, Registry, RegistryError};
 use larder::ports::table::Policies;
 
@@ -250,15 +250,7 @@ fn settings_of_the_environment_outrank_the_file() {
     folder.copy("d", &guest("hostile"));
     folder.copy("e", &guest("hostile"));
     folder.start();
-    let candidate = Candidate {
-        cause: Cause::Write,
-        size_bytes: 1,
-        asked_ttl_ms: None,
-        origin_status: None,
-        origin_headers: &[],
-        load_ms: 0,
-        bytes: b"v",
-    };
+    let candidate = Candidate::written(b"v");
     let fresh_ms = |domain| match folder.policy(domain).admit(&read("k"), &candidate) {
         Ok(Admission::Store(lifetime)) => lifetime.fresh_ms,
         other => panic!("{other:?}"),

@@ -108,6 +108,17 @@ async fn an_operator_clears_the_quarantine() {
     assert_eq!(folder.state("d").0, Some(PolicyState::Live));
 }
 
+/// Another domain that fails shows that failures were looked at since.
+fn stays_while_another_is_rolled_back(folder: &Folder) {
+    folder.put("g.toml", failing("2").as_bytes());
+    folder.wait_for_generation("g", 2);
+    wait_until("the other one is rolled back", || {
+        let _ = plan(&*folder.policy("g"), "k");
+        folder.state("g").0 == Some(PolicyState::Quarantined)
+    });
+    assert_eq!((version(folder).as_str(), folder.state("d").0), ("2", Some(PolicyState::Live)));
+}
+
 #[test]
 fn a_failure_in_ten_thousand_calls_changes_nothing() {
     let mut folder = Folder::new();
@@ -123,14 +134,7 @@ fn a_failure_in_ten_thousand_calls_changes_nothing() {
         let key = if n % 10_000 == 0 { "bad" } else { "good" };
         assert_eq!(plan(&*policy, key).is_err(), key == "bad");
     }
-    // Another domain that fails shows that failures were looked at since.
-    folder.put("g.toml", failing("2").as_bytes());
-    folder.wait_for_generation("g", 2);
-    wait_until("the other one is rolled back", || {
-        let _ = plan(&*folder.policy("g"), "k");
-        folder.state("g").0 == Some(PolicyState::Quarantined)
-    });
-    assert_eq!((version(&folder).as_str(), folder.state("d").0), ("2", Some(PolicyState::Live)));
+    stays_while_another_is_rolled_back(&folder);
     assert_eq!(folder.metrics("d").quarantines.get(), 0);
 }
 
@@ -161,13 +165,7 @@ fn a_policy_may_be_allowed_to_fail() {
     for _ in 0..10 * limits::PROBATION_FAULTS_MIN {
         plan(&*folder.policy("d"), "k").expect_err("it fails");
     }
-    folder.put("g.toml", failing("2").as_bytes());
-    folder.wait_for_generation("g", 2);
-    wait_until("the other one is rolled back", || {
-        let _ = plan(&*folder.policy("g"), "k");
-        folder.state("g").0 == Some(PolicyState::Quarantined)
-    });
-    assert_eq!((version(&folder).as_str(), folder.state("d").0), ("2", Some(PolicyState::Live)));
+    stays_while_another_is_rolled_back(&folder);
 }
 
 #[test]

@@ -16,16 +16,6 @@ fn hostile(mode: &str, toml: &str) -> Folder {
     Folder::serving("hostile", &guest("hostile"), &format!("{settings}{toml}"))
 }
 
-const CANDIDATE: Candidate<'_> = Candidate {
-    cause: Cause::Write,
-    size_bytes: 5,
-    asked_ttl_ms: None,
-    origin_status: None,
-    origin_headers: &[],
-    load_ms: 0,
-    bytes: b"value",
-};
-
 fn fault_of<T: std::fmt::Debug>(answer: Result<T, PolicyError>) -> (Fault, String) {
     match answer {
         Err(PolicyError::Failed { fault, message }) => (fault, message),
@@ -58,7 +48,7 @@ fn plans(folder: &Folder, key: &str) -> Result<larder::ports::policy::Plan, Poli
 }
 
 fn admits(folder: &Folder, key: &str) -> Result<Admission, PolicyError> {
-    folder.policy("hostile").admit(&read(key), &CANDIDATE)
+    folder.policy("hostile").admit(&read(key), &Candidate::written(b"value"))
 }
 
 #[test]
@@ -157,15 +147,20 @@ fn what_a_policy_says_of_values_arrives_whole() {
     let folder = Folder::serving("profile", &sample("profile"), "[settings]\nttl = \"1h\"\ntag_user = true\n");
     let live = folder.live("profile").unwrap();
     assert_eq!(live.description.key_version, "v1");
-    let Ok(Admission::Store(lifetime)) = live.policy.admit(&read("user:42"), &CANDIDATE) else { panic!("not stored") };
+    let Ok(Admission::Store(lifetime)) = live.policy.admit(&read("user:42"), &Candidate::written(b"value")) else {
+        panic!("not stored")
+    };
     assert_eq!((lifetime.fresh_ms, lifetime.stale_while_revalidate_ms), (Some(3_600_000), 300_000));
     assert_eq!(lifetime.tags, ["user:42"]);
-    let asked = Candidate { asked_ttl_ms: Some(1_000), ..CANDIDATE };
+    let asked = Candidate { asked_ttl_ms: Some(1_000), ..Candidate::written(b"value") };
     let Ok(Admission::Store(lifetime)) = live.policy.admit(&read("user:42"), &asked) else { panic!("not stored") };
     assert_eq!(lifetime.fresh_ms, Some(1_000));
-    let gone = Candidate { origin_status: Some(404), cause: Cause::Load, ..CANDIDATE };
+    let gone = Candidate { origin_status: Some(404), cause: Cause::Load, ..Candidate::written(b"value") };
     assert!(matches!(live.policy.admit(&read("user:42"), &gone), Ok(Admission::Absent(_))));
-    assert!(matches!(live.policy.admit(&read("x"), &CANDIDATE), Ok(Admission::Refuse(Refusal::InvalidKey(_)))));
+    assert!(matches!(
+        live.policy.admit(&read("x"), &Candidate::written(b"value")),
+        Ok(Admission::Refuse(Refusal::InvalidKey(_)))
+    ));
 }
 
 #[test]

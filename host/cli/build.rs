@@ -1,4 +1,4 @@
-//! `larder policy build`: crates into components, with progress.
+//! `larder policy build`: crates into components, with progress, and what a host would have against them.
 
 use anyhow::Result;
 use larder::toolchain::{self, Built, Progress};
@@ -6,9 +6,10 @@ use serde_json::json;
 
 use super::exit::Exit;
 use super::out::{remark, say};
-use super::{BuildArgs, progress};
+use super::{BuildArgs, check, progress};
 
-/// Builds the crates and prints a line for each component.
+/// Builds the crates and prints a line for each component. One that no host would serve was built all the same: its author is told why,
+/// for a host that watches the folder goes on with the one before.
 ///
 /// # Errors
 /// One does not build; what the compiler said is on the standard error output.
@@ -34,6 +35,14 @@ pub(crate) fn run(args: &BuildArgs) -> Result<Exit> {
             remark(line);
         }
     })?;
+    tell(args, &built)?;
+    for doubt in check::doubts(&built.into_iter().map(|it| it.path).collect::<Vec<_>>())? {
+        remark(format_args!("a host would not serve this, and keep what it has: {doubt}"));
+    }
+    Ok(Exit::Done)
+}
+
+fn tell(args: &BuildArgs, built: &[Built]) -> Result<Exit> {
     if args.json {
         let built = built.iter().map(|it| {
             json!({

@@ -50,6 +50,15 @@ pub(crate) fn test(files: &[PathBuf], as_json: bool) -> Result<Exit> {
     Ok(verdict(&checked))
 }
 
+/// Why a host would not serve the policies in these files, a line for each that it would not.
+///
+/// # Errors
+/// They cannot be looked at.
+pub(super) fn doubts(files: &[PathBuf]) -> Result<Vec<String>> {
+    let refused = |policy: Checked| policy.refused.map(|(_, message)| format!("{}: {message}", policy.domain));
+    Ok(take_up(files)?.into_iter().filter_map(refused).collect())
+}
+
 fn case_lines(policy: &Checked) -> Vec<String> {
     let domain = &policy.domain;
     let cases = policy.report.cases.iter();

@@ -17,7 +17,7 @@ use larder::ports::clock::Clock;
 use larder::ports::hooks::Hooks;
 use larder::ports::metrics::Metrics;
 use larder::ports::policy::{
-    Admission, Candidate, Cause, Lifetime, Miss, Operation, Plan, Policy, PolicyError, Refusal, Request, Shape,
+    Admission, Candidate, Lifetime, Miss, Operation, Plan, Policy, PolicyError, Refusal, Request, Shape,
 };
 use larder::ports::table::Policies;
 
@@ -124,15 +124,7 @@ fn plan(policy: &dyn Policy, key: &str) -> bool {
 }
 
 fn admit(policy: &dyn Policy, key: &str) -> bool {
-    let candidate = Candidate {
-        cause: Cause::Write,
-        size_bytes: 100,
-        asked_ttl_ms: None,
-        origin_status: None,
-        origin_headers: &[],
-        load_ms: 0,
-        bytes: &[b'v'; 100],
-    };
+    let candidate = Candidate::written(&[b'v'; 100]);
     black_box(policy.admit(black_box(&request(key)), black_box(&candidate))).is_ok()
 }
 

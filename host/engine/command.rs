@@ -17,7 +17,7 @@ use super::step::{Changes, DataCommand, Grows, Newest, Wanted};
 use super::transaction::unsupported;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::metrics::State;
-use crate::ports::policy::{Candidate, Cause, Operation};
+use crate::ports::policy::{Candidate, Operation};
 use crate::ports::store::{Command, Reply};
 
 /// A command under storage keys, with what follows it.
@@ -129,9 +129,9 @@ impl Engine {
             // A value behind each key is a value that is written.
             (Grows::All, Some(&index)) => {
                 let value = command.args.get(index + 1).map_or(&b""[..], |value| value);
-                (Operation::Write, Candidate { bytes: value, ..candidate(value.len()) })
+                (Operation::Write, Candidate::written(value))
             }
-            _ => (Operation::Update, candidate(command.args.iter().skip(1).map(Bytes::len).sum())),
+            _ => (Operation::Update, Candidate::written_of_size(command.args.iter().skip(1).map(Bytes::len).sum())),
         };
         let (verdict, list_max) = self.admit_list(place, operation, &candidate)?;
         let key = place.store_key.0.clone();
@@ -156,7 +156,7 @@ impl Engine {
             if !place.live().description.wants_raw_reads {
                 continue;
             }
-            if let Verdict::Store(terms) = self.admit(place, Operation::Read, &candidate(0))?
+            if let Verdict::Store(terms) = self.admit(place, Operation::Read, &Candidate::written_of_size(0))?
                 && let (true, Some(life_ms)) = (terms.sliding, terms.fresh_ms)
             {
                 let key = place.store_key.0.clone();
@@ -185,19 +185,6 @@ pub(super) fn check_one_domain(places: &[Place<'_>]) -> Result<()> {
             );
             Err(Error::new(ErrorKind::InvalidArgument, message))
         }
-    }
-}
-
-/// What a policy is told of a value that it is not shown.
-pub(super) fn candidate<'a>(size: usize) -> Candidate<'a> {
-    Candidate {
-        cause: Cause::Write,
-        size_bytes: u32::try_from(size).unwrap_or(u32::MAX),
-        asked_ttl_ms: None,
-        origin_status: None,
-        origin_headers: &[],
-        load_ms: 0,
-        bytes: &[],
     }
 }
 

@@ -4,7 +4,6 @@
 //! knows only one lifetime changes nothing but when it begins.
 
 use super::api::{Answer, AskedTtl, ExpireCondition};
-use super::command::candidate;
 use super::core::Engine;
 use super::entry::Stamps;
 use super::found::Found;
@@ -157,7 +156,7 @@ impl Engine {
 
     /// The fresh time that the policy gives a raw value when this one is asked for; `None`: it never expires.
     pub(super) fn touch_verdict(&self, place: &Place<'_>, asked_ttl_ms: Option<u64>) -> Result<Option<u64>> {
-        let candidate = Candidate { asked_ttl_ms, ..candidate(0) };
+        let candidate = Candidate { asked_ttl_ms, ..Candidate::written_of_size(0) };
         Ok(match self.admit(place, Operation::Touch, &candidate)? {
             Verdict::Store(terms) => terms.windows().life_ms(),
             Verdict::Pass(_) => Some(0),

@@ -17,7 +17,7 @@ use super::step::{DataCommand, Form};
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::VALUE_BYTES_MAX;
 use crate::ports::metrics::State;
-use crate::ports::policy::{Candidate, Cause, Encoding, Operation, Shape};
+use crate::ports::policy::{Candidate, Encoding, Operation, Shape};
 use crate::ports::store::{Command, Reply};
 
 const TOO_LONG: &str = "ERR string exceeds maximum allowed size (proto-max-bulk-len)";
@@ -50,7 +50,7 @@ impl Engine {
                 (command, bytes.len())
             }
         };
-        let verdict = self.admit(place, Operation::Update, &candidate(size, &[]))?;
+        let verdict = self.admit(place, Operation::Update, &Candidate::written_of_size(size))?;
         let mut commands = vec![command];
         if let Verdict::Store(terms) = &verdict
             && let Some(life_ms) = terms.windows().life_ms()
@@ -77,7 +77,7 @@ impl Engine {
             let (value, answer) = changed(found.map(|found| &found.value), update)?;
             self.check_value(&value)?;
             let asked_ttl_ms = found.and_then(|found| found.stamps.terms.asked_ttl_ms);
-            let candidate = Candidate { asked_ttl_ms, ..candidate(value.len(), &value) };
+            let candidate = Candidate { asked_ttl_ms, ..Candidate::written(&value) };
             Ok(match self.admit(place, Operation::Update, &candidate)? {
                 Verdict::Store(terms) => {
                     let since_ms = match found {
@@ -179,18 +179,6 @@ fn part_of(length: usize, start: i64, end: i64) -> std::ops::Range<usize> {
     }
     let (start, end) = (place(start), place(end).min(length - 1));
     if start > end { 0..0 } else { start..end + 1 }
-}
-
-fn candidate(size: usize, bytes: &[u8]) -> Candidate<'_> {
-    Candidate {
-        cause: Cause::Write,
-        size_bytes: u32::try_from(size).unwrap_or(u32::MAX),
-        asked_ttl_ms: None,
-        origin_status: None,
-        origin_headers: &[],
-        load_ms: 0,
-        bytes,
-    }
 }
 
 /// The length to answer where there is nothing to write: `SETRANGE` of nothing makes no key and no longer value.

@@ -20,7 +20,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::limits::L1_COPY_BYTES_MAX;
 use crate::ports::lease::Ending;
 use crate::ports::metrics::State;
-use crate::ports::policy::{Candidate, Cause, Operation};
+use crate::ports::policy::{Candidate, Operation};
 use crate::ports::store::{Command, Expire, Reply};
 
 impl Engine {
@@ -118,15 +118,7 @@ impl Engine {
 
     /// What the policy says of a value that an application writes.
     pub(super) fn admit_write(&self, place: &Place<'_>, value: &Bytes, asked_ttl_ms: Option<u64>) -> Result<Verdict> {
-        let candidate = Candidate {
-            cause: Cause::Write,
-            size_bytes: u32::try_from(value.len()).unwrap_or(u32::MAX),
-            asked_ttl_ms,
-            origin_status: None,
-            origin_headers: &[],
-            load_ms: 0,
-            bytes: value,
-        };
+        let candidate = Candidate { asked_ttl_ms, ..Candidate::written(value) };
         self.admit(place, Operation::Write, &candidate)
     }
 

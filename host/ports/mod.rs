@@ -5,6 +5,7 @@
 
 pub mod breaker;
 pub mod budget;
+pub mod candidate;
 pub mod clock;
 pub mod coherence;
 pub mod compression;

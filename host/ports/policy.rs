@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+pub use super::candidate::{Candidate, Cause};
 pub use super::compression::Compression;
 use super::hooks::Hooks;
 
@@ -149,44 +150,6 @@ pub struct Plan {
     pub suffix: Option<String>,
     pub miss: Miss,
     pub collapse_wait_ms: u32,
-}
-
-/// Why a value is offered for admission.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Cause {
-    Write,
-    Fill,
-    Load,
-    Refresh,
-}
-
-impl Cause {
-    /// All of them, in the order of the contract.
-    pub const ALL: [Self; 4] = [Self::Write, Self::Fill, Self::Load, Self::Refresh];
-
-    /// The word in explanations and logs.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Write => "write",
-            Self::Fill => "fill",
-            Self::Load => "load",
-            Self::Refresh => "refresh",
-        }
-    }
-}
-
-/// A value that is offered for admission.
-#[derive(Clone, Copy, Debug)]
-pub struct Candidate<'a> {
-    pub cause: Cause,
-    pub size_bytes: u32,
-    pub asked_ttl_ms: Option<u64>,
-    pub origin_status: Option<u16>,
-    pub origin_headers: &'a [(String, String)],
-    pub load_ms: u32,
-    /// The adapter passes it on only to a policy that wants it.
-    pub bytes: &'a [u8],
 }
 
 /// How long a value lives, and how. Times count from the start of its load.

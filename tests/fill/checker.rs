@@ -23,6 +23,7 @@ use larder::ports::store::{Command, Store};
 use super::{START_MS, furnished, go_with_time, memory};
 use crate::support::engine::World;
 use crate::support::gated::GatedStore;
+use crate::support::giving_up::after_turns;
 use crate::support::redis::RedisServer;
 
 const KEYS: [&str; 3] = ["a@red", "b@red+blue", "c"];
@@ -209,11 +210,7 @@ impl Run {
             // Dropped somewhere on its way.
             let patience = random.u8(..40);
             let mut inner = random.fork();
-            tokio::select! {
-                biased;
-                () = async { for _ in 0..patience { tokio::task::yield_now().await } } => {}
-                () = self.step(node, &mut inner) => {}
-            }
+            after_turns(patience, self.step(node, &mut inner)).await;
         }
     }
 

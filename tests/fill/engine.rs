@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{HOUR_MS, paused_world, read, shown, write};
 use crate::support::engine::World;
+use crate::support::giving_up::after_polls;
 
 pub(super) const KEY: &str = "profile:a";
 const STORED: &str = "chat:v1:profile:a";
@@ -187,16 +188,7 @@ async fn a_reader_that_is_dropped_anywhere_leaves_nothing() {
             let (world, gated) = paused_world(shared);
             gated.dawdle_as(polls);
             let book = LeaseBook::new();
-            {
-                let reader = read(&world.engine, KEY, &book);
-                tokio::pin!(reader);
-                for _ in 0..polls {
-                    if futures_util::poll!(reader.as_mut()).is_ready() {
-                        break;
-                    }
-                    yield_now().await;
-                }
-            }
+            drop(after_polls(polls, read(&world.engine, KEY, &book)).await);
             drop(book);
             settle().await;
             let next = LeaseBook::new();
@@ -216,16 +208,7 @@ async fn a_fill_that_is_dropped_anywhere_leaves_nothing() {
         let book = LeaseBook::new();
         read(&world.engine, KEY, &book).await.unwrap();
         gated.dawdle_as(polls);
-        {
-            let fill = write(&world.engine, KEY, "v", &book);
-            tokio::pin!(fill);
-            for _ in 0..polls {
-                if futures_util::poll!(fill.as_mut()).is_ready() {
-                    break;
-                }
-                yield_now().await;
-            }
-        }
+        drop(after_polls(polls, write(&world.engine, KEY, "v", &book)).await);
         drop(book);
         settle().await;
         let next = LeaseBook::new();

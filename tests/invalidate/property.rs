@@ -21,6 +21,7 @@ use larder::ports::store::Store;
 use super::{START_MS, world_over};
 use crate::support::engine::World;
 use crate::support::gated::GatedStore;
+use crate::support::giving_up::after_turns;
 use crate::support::redis::RedisServer;
 
 const KEYS: [&str; 4] = ["a@red", "b@red+blue", "ab@blue", "c"];
@@ -187,11 +188,7 @@ impl Run {
             // Dropped somewhere on its way.
             let patience = random.u8(..12);
             let mut inner = random.fork();
-            tokio::select! {
-                biased;
-                () = async { for _ in 0..patience { tokio::task::yield_now().await } } => {}
-                () = self.step(node, &mut inner) => {}
-            }
+            after_turns(patience, self.step(node, &mut inner)).await;
         }
     }
 

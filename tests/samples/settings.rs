@@ -3,21 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
-use larder::ports::policy::{Candidate, Cause, Operation, Request};
+use larder::ports::policy::{Candidate, Operation, Request};
 
 use super::on_each_store_with;
 use crate::support::host::{HostBuilder, SAMPLES, sample, wait_until, with_settings};
 use crate::support::policies::{Folder, read};
-
-const CANDIDATE: Candidate<'_> = Candidate {
-    cause: Cause::Write,
-    size_bytes: 1,
-    asked_ttl_ms: None,
-    origin_status: None,
-    origin_headers: &[],
-    load_ms: 0,
-    bytes: b"1",
-};
 
 #[test]
 fn the_first_users_variables_set_the_lifetimes() {
@@ -88,7 +78,7 @@ fn decisions(domain: &str, toml: &str) -> String {
         _ => "42",
     };
     let request = Request { operation: Operation::Update, ..read(key) };
-    let admission = live.policy.admit(&request, &CANDIDATE);
+    let admission = live.policy.admit(&request, &Candidate::written(b"1"));
     format!("{:?} {:?} {admission:?}", live.description, live.policy.plan(&request))
 }
 

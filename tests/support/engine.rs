@@ -14,11 +14,12 @@ use larder::engine::{Engine, Ports, Settings};
 use larder::ports::breaker::BreakerSettings;
 use larder::ports::clock::VirtualClock;
 use larder::ports::hooks::{Abilities, Ability, EntryState, Hooks, Revalidation};
+use larder::ports::invalidation::Mode;
 use larder::ports::metrics::Metrics;
 use larder::ports::origin::Origin;
 use larder::ports::policy::{
     Absence, Admission, Candidate, Description, Encoding, KeyScope, Lifetime, Miss, Plan, Policy, PolicyError, Request,
-    Shapes,
+    Selector, Shapes,
 };
 use larder::ports::registry::{PolicyStatus, Registry, RegistryError};
 use larder::ports::store::Store;
@@ -325,4 +326,21 @@ impl Registry for NoRegistry {
     async fn unquarantine(&self, domain: &str) -> Result<PolicyStatus, RegistryError> {
         Err(RegistryError::UnknownDomain(domain.into()))
     }
+}
+
+/// What an invalidation is told in a script: `tag red`, `prefix user:4`, `domain`, `key user:42`, each with `soft` at the end or not.
+pub fn selector_of(words: &[&str]) -> (Selector, Mode) {
+    let (words, mode) = match words {
+        [words @ .., "soft"] => (words, Mode::Soft),
+        words => (words, Mode::Hard),
+    };
+    let selector = match words {
+        ["key", key] => Selector::Key((*key).to_owned()),
+        ["tag", tag] => Selector::Tag((*tag).to_owned()),
+        ["prefix", prefix] => Selector::Prefix((*prefix).to_owned()),
+        ["pattern", pattern] => Selector::Pattern((*pattern).to_owned()),
+        ["domain"] => Selector::Domain,
+        other => panic!("no selector: {other:?}"),
+    };
+    (selector, mode)
 }

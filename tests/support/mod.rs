@@ -3,6 +3,7 @@
 pub mod collector;
 pub mod engine;
 pub mod gated;
+pub mod giving_up;
 pub mod host;
 pub mod http;
 pub mod origin;

@@ -163,7 +163,7 @@ fn bad(message: impl Into<String>) -> PolicyError {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     fn described(change: impl FnOnce(&mut wit::Description)) -> Result<Description, String> {
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn is_bad<T: std::fmt::Debug>(answer: Result<T, PolicyError>, words: &str) {
+    pub(in crate::adapters::wasm) fn is_bad<T: std::fmt::Debug>(answer: Result<T, PolicyError>, words: &str) {
         match answer {
             Err(PolicyError::Failed { fault: Fault::BadAnswer, message }) => {
                 assert!(message.contains(words), "{message}");

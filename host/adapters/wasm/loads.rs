@@ -129,20 +129,11 @@ fn bad<T>(message: String) -> Result<T, PolicyError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::adapters::wasm::answer::tests::is_bad;
 
     fn asked(path: &str, headers: &[(&str, &str)]) -> Result<OriginRequest, PolicyError> {
         let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         one_request(loading::OriginRequest { path: path.to_owned(), headers })
-    }
-
-    #[track_caller]
-    fn is_bad<T: std::fmt::Debug>(answer: Result<T, PolicyError>, words: &str) {
-        match answer {
-            Err(PolicyError::Failed { fault: Fault::BadAnswer, message }) => {
-                assert!(message.contains(words), "{message}");
-            }
-            other => panic!("{other:?}"),
-        }
     }
 
     #[test]

@@ -69,6 +69,20 @@ impl HostState {
         }
     }
 
+    /// What an instance of some domain is given that holds no memory yet, for tests of one function.
+    #[cfg(test)]
+    pub(super) fn of_test() -> Self {
+        let context = Context {
+            domain: Arc::from("article"),
+            settings: Vec::new(),
+            clock: Arc::new(crate::ports::clock::VirtualClock::new(0, 0)),
+            faults: Arc::default(),
+            metrics: Arc::default(),
+            log: Arc::default(),
+        };
+        Self::new(Arc::new(context), 0)
+    }
+
     /// Before each call, which may take so long. Answers after how many ticks its deadline is to be looked at.
     pub(super) fn begin_call(&mut self, deadline_ms: u64) -> u64 {
         self.limiter.forgive();

@@ -93,23 +93,11 @@ impl breaker::HostPermit for HostState {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use crate::adapters::wasm::state::Context;
-    use crate::ports::clock::VirtualClock;
 
     #[test]
     fn the_rules_reach_nothing_that_waits() {
-        let context = Context {
-            domain: Arc::from("profile"),
-            settings: Vec::new(),
-            clock: Arc::new(VirtualClock::new(0, 0)),
-            metrics: Arc::default(),
-            faults: Arc::default(),
-            log: Arc::default(),
-        };
-        let mut state = HostState::new(Arc::new(context), 0);
+        let mut state = HostState::of_test();
         let answers = [
             redis::Host::get(&mut state, "k".into()).map(drop),
             redis::Host::scan(&mut state, String::new(), 0, 1).map(drop),

@@ -226,13 +226,9 @@ fn random<T: Host>(into: &mut LinkerInstance<'_, T>, interface: &str, name: &str
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use wasmtime::{AsContextMut as _, Config, Engine};
 
     use super::*;
-    use crate::adapters::wasm::state::Context;
-    use crate::ports::clock::VirtualClock;
 
     #[track_caller]
     fn refuses(import: &str, words: &str) {
@@ -254,15 +250,7 @@ mod tests {
 
     #[test]
     fn handles_are_bounded_and_come_back() -> wasmtime::Result<()> {
-        let context = Context {
-            domain: Arc::from("article"),
-            settings: Vec::new(),
-            clock: Arc::new(VirtualClock::new(0, 0)),
-            faults: Arc::default(),
-            metrics: Arc::default(),
-            log: Arc::default(),
-        };
-        let mut store = wasmtime::Store::new(&Engine::new(&Config::new())?, HostState::new(Arc::new(context), 0));
+        let mut store = wasmtime::Store::new(&Engine::new(&Config::new())?, HostState::of_test());
         let take = hand_out::<HostState, ()>(STDOUT);
         for _ in 0..limits::WASI_HANDLES_MAX {
             assert_eq!(take(store.as_context_mut(), ())?.0.rep(), STDOUT);

@@ -121,22 +121,10 @@ impl Wasi {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use crate::adapters::wasm::state::Context;
-    use crate::ports::clock::VirtualClock;
 
     fn state() -> HostState {
-        let context = Context {
-            domain: Arc::from("article"),
-            settings: Vec::new(),
-            clock: Arc::new(VirtualClock::new(0, 0)),
-            faults: Arc::default(),
-            metrics: Arc::default(),
-            log: Arc::default(),
-        };
-        HostState::new(Arc::new(context), 0)
+        HostState::of_test()
     }
 
     /// What is left as the last words when this was written to standard error, however it was cut into pieces.
