@@ -118,7 +118,7 @@ impl Queue {
     /// has a new instance, perhaps on another node.
     fn clean_up(&self) -> Result<Cleaned, HostError> {
         let until_ms = clock::now_ms().saturating_add(in_ms(self.cleanup_time));
-        let cursor = redis::get(&cursor_name())?.and_then(|text| str::from_utf8(&text).ok()?.parse().ok());
+        let cursor = redis::get(&cursor_name())?.and_then(|text| std::str::from_utf8(&text).ok()?.parse().ok());
         let mut cursor: u64 = cursor.unwrap_or(0);
         let mut cleaned = Cleaned::default();
         let mut calls = CALLS_MAX;

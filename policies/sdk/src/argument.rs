@@ -10,7 +10,7 @@ use crate::{CommandError, Reply};
 /// # Errors
 /// It is not UTF-8.
 pub fn text(argument: &[u8]) -> Result<&str, CommandError> {
-    str::from_utf8(argument).map_err(|_| CommandError::InvalidArguments("an argument is not UTF-8".into()))
+    std::str::from_utf8(argument).map_err(|_| CommandError::InvalidArguments("an argument is not UTF-8".into()))
 }
 
 /// An argument that is a whole number within a range: `number(count, 1..=100)?`.

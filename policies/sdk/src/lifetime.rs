@@ -151,7 +151,7 @@ impl Candidate {
     /// Whether the value is a number that the store can count on from: decimal, without spaces, plus or leading zeros. Needs
     /// [`Wants::CANDIDATE_BYTES`].
     pub fn is_whole_number(&self) -> bool {
-        let Some(text) = self.bytes.as_deref().and_then(|bytes| str::from_utf8(bytes).ok()) else { return false };
+        let Some(text) = self.bytes.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok()) else { return false };
         let digits = text.strip_prefix('-').unwrap_or(text);
         let plain = !digits.starts_with(['+', '0']) || text == "0";
         plain && text.parse::<i64>().is_ok()
