@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use larder::ports::coherence::Watcher;
 use larder::ports::lease::{Adopting, Filling, LeaseKeys, LeaseState, LeaseStore, LeaseToken, Taking};
 use larder::ports::store::{
     Command, Expect, Expire, Held, Reply, Sharing, Store, StoreError, StoreKey, StoreResult, Ttl, Watch,
@@ -168,6 +169,10 @@ impl Store for GatedStore {
 
     fn leases(&self) -> &dyn LeaseStore {
         self
+    }
+
+    fn tell(&self, watcher: Watcher) -> bool {
+        self.inner.tell(watcher)
     }
 
     async fn get(&self, key: &StoreKey, with_ttl: bool) -> StoreResult<Option<Held>> {
