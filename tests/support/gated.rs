@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use larder::ports::coherence::Watcher;
 use larder::ports::lease::{Adopting, Filling, LeaseKeys, LeaseState, LeaseStore, LeaseToken, Taking};
 use larder::ports::store::{
     Command, Expect, Expire, Held, Reply, Sharing, Store, StoreError, StoreKey, StoreResult, Ttl, Watch,
@@ -171,7 +170,7 @@ impl Store for GatedStore {
         self
     }
 
-    fn tell(&self, watcher: Watcher) -> bool {
+    fn tell(&self, watcher: larder::ports::coherence::Watcher) -> bool {
         self.inner.tell(watcher)
     }
 

@@ -27,7 +27,7 @@ pub(super) type Pausing = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Which commands wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Paused {
+pub(super) enum Paused {
     /// Those that may change something.
     Writes,
     /// All.
