@@ -13,12 +13,32 @@ use crate::support::resp::{Client, Host};
 /// Connections to one server. The last letter of a name is the protocol: `a3`.
 pub(super) struct Server {
     addr: SocketAddr,
-    clients: BTreeMap<String, (Client, String)>,
+    clients: BTreeMap<String, Client>,
+    /// Of those that have left, too.
+    ids: BTreeMap<String, String>,
+    /// The Redis behind it, whose word may come later than an answer.
+    behind: Option<SocketAddr>,
 }
 
 impl Server {
     pub(super) fn new(addr: SocketAddr) -> Self {
-        Self { addr, clients: BTreeMap::new() }
+        Self { addr, clients: BTreeMap::new(), ids: BTreeMap::new(), behind: None }
+    }
+
+    /// One that is told by this Redis what is changed.
+    pub(super) fn told_by(addr: SocketAddr, redis: SocketAddr) -> Self {
+        Self { behind: Some(redis), ..Self::new(addr) }
+    }
+
+    /// Until everything that was changed has been told.
+    async fn settle(&mut self) {
+        let Some(redis) = self.behind else { return };
+        let mut straight = Client::of(redis).await;
+        let listener = self.client("settled3").await;
+        listener.line("CLIENT TRACKING ON").await;
+        listener.line("GET settled").await;
+        straight.line("SET settled x").await;
+        listener.answer().await;
     }
 
     async fn client(&mut self, name: &str) -> &mut Client {
@@ -28,20 +48,21 @@ impl Server {
                 client.line("HELLO 3").await;
             }
             let id = client.line("CLIENT ID").await.trim_start_matches(':').to_owned();
-            self.clients.insert(name.to_owned(), (client, id));
+            self.clients.insert(name.to_owned(), client);
+            self.ids.insert(name.to_owned(), id);
         }
-        &mut self.clients.get_mut(name).unwrap().0
+        self.clients.get_mut(name).unwrap()
     }
 
     /// `a3: GET k`, `a3 hears`, `a3 leaves`. `{b2}` is the number of that connection, in what is said and in what is answered.
     pub(super) async fn step(&mut self, step: &str) -> String {
         if let Some(name) = step.strip_suffix(" hears") {
             let heard = self.client(name).await.answer().await;
-            return self.without_ids(heard);
+            return if heard.contains("redir") { self.without_ids(heard) } else { heard };
         }
         if let Some(name) = step.strip_suffix(" leaves") {
-            let (client, id) = self.clients.remove(name).unwrap();
-            drop(client);
+            drop(self.clients.remove(name));
+            let id = self.ids[name].clone();
             // It has left when the server says so.
             loop {
                 let list = self.client("z3").await.line(&format!("CLIENT LIST ID {id}")).await;
@@ -52,19 +73,20 @@ impl Server {
             return String::new();
         }
         let (name, words) = step.split_once(": ").unwrap();
+        self.settle().await;
         let named: Vec<String> = words.split(['{', '}']).skip(1).step_by(2).map(str::to_owned).collect();
         let mut words = words.to_owned();
         for other in named {
             self.client(&other).await;
-            words = words.replace(&format!("{{{other}}}"), &self.clients[&other].1);
+            words = words.replace(&format!("{{{other}}}"), &self.ids[&other]);
         }
         let answer = self.client(name).await.line(&words).await;
-        self.without_ids(answer)
+        if words.starts_with("CLIENT") { self.without_ids(answer) } else { answer }
     }
 
     fn without_ids(&self, mut answer: String) -> String {
-        for (name, (_, id)) in &self.clients {
-            for (before, after) in [(":", "]"), (": :", ","), ("redir=", " ")] {
+        for (name, id) in &self.ids {
+            for (before, after) in [(":", "]"), (":", ","), (":", "}"), ("redir=", " ")] {
                 answer = answer.replace(&format!("{before}{id}{after}"), &format!("{before}{{{name}}}{after}"));
             }
             if answer == format!(":{id}") {
@@ -107,7 +129,10 @@ pub(super) async fn check(steps: &[&str]) {
     let host = within().await;
     let program = before(&behind);
     let mut redis = Server::new(SocketAddr::from(([127, 0, 0, 1], straight.port())));
-    let mut servers = [("memory", Server::new(host.addr)), ("before a Redis", Server::new(program.resp))];
+    let mut servers = [
+        ("memory", Server::new(host.addr)),
+        ("before a Redis", Server::told_by(program.resp, ([127, 0, 0, 1], behind.port()).into())),
+    ];
     for step in steps {
         let expected = redis.step(step).await;
         for (kind, server) in &mut servers {

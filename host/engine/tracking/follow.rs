@@ -132,7 +132,8 @@ impl Engine {
         let held = self.store.get(&place.store_key, false).await.ok()?;
         let Some(held) = held.filter(|_| !self.recovery.covers(place)) else {
             // Nothing is there until somebody writes it, unless a read brings it.
-            return (place.miss != Miss::Load && !place.migrates).then_some((None, Vec::new()));
+            let is_loaded = place.miss == Miss::Load && place.live().origin.is_some();
+            return (!is_loaded && !place.migrates).then_some((None, Vec::new()));
         };
         let found = self.open(place, &held.bytes, now_ms).await.ok()??;
         let terms = &found.stamps.terms;

@@ -95,12 +95,20 @@ async fn over(shared: Arc<Shared>) {
     }
 }
 
+/// The same of a command of which nobody here knows what it does, until that is known.
+async fn learned(shared: Arc<Shared>) {
+    if !shared.engine.learn_commands().await {
+        over(shared).await;
+    }
+}
+
 impl Connection {
     /// Whether a command has to wait for the end of a pause.
     pub(super) fn must_pause(&mut self, frame: Frame) -> bool {
         let shared = self.session.shared();
         let Some((what, _)) = shared.pauses.left(shared.engine.monotonic_ns()) else { return false };
         let words = self.parser.words(&self.input, frame);
+        let mut is_known = true;
         let waits = match resolve(&words) {
             Ok(spec) if spec.admin => false,
             _ if what == Paused::All => true,
@@ -108,23 +116,29 @@ impl Connection {
                 self.session.transaction.as_ref().is_some_and(|transaction| transaction.writes())
             }
             Ok(spec) => spec.access == Access::Write,
-            Err(_) => self.may_change(words),
+            Err(_) => match self.may_change(words) {
+                Some(changes) => changes,
+                None => {
+                    is_known = false;
+                    true
+                }
+            },
         };
         if waits {
             let shared = Arc::clone(self.session.shared());
-            self.paused = Some(Box::pin(over(shared)));
+            self.paused = Some(if is_known { Box::pin(over(shared)) } else { Box::pin(learned(shared)) });
         }
         waits
     }
 
-    /// Whether a command that is not in the table may change something, as far as that is known.
-    fn may_change(&self, words: Words<'_>) -> bool {
+    /// Whether a command that is not in the table may change something; `None`: nobody here knows.
+    fn may_change(&self, words: Words<'_>) -> Option<bool> {
         let words: Vec<&[u8]> = words.iter().collect();
         let is_known = words.first().is_some_and(|name| find(name).is_some());
         if is_known || way::of(&words) == Way::Listening {
-            return false;
+            return Some(false);
         }
-        self.session.engine().forward_places(&words).is_none_or(|(writes, _)| writes)
+        self.session.engine().forward_reads(&words).map(|reads| !reads)
     }
 
     /// Whether a pause is over that this connection waits for.
