@@ -18,11 +18,12 @@ pub(super) struct Server {
     ids: BTreeMap<String, String>,
     /// The Redis behind it, whose word may come later than an answer.
     behind: Option<SocketAddr>,
+    settled: usize,
 }
 
 impl Server {
     pub(super) fn new(addr: SocketAddr) -> Self {
-        Self { addr, clients: BTreeMap::new(), ids: BTreeMap::new(), behind: None }
+        Self { addr, clients: BTreeMap::new(), ids: BTreeMap::new(), behind: None, settled: 0 }
     }
 
     /// One that is told by this Redis what is changed.
@@ -33,12 +34,14 @@ impl Server {
     /// Until everything that was changed has been told.
     async fn settle(&mut self) {
         let Some(redis) = self.behind else { return };
+        self.settled += 1;
+        let mark = format!("settled:{}", self.settled);
         let mut straight = Client::of(redis).await;
         let listener = self.client("settled3").await;
         listener.line("CLIENT TRACKING ON").await;
-        listener.line("GET settled").await;
-        straight.line("SET settled x").await;
-        listener.answer().await;
+        listener.line(&format!("GET {mark}")).await;
+        straight.line(&format!("SET {mark} x")).await;
+        while !listener.answer().await.contains(&mark) {}
     }
 
     async fn client(&mut self, name: &str) -> &mut Client {
