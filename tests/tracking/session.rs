@@ -8,7 +8,7 @@ use larder::ports::clock::Clock as _;
 use crate::support::engine::World;
 use crate::support::host::{Host as Program, HostBuilder, wait_until};
 use crate::support::redis::RedisServer;
-use crate::support::resp::{Client, Host};
+use crate::support::resp::{Client, Host, frame};
 
 /// Connections to one server. The last letter of a name is the protocol: `a3`.
 pub(super) struct Server {
@@ -38,8 +38,11 @@ impl Server {
         let mark = format!("settled:{}", self.settled);
         let mut straight = Client::of(redis).await;
         let listener = self.client("settled3").await;
-        listener.line("CLIENT TRACKING ON").await;
-        listener.line(&format!("GET {mark}")).await;
+        for line in ["CLIENT TRACKING ON", &format!("GET {mark}"), "ECHO so-far"] {
+            listener.send(frame(&line.split(' ').collect::<Vec<_>>())).await;
+        }
+        // What it was told before stands in front of the answers.
+        while listener.answer().await != "\"so-far\"" {}
         straight.line(&format!("SET {mark} x")).await;
         while !listener.answer().await.contains(&mark) {}
     }
@@ -137,6 +140,8 @@ pub(super) async fn check(steps: &[&str]) {
         ("before a Redis", Server::told_by(program.resp, ([127, 0, 0, 1], behind.port()).into())),
     ];
     for step in steps {
+        // Shown if the test fails: who hears nothing does not say so.
+        println!("{step}");
         let expected = redis.step(step).await;
         for (kind, server) in &mut servers {
             let found = server.step(step).await;
