@@ -89,6 +89,19 @@ pub const RESP_READ_BYTES: usize = 64 * 1024;
 pub const RESP_KEEPALIVE_MS: u64 = 300_000;
 /// Longest name that a RESP client may give itself or its library, in bytes.
 pub const RESP_CLIENT_NAME_BYTES_MAX: usize = 1024;
+/// What a client that keeps copies of its own is yet to be told, in keys; above it the client is told to give up all its copies instead.
+pub const TRACKING_TOLD_MAX: usize = 8_192;
+/// Keys that are remembered for clients that keep copies of their own; Redis' own default (`tracking-table-max-keys`). Above it some key is
+/// forgotten, and its readers are told so.
+pub const TRACKING_KEYS_MAX: usize = 1_000_000;
+/// Readers of those keys, each key counted once for each.
+pub const TRACKING_ITEMS_MAX: usize = 4 * TRACKING_KEYS_MAX;
+/// Beginnings of keys of which one client may want to hear.
+pub const TRACKING_PREFIXES_MAX: usize = 128;
+/// How often it is looked at whether time or new rules have ended what clients keep, in milliseconds.
+pub const TRACKING_LOOK_MS: u64 = 20;
+/// Longest pause of all clients (`CLIENT PAUSE`), in milliseconds. As many wait as there are connections, each with one command.
+pub const RESP_PAUSE_MS_MAX: u64 = 3_600_000;
 /// How long what a client still sends is read and dropped after the last answer, in milliseconds.
 pub const RESP_LINGER_MS_MAX: u64 = 1_000;
 /// Idle buffers that a worker thread keeps for its RESP connections, for reading and for writing each.

@@ -50,6 +50,7 @@ mod swap;
 mod tidy;
 mod toolchain;
 mod traces;
+mod tracking;
 mod troubles;
 mod walkthrough;
 mod warming;

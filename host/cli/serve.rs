@@ -20,6 +20,7 @@ use larder::engine::locks::LockKeeper;
 use larder::engine::{Engine, Ports, TickSchedule};
 use larder::limits::{
     FILES_BESIDE_CONNECTIONS, MEMORY_SWEEP_KEYS, MEMORY_SWEEP_MS, RECOVERY_LOOK_MS, STORE_SLOW_PERCENT, TICK_LOOK_MS,
+    TRACKING_LOOK_MS,
 };
 use larder::ports::clock::Clock;
 use larder::ports::coherence::ChangeListener;
@@ -133,6 +134,7 @@ async fn serve(
     traces.begin();
     tokio::spawn(async move { windows.sample_for_ever().await });
     tokio::spawn(upkeep(engine.clone()));
+    tokio::spawn(look_after_trackers(engine.clone()));
     if config.warm_on_start {
         let engine = engine.clone();
         tokio::spawn(async move { engine.warm_at_start().await });
@@ -326,6 +328,16 @@ async fn upkeep(engine: Arc<Engine>) {
             let engine = Arc::clone(&engine);
             tokio::spawn(async move { engine.tick(due).await });
         }
+    }
+}
+
+/// Tells clients that keep copies of their own what time and new rules have ended.
+async fn look_after_trackers(engine: Arc<Engine>) {
+    let mut interval = tokio::time::interval(Duration::from_millis(TRACKING_LOOK_MS));
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        engine.look_after_trackers();
     }
 }
 

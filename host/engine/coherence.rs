@@ -148,6 +148,7 @@ impl ChangeListener for Engine {
 
     fn began(&self, whole: bool) {
         self.coherence.began(whole, self.monotonic_ns());
+        self.tracker.flush();
     }
 
     fn heard(&self, as_of_ms: u64) {
@@ -160,21 +161,26 @@ impl ChangeListener for Engine {
             if let Some(domain) = self.domains.find(domain) {
                 domain.told(&tag.map_or(Name::Domain, Name::tag));
             }
+            self.tell_trackers(key);
             return;
         }
         let name = self.keys.name_of(&self.policies.table(), key);
         if self.l1.changed(&name, self.now_ms()) {
             self.metrics.coherence.dropped.increment();
         }
+        self.tell_trackers(key);
     }
 
     fn changed_all(&self) {
         self.metrics.coherence.flushes.increment();
         self.domains.forget_all();
         self.l1.changed_all();
+        self.tracker.flush();
     }
 
     fn lost(&self) {
         self.coherence.lost(self.monotonic_ns());
+        // Nobody will be told what is changed from now on.
+        self.tracker.flush();
     }
 }

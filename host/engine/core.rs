@@ -19,6 +19,7 @@ use super::recovery::Recovery;
 use super::refresh::Loads;
 use super::settings::{Ports, Settings};
 use super::standing::Domains;
+use super::tracking::Tracker;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::TTL_MS_MAX;
 use crate::ports::breaker::Breakers;
@@ -43,6 +44,8 @@ pub struct Engine {
     locks: Arc<dyn Locks>,
     breakers: Arc<dyn Breakers>,
     pub(super) l1: L1,
+    /// Clients that keep copies of their own.
+    pub(super) tracker: Arc<Tracker>,
     pub(super) coherence: Arc<Coherence>,
     pub(super) hot: HotKeys,
     pub(super) keys: KeyRules,
@@ -85,10 +88,12 @@ impl Engine {
         let fills = Fills::new(&ports.store, &ports.clock);
         let coherence = Arc::new(Coherence::new(settings.trust_ms, Arc::clone(&ports.metrics)));
         let recovery = Recovery::new(Arc::clone(&ports.clock));
-        Arc::new_cyclic(|me| Self {
+        let tracker = Arc::new(Tracker::new(Arc::clone(&ports.metrics)));
+        let engine = Arc::new_cyclic(|me| Self {
             started_ns: ports.clock.monotonic_ns(),
             l1_bytes_max: settings.l1.bytes_max,
-            l1: L1::following(settings.l1, Arc::clone(&coherence), Arc::clone(&ports.metrics)),
+            l1: L1::following(settings.l1, Arc::clone(&coherence), Arc::clone(&ports.metrics)).telling(&tracker),
+            tracker,
             hot: HotKeys::default(),
             policies: ports.policies,
             registry: ports.registry,
@@ -120,7 +125,9 @@ impl Engine {
             recent: Recent::default(),
             loads: Loads::default(),
             me: Weak::clone(me),
-        })
+        });
+        engine.tracker.watch(&*engine.store, Arc::downgrade(&engine));
+        engine
     }
 
     /// The copy of a key if L1 may answer by itself: no await, no policy, no allocation. Counts nothing; whoever serves it

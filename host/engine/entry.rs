@@ -279,6 +279,11 @@ impl Entry {
         coherence.believes(self.stream.load(Ordering::Acquire), self.trust_until_ms, now_ms)
     }
 
+    /// Whether it was read while this stream ran, and no change of it has yet to be told.
+    pub(super) fn is_certain(&self, stream: u32) -> bool {
+        self.stream.load(Ordering::Acquire) == stream && !self.echo.load(Ordering::Acquire)
+    }
+
     /// It was read while this stream ran. What its generations were compared with may be older.
     pub(super) fn belongs_to(&self, stream: u32) {
         if self.stream.load(Ordering::Acquire) != stream {

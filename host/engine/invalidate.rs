@@ -45,6 +45,7 @@ impl Engine {
         let live = self.live(domain)?;
         check(&live, selector, mode)?;
         let outcome = self.invalidate_in(&live, selector, mode).await;
+        self.tracker.invalidated(domain, selector);
         let outcome = outcome.map_err(|error| self.owe(&live, selector.clone(), mode, error));
         self.note(&live, selector.kind(), mode, &outcome);
         outcome
@@ -73,6 +74,7 @@ impl Engine {
             return Ok(Invalidated { keys, ..Invalidated::default() });
         };
         let done = self.scan_on(&live, found, mode, step).await;
+        self.tracker.invalidated(domain, selector);
         let done = done.map_err(|error| self.owe(&live, selector.clone(), mode, error));
         match &done {
             Ok(Invalidated { cursor: Some(_), .. }) => {}

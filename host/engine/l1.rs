@@ -21,6 +21,7 @@ use quick_cache::{OptionsBuilder, Weighter};
 
 use super::coherence::Coherence;
 use super::entry::Entry;
+use super::tracking::Tracker;
 use crate::limits::L1_SHARD_BYTES_MIN;
 use crate::ports::metrics::{Gauge, Metrics};
 
@@ -97,6 +98,8 @@ pub struct L1 {
     slots: Box<[Mutex<Slot>]>,
     hasher: foldhash::fast::FixedState,
     coherence: Arc<Coherence>,
+    /// Who is told of what is written here.
+    tracker: Arc<Tracker>,
     metrics: Arc<Metrics>,
 }
 
@@ -158,8 +161,14 @@ impl L1 {
             slots: (0..SLOTS).map(|_| Mutex::default()).collect(),
             hasher: foldhash::fast::FixedState::default(),
             coherence,
+            tracker: Arc::default(),
             metrics,
         }
+    }
+
+    /// The same, which tells these of what is written.
+    pub(super) fn telling(self, tracker: &Arc<Tracker>) -> Self {
+        Self { tracker: Arc::clone(tracker), ..self }
     }
 
     /// The copy of a key, whatever its age.
@@ -184,6 +193,21 @@ impl L1 {
         entry.belongs_to(ticket.stream);
         self.put(key, entry);
         true
+    }
+
+    /// Drops the copy of a key unless it is certain that every change of it since it was read was told, or will be.
+    pub(super) fn doubt(&self, key: &[u8], stream: u32) {
+        let _slot = self.slots[self.slot(key)].lock();
+        let part = self.part(key);
+        if part.peek(key).is_some_and(|entry| !entry.is_certain(stream)) {
+            part.remove(key);
+        }
+    }
+
+    /// Whether nothing was written or changed since the ticket was taken that may have been its key.
+    pub(super) fn holds(&self, ticket: Ticket) -> bool {
+        let slot = self.slots[ticket.slot].lock();
+        slot.writes == ticket.seen.writes && slot.changes == ticket.seen.changes
     }
 
     /// Stores what was read and renewed in the store, whose echo is expected. Whether it was stored.
@@ -234,6 +258,7 @@ impl L1 {
 
     /// Drops the copy of a key that is about to be written.
     pub fn writing<'a>(&'a self, key: &'a [u8]) -> Writing<'a> {
+        self.tracker.writing(key);
         let slot = self.slot(key);
         let stream = self.coherence.running();
         Writing { l1: self, key, ticket: Ticket { slot, seen: self.forget(slot, key), stream }, settled: false }
@@ -297,6 +322,8 @@ impl Writing<'_> {
         if !kept {
             self.l1.part(self.key).remove(self.key);
         }
+        drop(slot);
+        self.l1.tracker.written(self.key, true);
     }
 }
 
@@ -304,6 +331,7 @@ impl Drop for Writing<'_> {
     fn drop(&mut self) {
         if !self.settled {
             self.l1.forget(self.ticket.slot, self.key);
+            self.l1.tracker.written(self.key, false);
         }
     }
 }

@@ -6,7 +6,7 @@
 //! value with its stamps, in memory and in the store), `found` (an entry that was read), `copy` (one for L1), [`compress`], [`freshness`] (pure),
 //! [`l1`], [`hot`] (keys that are read most), `modify` (read, judge, write, atomically), and what tells an entry that was invalidated:
 //! [`generation`] (pure), `known` and `compare` (what this node knows of generations), `standing` (asks the store for them). [`fill`]
-//! says who may load a key and who waits for it. [`locks`] stand on their own: they know keys and a store's atomic steps, and nothing of
+//! says who may load a key and who waits for it, [`tracking`] which clients keep copies of their own. [`locks`] stand on their own: they know keys and a store's atomic steps, and nothing of
 //! entries.
 
 pub mod api;
@@ -62,6 +62,7 @@ pub mod status;
 pub mod step;
 mod tick;
 mod told;
+pub mod tracking;
 mod transaction;
 pub mod transition;
 mod update;

@@ -109,6 +109,8 @@ impl Engine {
         if !self.flush_on {
             return Err(flush_is_off());
         }
+        // Told once, and not of each key.
+        self.tracker.flush();
         let domains: Vec<_> = self.policies.table().iter().map(|live| self.domains.of(live)).collect();
         let _forgetting: Vec<_> = domains.iter().map(|domain| Forgetting::new(domain)).collect();
         let mut way = Way::new(None);

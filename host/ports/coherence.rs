@@ -4,6 +4,9 @@
 //! change is told, in the order in which the store made them. That it still runs is proved again and again: by a change of the
 //! adapter's own that has come back. What is told costs the listener little and never waits.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+
 use bytes::Bytes;
 
 use super::metrics::{Counter, Gauge, Histogram};
@@ -27,6 +30,37 @@ pub trait ChangeListener: Send + Sync {
 
     /// The stream broke off or fell silent: nobody knows what was changed since it was last heard.
     fn lost(&self);
+}
+
+/// Who is told by a store that nobody shares of what it changes, at once: under the lock of the key. It asks the store for nothing.
+pub trait KeyWatcher: Send + Sync {
+    /// A key was written, removed or expired.
+    fn changed(&self, key: &[u8]);
+
+    /// The store was emptied.
+    fn changed_all(&self);
+}
+
+/// A [`KeyWatcher`] with a flag that costs less to ask.
+pub struct Watcher {
+    /// Whether it wants to be told now.
+    pub is_wanted: Arc<AtomicBool>,
+    /// Who.
+    pub told: Weak<dyn KeyWatcher>,
+}
+
+impl Watcher {
+    /// Who is to be told now, if anybody.
+    #[must_use]
+    pub fn wanted(&self) -> Option<Arc<dyn KeyWatcher>> {
+        if self.is_wanted.load(Ordering::Acquire) { self.told.upgrade() } else { None }
+    }
+}
+
+impl std::fmt::Debug for Watcher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watcher").field("is_wanted", &self.is_wanted).finish_non_exhaustive()
+    }
 }
 
 /// Where the stream of changes stands. The numbers are those of the metric.
@@ -57,4 +91,23 @@ pub struct CoherenceMetrics {
     pub suspect_ms: Counter,
     /// Times that the store refused to tell changes.
     pub refused: Counter,
+}
+
+/// What is counted of clients that keep copies of their own.
+#[derive(Debug, Default)]
+pub struct TrackingMetrics {
+    /// Clients that do.
+    pub clients: Gauge,
+    /// Keys that are remembered for them.
+    pub keys: Gauge,
+    /// About what that takes, in bytes.
+    pub bytes: Gauge,
+    /// Keys that a client was told of.
+    pub told: Counter,
+    /// Times that a client was told to give up all its copies.
+    pub flushes: Counter,
+    /// Times that a client had too much waiting, and was told to give up all its copies instead.
+    pub overflowed: Counter,
+    /// Keys that were forgotten because there were too many, and told to their readers.
+    pub evicted: Counter,
 }

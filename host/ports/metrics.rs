@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::RwLock;
 
 use super::breaker::BreakerMetrics;
-use super::coherence::CoherenceMetrics;
+use super::coherence::{CoherenceMetrics, TrackingMetrics};
 use super::compression::{CompressionMethod, CompressionMetrics};
 use super::guard::GuardMetrics;
 pub use super::hooks::Hook;
@@ -249,6 +249,8 @@ pub struct Metrics {
     pub store_latency: Histogram,
     /// How well the stream of changes runs.
     pub coherence: CoherenceMetrics,
+    /// Clients that keep copies of their own.
+    pub tracking: TrackingMetrics,
     /// Invalidations that wait for the store.
     pub recovery: RecoveryMetrics,
     /// Requests for a domain that no policy serves.

@@ -6,6 +6,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use super::coherence::Watcher;
 use super::lease::LeaseStore;
 use super::upstream::{Types, Upstream};
 
@@ -178,6 +179,11 @@ pub trait Store: Send + Sync {
 
     /// What it does with leases: beside the entries that it holds.
     fn leases(&self) -> &dyn LeaseStore;
+
+    /// Tells of every change from now on, if it can: whether it will. Only a store that nobody shares can.
+    fn tell(&self, _watcher: Watcher) -> bool {
+        false
+    }
 
     /// The string under a key, with the life left to it if `with_ttl`.
     ///

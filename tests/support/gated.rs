@@ -170,6 +170,10 @@ impl Store for GatedStore {
         self
     }
 
+    fn tell(&self, watcher: larder::ports::coherence::Watcher) -> bool {
+        self.inner.tell(watcher)
+    }
+
     async fn get(&self, key: &StoreKey, with_ttl: bool) -> StoreResult<Option<Held>> {
         self.gated("GET", &[key.as_bytes()], self.inner.get(key, with_ttl)).await
     }

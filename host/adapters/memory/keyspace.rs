@@ -4,8 +4,8 @@
 //! across an await (there is none in this adapter).
 
 use std::hash::BuildHasher as _;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use foldhash::quality::RandomState;
 use parking_lot::{Mutex, MutexGuard};
@@ -16,6 +16,7 @@ use super::value::block_bytes;
 use super::view::View;
 use crate::limits::SWEEP_SLOTS_PER_LOCK;
 use crate::ports::clock::Clock;
+use crate::ports::coherence::Watcher;
 
 /// How many shards there are: a set of them fits one word.
 const SHARDS: usize = 64;
@@ -32,6 +33,7 @@ pub(super) struct Keyspace {
     bytes_max: usize,
     cursor: Mutex<Cursor>,
     clock: Arc<dyn Clock>,
+    watcher: Arc<OnceLock<Watcher>>,
 }
 
 /// Where a walk over all entries goes on: in each shard from the last place to the first.
@@ -58,7 +60,8 @@ impl Keyspace {
     pub(super) fn new(clock: Arc<dyn Clock>, bytes_max: usize) -> Self {
         let hasher = RandomState::default();
         let used = Arc::new(AtomicUsize::new(0));
-        let shard = |_| Locked(Mutex::new(Shard::new(hasher.clone(), Arc::clone(&used))));
+        let watcher = Arc::new(OnceLock::new());
+        let shard = |_| Locked(Mutex::new(Shard::new(hasher.clone(), Arc::clone(&used), Arc::clone(&watcher))));
         Self {
             shards: (0..SHARDS).map(shard).collect(),
             hasher,
@@ -66,6 +69,19 @@ impl Keyspace {
             bytes_max,
             cursor: Mutex::new(Cursor::START),
             clock,
+            watcher,
+        }
+    }
+
+    /// Tells of every change from now on. Whether it will: there may be one watcher.
+    pub(super) fn tell(&self, watcher: Watcher) -> bool {
+        self.watcher.set(watcher).is_ok()
+    }
+
+    /// Tells that everything is gone.
+    pub(super) fn tell_all(&self) {
+        if let Some(told) = self.watcher.get().and_then(Watcher::wanted) {
+            told.changed_all();
         }
     }
 

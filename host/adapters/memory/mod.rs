@@ -42,6 +42,7 @@ use self::view::View;
 use self::watch::Watching;
 use crate::limits::{MEMORY_BYTES_DEFAULT, MEMORY_BYTES_MAX, TTL_MS_MAX};
 use crate::ports::clock::Clock;
+use crate::ports::coherence::Watcher;
 use crate::ports::lease::LeaseStore;
 use crate::ports::store::{
     Command, Expect, Expire, Held, Reply, Sharing, Store, StoreError, StoreKey, StoreResult, Ttl, Watch,
@@ -162,6 +163,10 @@ impl Store for MemoryStore {
 
     fn leases(&self) -> &dyn LeaseStore {
         self
+    }
+
+    fn tell(&self, watcher: Watcher) -> bool {
+        self.space.tell(watcher)
     }
 
     async fn get(&self, key: &StoreKey, with_ttl: bool) -> StoreResult<Option<Held>> {

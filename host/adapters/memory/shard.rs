@@ -4,14 +4,15 @@
 //! Deliberately absent: commands, the bound on memory (`keyspace.rs`).
 
 use std::hash::BuildHasher as _;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use foldhash::quality::RandomState;
 use hashbrown::HashMap;
 
 use super::dense::{Dense, Keyed};
 use super::value::{Value, block_bytes};
+use crate::ports::coherence::Watcher;
 
 /// An expiry that never comes.
 pub(super) const NEVER: u64 = u64::MAX;
@@ -79,6 +80,8 @@ pub(super) struct Shard {
     used: Arc<AtomicUsize>,
     /// Who is told when something is done to a key.
     watched: HashMap<Box<[u8]>, Vec<Arc<AtomicBool>>, RandomState>,
+    /// Who is told of every key.
+    watcher: Arc<OnceLock<Watcher>>,
 }
 
 /// The entries of a shard.
@@ -97,9 +100,9 @@ pub(super) struct Step {
 
 impl Shard {
     /// An empty one that counts what it takes in `used`.
-    pub(super) fn new(hasher: RandomState, used: Arc<AtomicUsize>) -> Self {
+    pub(super) fn new(hasher: RandomState, used: Arc<AtomicUsize>, watcher: Arc<OnceLock<Watcher>>) -> Self {
         let watched = HashMap::with_hasher(hasher.clone());
-        Self { entries: Dense::new(hasher.clone()), hasher, heap_bytes: 0, charged: 0, used, watched }
+        Self { entries: Dense::new(hasher.clone()), hasher, heap_bytes: 0, charged: 0, used, watched, watcher }
     }
 
     /// All entries, those past their expiry included.
@@ -236,6 +239,9 @@ impl Shard {
     fn tell(&self, key: &[u8]) {
         if !self.watched.is_empty() {
             self.watched.get(key).into_iter().flatten().for_each(|watch| watch.store(true, Ordering::Relaxed));
+        }
+        if let Some(told) = self.watcher.get().and_then(Watcher::wanted) {
+            told.changed(key);
         }
     }
 

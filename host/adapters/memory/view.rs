@@ -136,6 +136,7 @@ impl<'a> View<'a> {
     /// Removes every key of the locked shards.
     pub(super) fn clear(&mut self) {
         self.cleared.extend(self.guards.iter_mut().map(|shard| shard.clear()));
+        self.space.tell_all();
     }
 
     /// Every entry of the locked shards, those past their expiry included, shard by shard.

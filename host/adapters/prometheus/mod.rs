@@ -17,6 +17,7 @@ mod process;
 mod sources;
 mod summary;
 mod traces;
+mod tracking;
 mod warming;
 mod windows;
 
@@ -62,6 +63,8 @@ impl Exporter {
         registry.register(part("origins", move || origins::families(&loaded))?)?;
         registry.register(part("fills", move || fills::families(&loads))?)?;
         registry.register(part("coherence", move || coherence::families(&shared))?)?;
+        let kept = Arc::clone(metrics);
+        registry.register(part("tracking", move || tracking::families(&kept))?)?;
         registry.register(part("breakers", move || breakers::families(&guarded))?)?;
         registry.register(part("compression", move || compression::families(&compressing))?)?;
         registry.register(part("warming", move || warming::families(&bringing))?)?;

@@ -160,6 +160,13 @@ fn the_names_are_a_promise() {
         larder_store_command_duration_seconds histogram
         larder_store_errors_total counter
         larder_tls_failures_total counter
+        larder_tracking_bytes gauge
+        larder_tracking_clients gauge
+        larder_tracking_evicted_total counter
+        larder_tracking_flushes_total counter
+        larder_tracking_keys gauge
+        larder_tracking_overflowed_total counter
+        larder_tracking_told_total counter
         larder_unknown_domain_total counter"#]]
     .assert_eq(&types.collect::<Vec<_>>().join("\n"));
     for name in RESERVED {

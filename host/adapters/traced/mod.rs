@@ -14,6 +14,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc::UnboundedSender;
 
 pub use self::locks::TracedLocks;
+use crate::ports::coherence::Watcher;
 use crate::ports::lease::LeaseStore;
 use crate::ports::store::{
     Command, Expect, Expire, Held, Reply, Sharing, Store, StoreError, StoreKey, StoreResult, Ttl, Watch,
@@ -68,6 +69,10 @@ impl Store for TracedStore {
 
     fn leases(&self) -> &dyn LeaseStore {
         self
+    }
+
+    fn tell(&self, watcher: Watcher) -> bool {
+        self.inner.tell(watcher)
     }
 
     async fn get(&self, key: &StoreKey, with_ttl: bool) -> StoreResult<Option<Held>> {

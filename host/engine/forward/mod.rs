@@ -77,6 +77,24 @@ impl Engine {
         Some((!facts.reads_only, places))
     }
 
+    /// Whether a command only reads, as far as this is known at once; one that Redis does not know changes nothing.
+    #[must_use]
+    pub fn forward_reads(&self, words: &[&[u8]]) -> Option<bool> {
+        let Some(upstream) = self.store.upstream() else { return Some(true) };
+        let table = upstream.known()?;
+        Some(
+            words
+                .first()
+                .is_none_or(|name| table.find(name, words.get(1).copied()).is_none_or(|facts| facts.reads_only)),
+        )
+    }
+
+    /// Asks Redis for its commands, if they are not known at once. Whether they are now.
+    pub async fn learn_commands(&self) -> bool {
+        let Some(upstream) = self.store.upstream() else { return true };
+        self.budgeted(upstream.commands()).await.is_ok() && upstream.known().is_some()
+    }
+
     /// Forwards a command, into this database or the one of the policies. `None` if Redis does not know it. `may` says whether its
     /// caller is allowed a command of this kind on these keys, or what to answer instead.
     ///

@@ -9,11 +9,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
-use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::reply::Protocol;
+use crate::engine::tracking::Inbox;
 use crate::ports::metrics::Metrics;
 use crate::wire::places::{Full, Place, Places};
 
@@ -45,7 +45,8 @@ pub struct Client {
     awaits: AtomicBool,
     label: Mutex<Label>,
     ending: AtomicU8,
-    waker: AtomicWaker,
+    /// What it is yet to be told of copies that it keeps, or another one.
+    pub told: Arc<Inbox>,
     /// Ends the command that waits for what others do, if there is one.
     blocked: Mutex<Option<oneshot::Sender<Unblock>>>,
 }
@@ -76,6 +77,17 @@ pub struct Label {
     pub database: u32,
     /// Its last command other than a hit.
     pub command: &'static str,
+    /// How it keeps copies of its own, if it does.
+    pub tracking: Option<Tracks>,
+}
+
+/// How a client keeps copies of its own, for others to see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tracks {
+    /// The client that is told in its place; 0: none.
+    pub redirect: u64,
+    /// Whether it hears of keys by what they begin with.
+    pub by_prefix: bool,
 }
 
 impl Client {
@@ -118,12 +130,12 @@ impl Client {
     /// Tells it to end, and wakes it up.
     pub fn end(&self, ending: Ending) {
         self.ending.fetch_max(ending as u8, Ordering::Release);
-        self.waker.wake();
+        self.told.waker.wake();
     }
 
     /// How it is told to end; its task is woken when that changes.
     pub fn poll_ending(&self, cx: &std::task::Context<'_>) -> Ending {
-        self.waker.register(cx.waker());
+        self.told.waker.register(cx.waker());
         match self.ending.load(Ordering::Acquire) {
             0 => Ending::None,
             1 => Ending::Finish,
@@ -134,20 +146,30 @@ impl Client {
     /// A line of `CLIENT LIST`, with the fields that Redis 7.0 and clients know.
     #[must_use]
     pub fn line(&self, now_ms: u64) -> String {
-        let Label { name, lib_name, lib_version, user, protocol, database, command } =
+        let Label { name, lib_name, lib_version, user, protocol, database, command, tracking } =
             self.label(|label| label.clone());
         let (id, peer, local, resp) = (self.id, self.peer, self.local, protocol.number());
         let age = now_ms.saturating_sub(self.since_ms) / 1000;
         let idle = now_ms.saturating_sub(self.active_ms.load(Ordering::Relaxed)) / 1000;
-        let mut line =
-            format!("id={id} addr={peer} laddr={local} name={name} age={age} idle={idle} flags=N db={database} ");
+        let mut line = format!(
+            "id={id} addr={peer} laddr={local} name={name} age={age} idle={idle} flags={} db={database} ",
+            self.flags(tracking)
+        );
+        let redirect = tracking.map_or(-1, |tracks| i64::try_from(tracks.redirect).unwrap_or(i64::MAX));
         // Clients look for the sizes of buffers; a connection at rest has none. Writing to a string does not fail.
         let _written = write!(
             line,
             "sub=0 psub=0 ssub=0 multi=-1 qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=0 \
-             events=r cmd={command} user={user} redir=-1 resp={resp} lib-name={lib_name} lib-ver={lib_version}"
+             events=r cmd={command} user={user} redir={redirect} resp={resp} lib-name={lib_name} lib-ver={lib_version}"
         );
         line
+    }
+
+    /// The letters of `CLIENT LIST`, as far as something is known of them.
+    fn flags(&self, tracking: Option<Tracks>) -> String {
+        let Some(tracks) = tracking else { return "N".to_owned() };
+        let letters = [(true, 't'), (self.told.is_broken(), 'R'), (tracks.by_prefix, 'B')];
+        letters.into_iter().filter_map(|(is_so, letter)| is_so.then_some(letter)).collect()
     }
 }
 
@@ -185,6 +207,7 @@ impl Registered {
 
 impl Drop for Registered {
     fn drop(&mut self) {
+        self.client.told.close();
         self.clients.open.lock().by_id.remove(&self.client.id);
         self.clients.metrics.resp_connections.decrement();
     }
@@ -221,9 +244,10 @@ impl Clients {
                 protocol: Protocol::default(),
                 database: 0,
                 command: "NULL",
+                tracking: None,
             }),
             ending: AtomicU8::new(Ending::None as u8),
-            waker: AtomicWaker::new(),
+            told: Arc::default(),
             blocked: Mutex::default(),
         });
         open.by_id.insert(client.id, Arc::clone(&client));
@@ -236,6 +260,12 @@ impl Clients {
     #[must_use]
     pub fn list(&self) -> Vec<Arc<Client>> {
         self.open.lock().by_id.values().cloned().collect()
+    }
+
+    /// The one of this number.
+    #[must_use]
+    pub fn find(&self, id: u64) -> Option<Arc<Client>> {
+        self.open.lock().by_id.get(&id).cloned()
     }
 
     /// How many there are.

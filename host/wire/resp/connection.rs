@@ -22,10 +22,12 @@ use super::forward::{Gathered, Listener};
 use super::frame::Frame;
 use super::outbox::Outbox;
 use super::parser::Parser;
+use super::pause::Pausing;
 use super::pipeline::Pipeline;
 use super::reply;
 use super::session::Session;
 use super::tally::Tally;
+use super::tracked::Telling;
 use crate::limits::{RESP_LINGER_MS_MAX, RESP_OUTPUT_BYTES_MAX, RESP_READ_BYTES};
 use crate::wire::socket::Socket;
 
@@ -59,6 +61,10 @@ pub(super) struct Connection {
     pub(super) listener: Option<Box<Listener>>,
     /// Forwarded commands that are yet to begin, in one go.
     pub(super) gathered: Gathered,
+    /// What it is to be told when it has been answered so far.
+    pub(super) told: Option<Box<Telling>>,
+    /// Until a pause of all clients may be over.
+    pub(super) paused: Option<Pausing>,
     /// Read since other connections of the thread last had their turn.
     turn_bytes: usize,
 }
@@ -88,6 +94,8 @@ impl Connection {
             blocked: false,
             listener: None,
             gathered: Gathered::default(),
+            told: None,
+            paused: None,
             turn_bytes: 0,
         }
     }
@@ -130,9 +138,11 @@ impl Connection {
         }
         let (ended, settled) = (self.settle(cx), self.poll_heard(cx)?);
         self.poll_monitored(cx)?;
-        if (ended || settled) && (self.waiting.is_some() || !self.input.is_empty()) {
+        let resumed = self.poll_paused(cx);
+        if (ended || settled || resumed) && (self.waiting.is_some() || !self.input.is_empty()) {
             return Poll::Ready(Ok(Event::Progress));
         }
+        self.poll_told();
         if self.is_deserted(cx) || (self.blocked && self.phase > Phase::Open) {
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, "left while a command waited")));
         }

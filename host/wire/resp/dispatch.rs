@@ -6,6 +6,7 @@
 use bytes::{Buf, BytesMut};
 
 use super::args::{Args, Words};
+use super::claims::Access;
 use super::commands::{self, Run, SessionFn, Spec, TurnFn, find, resolve};
 use super::connection::{Connection, Phase};
 use super::errors;
@@ -87,6 +88,9 @@ impl Connection {
     fn admit(&mut self, frame: Frame, now_ms: u64) -> Admission {
         if self.parser.words(&self.input, frame).is_empty() {
             return Admission::Done;
+        }
+        if self.session.shared().pauses.are_there() && self.must_pause(frame) {
+            return Admission::Wait;
         }
         if let Err((per_second, wait_ms)) = self.session.pace() {
             self.session.engine().metrics().guard.rate_limited.increment();
@@ -220,6 +224,7 @@ impl Connection {
             return Admission::Wait;
         }
         self.session.client().label(|label| label.command = spec.name);
+        self.session.caching_is_over(spec);
         let args = self.parser.words(&self.input, frame).to_args();
         let output = self.session.run(run, &args);
         let output = match output {
@@ -254,8 +259,12 @@ impl Connection {
         self.session.client().label(|label| label.command = spec.name);
         let args = self.parser.words(&self.input, frame).to_args();
         let muted = self.session.next_is_muted();
+        let reads = self.session.reads_of_turn(spec);
         let answer = match run(&mut self.session, &args) {
-            Ok(work) => self.pipeline.begin(traced::command(&self.session, spec.name, work), None, muted),
+            Ok(work) => {
+                let work = self.session.tracked(reads, work);
+                self.pipeline.begin(traced::command(&self.session, spec.name, work), None, muted)
+            }
             Err(reply) => self.pipeline.answer(reply, muted),
         };
         self.session.settle_database();
@@ -332,10 +341,14 @@ impl Connection {
             return Admission::Wait;
         }
         self.session.client().label(|label| label.command = spec.name);
+        let reads = self.session.reads(spec.access == Access::Read, || spec.keys.of(words));
         let (args, admission) = take_args(&self.parser, &mut self.input, frame);
         let muted = self.session.next_is_muted();
         let answer = match run(&self.session, args) {
-            Ok(work) => self.pipeline.begin(traced::command(&self.session, spec.name, work), footprint, muted),
+            Ok(work) => {
+                let work = self.session.tracked(reads, work);
+                self.pipeline.begin(traced::command(&self.session, spec.name, work), footprint, muted)
+            }
             Err(reply) => self.pipeline.answer(reply, muted),
         };
         if let Some(reply) = answer {

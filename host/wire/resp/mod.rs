@@ -25,12 +25,14 @@ mod monitor;
 mod number;
 mod outbox;
 pub mod parser;
+mod pause;
 pub mod pipeline;
 pub mod reply;
 mod server;
 pub mod session;
 mod tally;
 mod traced;
+mod tracked;
 pub mod transaction;
 
 pub use server::RespServer;

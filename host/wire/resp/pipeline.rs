@@ -101,6 +101,12 @@ impl Pipeline {
         &self.claims
     }
 
+    /// The number of the oldest command that is not answered, and that of the next one to begin.
+    #[must_use]
+    pub fn unanswered(&self) -> std::ops::Range<u64> {
+        self.first..self.first + self.slots.len() as u64
+    }
+
     /// Begins a command. If it ends at once and no other is unanswered, its answer is returned; else it is answered in its turn.
     /// Without a footprint it may only begin while the pipeline is empty; the caller sees to it.
     #[must_use]

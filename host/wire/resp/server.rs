@@ -76,6 +76,7 @@ impl RespServer {
         }
         let Self { listener, shared } = self;
         drop(listener);
+        shared.pauses.end();
         shared.clients.finish_all();
     }
 

@@ -14,7 +14,9 @@ use super::RespConfig;
 use super::args::Args;
 use super::clients::{Client, Clients, Registered};
 use super::monitor::Monitors;
+use super::pause::Pauses;
 use super::reply::Protocol;
+use super::tracked::Tracking;
 use super::transaction::{Transaction, Watching};
 use crate::config::users::Role;
 use crate::engine::Engine;
@@ -41,6 +43,8 @@ pub struct Shared {
     pub front: Arc<Front>,
     /// Who is told what is said.
     pub monitors: Monitors,
+    /// Whether clients have to wait.
+    pub pauses: Pauses,
 }
 
 impl Shared {
@@ -57,6 +61,7 @@ impl Shared {
             front,
             engine,
             monitors: Monitors::default(),
+            pauses: Pauses::default(),
         }
     }
 }
@@ -116,6 +121,8 @@ pub struct Session {
     pub monitored: Option<Receiver<Bytes>>,
     /// Set by a command after whose answer the connection ends.
     pub closing: bool,
+    /// How the client keeps copies of its own, if it does.
+    pub(super) tracking: Option<Box<Tracking>>,
     /// The keys that the client may fill.
     leases: Arc<LeaseBook>,
     /// Which commands are traced, if any are.
@@ -146,6 +153,7 @@ impl Session {
             selected: None,
             monitored: None,
             closing: false,
+            tracking: None,
             leases: Arc::default(),
         };
         session.set_access(access);
@@ -247,6 +255,7 @@ impl Session {
         self.replies == Replies::On
             && self.transaction.is_none()
             && self.database.is_none()
+            && self.tracking.is_none()
             && (self.reads_everything || may_read())
     }
 
@@ -316,6 +325,7 @@ impl Session {
         self.leases.clear();
         self.transaction = None;
         self.monitored = None;
+        self.untrack();
         self.unwatch();
         self.selected = None;
         self.set_database(None);

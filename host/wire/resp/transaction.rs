@@ -6,7 +6,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
+
 use super::args::Args;
+use super::claims::Access;
 use super::commands::{SessionFn, Spec};
 use super::errors;
 use crate::engine::Watched;
@@ -81,6 +84,31 @@ impl Transaction {
     #[must_use]
     pub fn refusal(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.is_refused)
+    }
+
+    /// The keys that its commands read.
+    pub fn reads(&self) -> Vec<Bytes> {
+        let of = |queued: &Queued| match queued {
+            Queued::Data(spec, args) if spec.access == Access::Read => {
+                spec.keys.of(args.words()).map(Bytes::copy_from_slice).collect()
+            }
+            Queued::Forward(looked_at) => {
+                let reads = looked_at.get().filter(|forwarded| forwarded.reads_only);
+                reads.map(|forwarded| forwarded.keys.clone()).unwrap_or_default()
+            }
+            Queued::Data(..) | Queued::Session(..) => Vec::new(),
+        };
+        self.queued.iter().flat_map(of).collect()
+    }
+
+    /// Whether any of its commands may change something.
+    #[must_use]
+    pub fn writes(&self) -> bool {
+        self.queued.iter().any(|queued| match queued {
+            Queued::Data(spec, _) => spec.access == Access::Write,
+            Queued::Forward(looked_at) => looked_at.get().is_none_or(|forwarded| !forwarded.reads_only),
+            Queued::Session(..) => false,
+        })
     }
 
     /// The commands, in order.

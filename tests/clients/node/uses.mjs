@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 const require = createRequire(`${process.env.TOOLS}/`);
 const Redis = require("ioredis").default ?? require("ioredis");
-const { createClient } = require("redis");
+const { createClient, BasicClientSideCache } = require("redis");
 const { createCache } = require("cache-manager");
 const { Keyv } = require("keyv");
 const KeyvRedis = require("@keyv/redis").default;
@@ -34,6 +34,30 @@ async function node(options = {}) {
 }
 
 const uses = {
+  async "node-redis: copies of its own"() {
+    const copies = new BasicClientSideCache({ maxEntries: 100, ttl: 0, recordStats: true });
+    const client = await node({ RESP: 3, clientSideCache: copies });
+    const other = await node();
+    await other.set("copied", "1");
+    await other.hSet("copied:hash", { a: "1" });
+    const told = (key) => new Promise((done) => {
+      const listen = (gone) => {
+        if (gone?.toString() !== key) return;
+        copies.off("invalidate", listen);
+        done(key);
+      };
+      copies.on("invalidate", listen);
+    });
+    const counts = () => [copies.stats().hitCount, copies.stats().missCount];
+    const first = [await client.get("copied"), await client.get("copied"), await client.hGetAll("copied:hash"), counts()];
+    const [one, two] = [told("copied"), told("copied:hash")];
+    await other.set("copied", "2");
+    await other.hSet("copied:hash", { a: "2" });
+    const heard = [await one, await two];
+    const after = [await client.get("copied"), await client.get("copied"), await client.hGetAll("copied:hash"), counts()];
+    const own = [await client.set("copied", "3"), await client.get("copied")];
+    return [first, heard, after, own];
+  },
   async "ioredis: a pipeline, with an error in its place"() {
     const client = io();
     return client.pipeline().set("k", "v").get("k").zadd("z", 1, "a").zadd("k", 1, "a").zcard("z").exec()

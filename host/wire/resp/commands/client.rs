@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{bulk, field, ok};
+use super::{bulk, ok};
 use crate::limits::RESP_CLIENT_NAME_BYTES_MAX;
 use crate::ports::store::Reply;
 use crate::wire::resp::args::Args;
@@ -51,10 +51,6 @@ pub(super) fn set_info(session: &mut Session, args: &Args) -> Result<Output, Rep
     };
     session.client().label(|label| if is_name { label.lib_name = value } else { label.lib_version = value });
     ok()
-}
-
-pub(super) fn get_redir(_session: &mut Session, _args: &Args) -> Result<Output, Reply> {
-    Ok(Output::Reply(Reply::Integer(-1)))
 }
 
 pub(super) fn info(session: &mut Session, _args: &Args) -> Result<Output, Reply> {
@@ -126,31 +122,6 @@ pub(super) fn reply(session: &mut Session, args: &Args) -> Result<Output, Reply>
 /// `NO-EVICT` and `NO-TOUCH`, which change nothing here.
 pub(super) fn accepted_switch(_session: &mut Session, args: &Args) -> Result<Output, Reply> {
     if args.is(2, "ON") || args.is(2, "OFF") { ok() } else { Err(errors::reply(errors::SYNTAX)) }
-}
-
-pub(super) fn tracking(_session: &mut Session, args: &Args) -> Result<Output, Reply> {
-    if args.is(2, "OFF") {
-        ok()
-    } else if args.is(2, "ON") {
-        Err(errors::reply(
-            "ERR CLIENT TRACKING ON is not supported: Larder is the cache in front of the store; read from it",
-        ))
-    } else {
-        Err(errors::reply(errors::SYNTAX))
-    }
-}
-
-pub(super) fn tracking_info(_session: &mut Session, _args: &Args) -> Result<Output, Reply> {
-    Ok(Output::Reply(Reply::Map(vec![
-        field("flags", Reply::Set(vec![bulk("off")])),
-        field("redirect", Reply::Integer(-1)),
-        field("prefixes", Reply::Array(Vec::new())),
-    ])))
-}
-
-pub(super) fn unsupported(_session: &mut Session, args: &Args) -> Result<Output, Reply> {
-    let name = args.text(1).to_ascii_uppercase();
-    Err(errors::reply(format!("ERR CLIENT {name} is not supported: Larder does not hold up commands")))
 }
 
 /// `CLIENT UNBLOCK id [TIMEOUT|ERROR]`: whether the client waited for what others do.

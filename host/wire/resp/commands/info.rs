@@ -109,7 +109,7 @@ fn clients(lines: &mut Lines, session: &Session) {
     lines.add("connected_clients", session.shared().clients.count());
     lines.add("maxclients", session.shared().clients.max());
     lines.add("blocked_clients", 0);
-    lines.add("tracking_clients", 0);
+    lines.add("tracking_clients", session.engine().tracking_counts().clients);
 }
 
 fn memory(lines: &mut Lines, session: &Session) {
@@ -151,6 +151,10 @@ fn stats(lines: &mut Lines, session: &Session) {
     lines.add("keyspace_hits", hits);
     lines.add("keyspace_misses", misses);
     lines.add("evicted_keys", 0);
+    let tracking = session.engine().tracking_counts();
+    lines.add("tracking_total_keys", tracking.keys);
+    lines.add("tracking_total_items", tracking.items);
+    lines.add("tracking_total_prefixes", tracking.prefixes);
 }
 
 fn replication(lines: &mut Lines, _session: &Session) {

@@ -27,6 +27,7 @@ mod space;
 mod spec;
 mod strings;
 mod table;
+mod tracking;
 mod transaction;
 mod warm;
 mod workflow;

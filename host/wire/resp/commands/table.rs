@@ -7,7 +7,7 @@ use super::own_table::{BREAKER, INVALIDATE, LOCK, OWN, POLICY};
 use super::spec::{ALL_KEYS, Group, NO_KEYS, ONE_KEY, PAIRS, Spec};
 use super::{
     breaker, client, config, counters, expiry, handshake, help, hot, info, joined, keys, lease, log, own, set, strings,
-    warm, workflow,
+    tracking, warm, workflow,
 };
 use crate::config::users::Role::{Admin, Read, Write};
 use crate::wire::access::Of;
@@ -200,8 +200,17 @@ const ACL: &[Spec] =
     &[Spec::session("acl|whoami", 2, handshake::who_am_i).doc(Group::Server, "6.0.0", "Who the client is.")];
 
 const CLIENT: &[Spec] = &[
+    Spec::session("client|caching", 3, tracking::caching).doc(
+        Group::Connection,
+        "6.0.0",
+        "(YES|NO) Whether what the next command reads is tracked.",
+    ),
     Spec::session("client|getname", 2, client::get_name).doc(Group::Connection, "2.6.9", "This connection's name."),
-    Spec::session("client|getredir", 2, client::get_redir).doc(Group::Connection, "6.0.0", "Always -1: no tracking."),
+    Spec::session("client|getredir", 2, tracking::get_redir).doc(
+        Group::Connection,
+        "6.0.0",
+        "The connection that is told in place of this one.",
+    ),
     Spec::session("client|help", 2, help).doc(Group::Connection, "5.0.0", "This list."),
     Spec::session("client|id", 2, client::id).doc(Group::Connection, "5.0.0", "This connection's number."),
     Spec::session("client|info", 2, client::info).doc(Group::Connection, "6.2.0", "This connection."),
@@ -225,7 +234,11 @@ const CLIENT: &[Spec] = &[
         "7.2.0",
         "(ON|OFF) Accepted; reads count for L1 either way.",
     ),
-    Spec::session("client|pause", -3, client::unsupported).admin().doc(Group::Connection, "3.0.0", "Not supported."),
+    Spec::session("client|pause", -3, tracking::pause).admin().doc(
+        Group::Connection,
+        "3.0.0",
+        "<ms> [WRITE|ALL] Lets all clients wait; what is for operators goes on.",
+    ),
     Spec::session("client|reply", 3, client::reply).doc(
         Group::Connection,
         "3.2.0",
@@ -237,22 +250,26 @@ const CLIENT: &[Spec] = &[
         "(LIB-NAME|LIB-VER) What the client library is.",
     ),
     Spec::session("client|setname", 3, client::set_name).doc(Group::Connection, "2.6.9", "Names this connection."),
-    Spec::session("client|tracking", -3, client::tracking).doc(
+    Spec::session("client|tracking", -3, tracking::tracking).doc(
         Group::Connection,
         "6.0.0",
-        "(OFF) ON is not supported.",
+        "(ON|OFF) [REDIRECT id] [BCAST] [PREFIX p ...] [OPTIN|OPTOUT] [NOLOOP] Copies in the client.",
     ),
-    Spec::session("client|trackinginfo", 2, client::tracking_info).doc(
+    Spec::session("client|trackinginfo", 2, tracking::tracking_info).doc(
         Group::Connection,
         "6.2.0",
-        "Always off: no tracking.",
+        "How this connection tracks.",
     ),
     Spec::session("client|unblock", -3, client::unblock).admin().doc(
         Group::Connection,
         "5.0.0",
         "<id> [TIMEOUT|ERROR] Ends a command that waits.",
     ),
-    Spec::session("client|unpause", 2, client::unsupported).admin().doc(Group::Connection, "6.2.0", "Not supported."),
+    Spec::session("client|unpause", 2, tracking::unpause).admin().doc(
+        Group::Connection,
+        "6.2.0",
+        "Ends the pause of all clients.",
+    ),
 ];
 
 const COMMAND: &[Spec] = &[

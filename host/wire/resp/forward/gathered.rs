@@ -17,6 +17,7 @@ use crate::wire::resp::connection::Connection;
 use crate::wire::resp::dispatch::Admission;
 use crate::wire::resp::frame::Frame;
 use crate::wire::resp::pipeline::Work;
+use crate::wire::resp::tracked::Reads;
 use crate::wire::resp::{errors, reply, traced};
 
 /// Below this part of the budget commands that went together were quick, and more may go; above it they were slow.
@@ -28,6 +29,8 @@ const SLOW_PART: u64 = 4;
 pub(in crate::wire::resp) struct Gathered {
     commands: Vec<Vec<Bytes>>,
     footprints: Vec<Footprint>,
+    /// Of a client that keeps copies of its own: what they read.
+    reads: Option<Reads>,
     window: Arc<Window>,
 }
 
@@ -81,7 +84,11 @@ impl Connection {
         if self.gathered.is_empty() {
             self.session.client().label(|label| label.command = known::label(words.get(0).unwrap_or_default()));
         }
-        self.gathered.commands.push(words.to_args().all_shared());
+        let words = words.to_args().all_shared();
+        if let Some(reads) = self.session.reads_of_forwarded(&words) {
+            self.gathered.reads.get_or_insert_default().join(reads);
+        }
+        self.gathered.commands.push(words);
         self.gathered.footprints.push(footprint);
         Admission::Done
     }
@@ -93,6 +100,7 @@ impl Connection {
         }
         let commands = std::mem::take(&mut self.gathered.commands);
         let footprint = Footprint::together(std::mem::take(&mut self.gathered.footprints));
+        let reads = self.gathered.reads.take();
         self.blocked = false;
         let Some(access) = self.session.access().cloned() else {
             for _ in commands {
@@ -117,7 +125,7 @@ impl Connection {
             let mut answers: Vec<Reply> = answers.into_iter().map(answer).collect();
             if count == 1 { answers.pop().unwrap_or(Reply::Nil) } else { Reply::Array(answers) }
         });
-        let work = traced::command(&self.session, "forwarded", work);
+        let work = traced::command(&self.session, "forwarded", self.session.tracked(reads, work));
         if count > 1 {
             self.pipeline.begin_several(work, footprint, count);
         } else if let Some(reply) = self.pipeline.begin(work, footprint, false) {

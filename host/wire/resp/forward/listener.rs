@@ -1,8 +1,11 @@
 //! What one client has subscribed to: a connection of the store's for channels and patterns, another for channels of shards, each
 //! made when it is first needed.
 //!
+//! What clients are told of copies that they keep themselves comes from this host, never from the store: its channel is subscribed to here.
+//!
 //! Invariant: what is heard is told in the order in which it came, and before the end of a command that came after it.
 
+use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,6 +18,7 @@ use crate::engine::Engine;
 use crate::ports::store::{Command, Reply};
 use crate::ports::upstream::{Dedicated, Heard};
 use crate::wire::resp::errors;
+use crate::wire::resp::tracked::CHANNEL;
 
 type Call = Pin<Box<dyn Future<Output = (Option<Box<dyn Dedicated>>, Option<Reply>)> + Send>>;
 
@@ -43,12 +47,26 @@ pub(in crate::wire::resp) struct Listener {
     ended: Option<Option<Reply>>,
     sender: UnboundedSender<Heard>,
     heard: UnboundedReceiver<Heard>,
+    /// Whether the client listens to the host's own channel.
+    own: bool,
+    /// Confirmations of this host's.
+    said: VecDeque<Reply>,
 }
 
 impl Listener {
     pub(super) fn new(engine: Arc<Engine>) -> Self {
         let (sender, heard) = unbounded_channel();
-        Self { engine, links: [None, None], counts: [0, 0], call: None, ended: None, sender, heard }
+        Self {
+            engine,
+            links: [None, None],
+            counts: [0, 0],
+            call: None,
+            ended: None,
+            sender,
+            heard,
+            own: false,
+            said: VecDeque::new(),
+        }
     }
 
     /// Whether a command is under way.
@@ -58,11 +76,15 @@ impl Listener {
 
     /// Whether there are subscriptions.
     pub(super) const fn listens(&self) -> bool {
-        self.counts[0] > 0 || self.counts[1] > 0
+        self.own || self.counts[0] > 0 || self.counts[1] > 0
     }
 
     /// Begins to subscribe or unsubscribe; none may be under way.
-    pub(super) fn begin(&mut self, words: Vec<Bytes>) {
+    pub(super) fn begin(&mut self, mut words: Vec<Bytes>) {
+        if self.begin_own(&mut words) {
+            self.ended = Some(None);
+            return;
+        }
         let shards = words[0].eq_ignore_ascii_case(b"ssubscribe") || words[0].eq_ignore_ascii_case(b"sunsubscribe");
         let kind = if shards { Kind::Shards } else { Kind::Channels };
         let link = self.links[kind as usize].take();
@@ -94,8 +116,28 @@ impl Listener {
         self.call = Some((kind, call));
     }
 
+    /// Does what concerns the host's own channel, and takes it out of the words. Whether that is all.
+    fn begin_own(&mut self, words: &mut Vec<Bytes>) -> bool {
+        let name = words[0].to_ascii_lowercase();
+        let (begins, ends) = (name == b"subscribe", name == b"unsubscribe");
+        let of_all = ends && words.len() == 1 && self.own;
+        if !of_all && !((begins || ends) && words[1..].iter().any(|word| word == CHANNEL)) {
+            return false;
+        }
+        self.own = begins;
+        let count = self.counts[0] + i64::from(begins);
+        let channel = Reply::Bulk(Bytes::from_static(CHANNEL));
+        self.said.push_back(Reply::Push(vec![Reply::Bulk(name.into()), channel, Reply::Integer(count)]));
+        let (before, left) = (words.len(), words.iter().filter(|word| *word != CHANNEL).count());
+        words.retain(|word| word != CHANNEL);
+        if of_all { self.links[Kind::Channels as usize].is_none() } else { left == 1 && before > 1 }
+    }
+
     /// What is to be told next.
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Told>> {
+        if let Some(said) = self.said.pop_front() {
+            return Poll::Ready(Ok(Told::Reply(said)));
+        }
         if let Some((kind, call)) = &mut self.call
             && let Poll::Ready((link, error)) = call.as_mut().poll(cx)
         {
@@ -106,7 +148,7 @@ impl Listener {
         match self.heard.poll_recv(cx) {
             Poll::Ready(Some(Heard::Push(reply))) => {
                 self.count(&reply);
-                Poll::Ready(Ok(Told::Reply(reply)))
+                Poll::Ready(Ok(Told::Reply(self.with_own(reply))))
             }
             Poll::Ready(Some(Heard::Lost) | None) if !self.listens() && self.is_settling() => self.poll_end(),
             Poll::Ready(Some(Heard::Lost) | None) => {
@@ -126,6 +168,17 @@ impl Listener {
             Some(None) => Poll::Ready(Ok(Told::Settled)),
             None => Poll::Pending,
         }
+    }
+
+    /// The store counts the channels that it knows of.
+    fn with_own(&self, mut reply: Reply) -> Reply {
+        if let Reply::Push(items) = &mut reply
+            && let [Reply::Bulk(kind), _, Reply::Integer(count)] = items.as_mut_slice()
+            && [&b"subscribe"[..], b"unsubscribe", b"psubscribe", b"punsubscribe"].contains(&&kind[..])
+        {
+            *count += i64::from(self.own);
+        }
+        reply
     }
 
     /// A confirmation says how many subscriptions of its kind there are now.
@@ -148,4 +201,10 @@ fn nothing_to_end(words: &[Bytes]) -> Vec<Reply> {
         1 => vec![told(Reply::Nil)],
         _ => words[1..].iter().map(|channel| told(Reply::Bulk(channel.clone()))).collect(),
     }
+}
+
+/// Whether a command concerns nothing but the host's own channel.
+pub(super) fn told_here(words: &[Bytes]) -> bool {
+    let of_channels = ["subscribe", "unsubscribe"].iter().any(|name| words[0].eq_ignore_ascii_case(name.as_bytes()));
+    of_channels && words.len() > 1 && words[1..].iter().all(|word| word == CHANNEL)
 }

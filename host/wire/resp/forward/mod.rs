@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 
 pub(super) use self::gathered::Gathered;
 pub(super) use self::listener::Listener;
+use self::listener::told_here;
 
 use super::args::Words;
 use super::claims;
@@ -100,6 +101,7 @@ impl Connection {
         self.session.client().label(|label| label.command = known::label(words.get(0).unwrap_or_default()));
         let words = words.to_args().all_shared();
         let muted = self.session.next_is_muted();
+        let reads = self.session.reads_of_forwarded(&words);
         let types = self.session.protocol().types();
         let (engine, database) = (Arc::clone(self.session.engine()), self.session.database().map(Arc::clone));
         let Some(access) = self.session.access().cloned() else {
@@ -114,6 +116,7 @@ impl Connection {
                 Err(error) => errors::of(&error),
             }
         });
+        let work = self.session.tracked(reads, work);
         self.blocked = way == Way::Own;
         let work = if way == Way::Own { until_unblocked(work, self.session.client().blocks()) } else { work };
         let work = traced::command(&self.session, "forwarded", work);
@@ -176,7 +179,11 @@ impl Connection {
         let words: Vec<Bytes> = self.parser.words(&self.input, frame).iter().map(Bytes::copy_from_slice).collect();
         let is = |name: &str| words[0].eq_ignore_ascii_case(name.as_bytes());
         let name = errors::shown(&words[0], 128).to_ascii_lowercase();
-        if self.session.access().is_none_or(|access| access.on_everything() < Role::Read) {
+        let reads = self
+            .session
+            .access()
+            .map_or(Role::None, |access| if told_here(&words) { access.anywhere() } else { access.on_everything() });
+        if reads < Role::Read {
             self.session.engine().metrics().guard.denials.increment();
             return self.refuse(errors::no_permission(&name));
         }
