@@ -1,5 +1,6 @@
 //! Fills: what every store promises of leases, who leads and who waits, what plain clients get of it, and a checker of histories.
 
+mod adopting;
 mod bounds;
 mod checker;
 mod clients;

@@ -57,7 +57,7 @@ async fn the_bound_holds_under_churn_of_every_size() {
     let held: usize = ["doc", "cheap"]
         .iter()
         .flat_map(|domain| (0..2_000).map(move |n| format!("{domain}:{n}")))
-        .filter_map(|key| Some(key.len() + world.engine.hit(key.as_bytes(), now_ms)?.value.len()))
+        .filter_map(|key| Some(key.len() + world.engine.hit(key.as_bytes(), now_ms)?.bytes().len()))
         .sum();
     world.engine.report();
     assert!(held as u64 <= world.metrics.l1_bytes.get() && held as u64 > 6 * MIB, "{held}");
@@ -83,8 +83,8 @@ async fn a_copy_keeps_nothing_of_what_its_value_came_in() {
             let check = |how: &str| {
                 let entry = world.engine.hit(&key, world.engine.now_ms());
                 let Some(entry) = entry else { return assert_eq!((domain, how), ("raw", "set xx"), "no copy") };
-                assert_eq!(entry.value, value);
-                assert!(!buffer.as_ptr_range().contains(&entry.value.as_ptr()), "{how} {key:?}");
+                assert_eq!(entry.bytes(), value);
+                assert!(!buffer.as_ptr_range().contains(&entry.bytes().as_ptr()), "{how} {key:?}");
             };
             world.engine.set(&key, value.clone(), SetOptions::default()).await.unwrap();
             check("set");

@@ -119,6 +119,7 @@ fn memory_and_what_crosses_are_bounded() {
 fn many_that_spin_at_once_hold_nobody_up() {
     let world = World::new("[limits]\nworkflow_processor_ms = 300\nworkflow_ms = 20000");
     world.check_all_is_well();
+    let began = Instant::now();
     let longest = std::thread::scope(|scope| {
         let spinning: Vec<_> = (0..12).map(|_| scope.spawn(|| world.call(&["loop"]))).collect();
         let mut client = world.host.client();
@@ -135,9 +136,10 @@ fn many_that_spin_at_once_hold_nobody_up() {
         }
         longest
     });
-    println!("the longest wait of another domain: {longest:?}");
-    // Twelve times 300 ms of one worker are 3.6 s; each spinner has a turn of about a tick before others have theirs.
-    assert!(longest < Duration::from_secs(1), "{longest:?}");
+    let all = began.elapsed();
+    println!("the longest wait of another domain: {longest:?} of {all:?}");
+    // Twelve times 300 ms of processor are 3.6 s, however slow the machine is; whoever waited for the spinners would wait for a good part of that.
+    assert!(longest < all / 3, "{longest:?} of {all:?}");
     assert_eq!(world.faults("deadline"), 12);
     world.check_all_is_well();
 }

@@ -7,10 +7,11 @@ use bytes::Bytes;
 
 use super::coherence::{NO_STREAM, UNTOLD};
 use super::core::Engine;
-use super::entry::{Entry, Stamps};
+use super::entry::Stamps;
 use super::judge::Place;
 use super::known::Domain;
-use crate::limits::{L1_COPY_BYTES_MAX, SLIDING_STEP_MS_MAX};
+use super::l1::entry::{Entry, Facts};
+use crate::limits::SLIDING_STEP_MS_MAX;
 use crate::ports::policy::KeyScope;
 use crate::ports::store::Sharing;
 
@@ -28,13 +29,7 @@ impl Engine {
     }
 
     /// An entry for L1; `None` if it is not to be kept there.
-    pub(super) fn l1_entry(
-        &self,
-        place: &Place<'_>,
-        value: Bytes,
-        mut stamps: Stamps,
-        now_ms: u64,
-    ) -> Option<Arc<Entry>> {
+    pub(super) fn l1_entry(&self, place: &Place<'_>, value: Bytes, mut stamps: Stamps, now_ms: u64) -> Option<Entry> {
         let terms = &stamps.terms;
         let in_l1 = self.l1_bytes_max() > 0
             && terms.l1_ms != Some(0)
@@ -64,8 +59,7 @@ impl Engine {
         let stream = if self.is_told(place) { since.stream } else { UNTOLD };
         stamps.terms = self.terms.share(stamps.terms);
         stamps.under = stamps.under.map(|ids| place.domain.share(ids));
-        Some(Arc::new(Entry {
-            value: compact(value),
+        let facts = Facts {
             stamps,
             serve_until_ms,
             trust_until_ms,
@@ -75,13 +69,9 @@ impl Engine {
             is_due: AtomicBool::new(false),
             mark: Domain::mark(place.epoch, place.seq).into(),
             domain: Arc::clone(&place.domain),
-        }))
+        };
+        Some(Entry::new(place.name, value, facts))
     }
-}
-
-/// A small value in memory of its own, exactly as large: as a slice it would keep its envelope, and a count of its readers.
-fn compact(value: Bytes) -> Bytes {
-    if value.len() <= L1_COPY_BYTES_MAX { Bytes::copy_from_slice(&value) } else { value }
 }
 
 /// How long the reads of a sliding entry may go without renewing it: a hundredth of its life.

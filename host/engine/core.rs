@@ -6,13 +6,13 @@ use bytes::Bytes;
 
 use super::coherence::Coherence;
 use super::compress::Compressor;
-use super::entry::Entry;
 use super::fill::Fills;
 use super::forward::ForwardRules;
 use super::hot::HotKeys;
 use super::judge::Place;
 use super::key::KeyRules;
 use super::l1::L1;
+use super::l1::entry::Entry;
 use super::pool::TermsPool;
 use super::recent::Recent;
 use super::recovery::Recovery;
@@ -133,7 +133,7 @@ impl Engine {
     /// The copy of a key if L1 may answer by itself: no await, no policy, no allocation. Counts nothing; whoever serves it
     /// tells [`Self::count_hits`], once for a batch.
     #[must_use]
-    pub fn hit(&self, key: &[u8], now_ms: u64) -> Option<Arc<Entry>> {
+    pub fn hit(&self, key: &[u8], now_ms: u64) -> Option<Entry> {
         let entry = self.l1.get(key)?;
         let epoch = self.policies.epoch();
         let serves = entry.serves(epoch, now_ms, &self.coherence) || self.recheck(&entry, key, epoch, now_ms);

@@ -1,20 +1,14 @@
 //! An entry: a value with the stamps that say how long it lives and by whose rules.
 //!
 //! [`Terms`] is what a policy decided and what it was told (so that other rules can judge again); entries that were judged
-//! alike share it. [`Stamps`] adds the times of one entry. [`Entry`] is an entry in L1, ready to be served.
+//! alike share it. [`Stamps`] adds the times of one entry. An entry in L1, ready to be served, is [`super::l1::entry::Entry`].
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::api::Answer;
-use super::coherence::{BOUNDED, Coherence, NO_STREAM, UNTOLD};
 use super::freshness::{Freshness, Windows};
 use super::generation::Ids;
-use super::known::Domain;
-use crate::ports::metrics::{DomainMetrics, State};
 use crate::ports::policy::{Candidate, Cause, Compression};
 
 /// What was decided about a value, and from what.
@@ -239,128 +233,3 @@ impl Stamps {
         Some(end_ms.saturating_sub(now_ms).max(1))
     }
 }
-
-/// An entry in L1.
-pub struct Entry {
-    /// The value; empty for an absence.
-    pub value: Bytes,
-    /// Its stamps.
-    pub stamps: Stamps,
-    /// Until when it may be served without another thought, if it may be believed; wall time in milliseconds.
-    pub serve_until_ms: u64,
-    /// Until when it may be believed whatever else is known: the bound *B* where others share the store.
-    pub trust_until_ms: u64,
-    /// The stream of changes that it belongs to: while that runs, it may be believed.
-    pub(super) stream: AtomicU32,
-    /// Whether the store will yet tell of the write that it is from.
-    pub(super) echo: AtomicBool,
-    /// Whether `stamps.born_ms` is the truth: a raw value that the store held before does not say.
-    pub age_known: bool,
-    /// Whether a read has thrown the die and the entry is to be refreshed early; the next slow read does so.
-    pub(super) is_due: AtomicBool,
-    /// The state of policies and invalidations in which it was last found to be good.
-    pub(super) mark: AtomicU64,
-    /// Its domain.
-    pub(super) domain: Arc<Domain>,
-}
-
-impl Entry {
-    /// Whether it may be served at once.
-    #[must_use]
-    pub(super) fn serves(&self, epoch: u64, now_ms: u64, coherence: &Coherence) -> bool {
-        now_ms < self.serve_until_ms
-            && self.mark.load(Ordering::Acquire) == self.domain.mark_now(epoch)
-            && self.is_believed(now_ms, coherence)
-    }
-
-    /// Whether it still is what the store holds, or was so less than *B* ago.
-    #[must_use]
-    pub(super) fn is_believed(&self, now_ms: u64, coherence: &Coherence) -> bool {
-        coherence.believes(self.stream.load(Ordering::Acquire), self.trust_until_ms, now_ms)
-    }
-
-    /// Whether it was read while this stream ran, and no change of it has yet to be told.
-    pub(super) fn is_certain(&self, stream: u32) -> bool {
-        self.stream.load(Ordering::Acquire) == stream && !self.echo.load(Ordering::Acquire)
-    }
-
-    /// It was read while this stream ran. What its generations were compared with may be older.
-    pub(super) fn belongs_to(&self, stream: u32) {
-        if self.stream.load(Ordering::Acquire) != stream {
-            self.stream.store(UNTOLD, Ordering::Release);
-        }
-    }
-
-    /// It was written while this stream ran.
-    pub(super) fn belongs_to_own(&self, stream: u32) {
-        self.belongs_to(stream);
-        self.echo.store(stream != NO_STREAM, Ordering::Release);
-    }
-
-    /// It may be somebody else's that was told of: from now on it is good for *B* only.
-    pub(super) fn bound(&self) {
-        self.stream.fetch_or(BOUNDED, Ordering::AcqRel);
-    }
-
-    /// The store tells of a change: whether that may be the echo of the write that this copy is from. It then is good for *B* only.
-    pub(super) fn takes_echo(&self, now_ms: u64) -> bool {
-        let own = now_ms < self.trust_until_ms && self.echo.swap(false, Ordering::AcqRel);
-        if own {
-            self.bound();
-        }
-        own
-    }
-
-    /// The same with other stamps; to be served by nobody without another thought.
-    pub(super) fn with(&self, stamps: Stamps) -> Self {
-        Self {
-            value: self.value.clone(),
-            stamps,
-            serve_until_ms: 0,
-            trust_until_ms: self.trust_until_ms,
-            stream: self.stream.load(Ordering::Acquire).into(),
-            echo: self.echo.load(Ordering::Acquire).into(),
-            is_due: AtomicBool::new(false),
-            age_known: self.age_known,
-            mark: self.mark.load(Ordering::Acquire).into(),
-            domain: Arc::clone(&self.domain),
-        }
-    }
-
-    /// The name of its domain.
-    #[must_use]
-    pub fn domain(&self) -> &Arc<str> {
-        &self.domain.name
-    }
-
-    /// The counters of its domain.
-    #[must_use]
-    pub fn metrics(&self) -> &Arc<DomainMetrics> {
-        &self.domain.metrics
-    }
-
-    /// What a reader is told.
-    #[must_use]
-    pub fn answer(&self, state: State, now_ms: u64) -> Answer {
-        Answer {
-            value: (!self.stamps.terms.absent).then(|| self.value.clone()),
-            age_ms: self.age_known.then(|| self.stamps.age_ms(now_ms)),
-            fresh_left_ms: self.stamps.fresh_left_ms(now_ms),
-            ..Answer::absent(state)
-        }
-    }
-
-    /// What L1 is charged for it and its key, in bytes: both, the entry itself and the cache's own record of it; more if the policy
-    /// says so, never less.
-    #[must_use]
-    pub fn weight(&self, key_len: usize) -> u64 {
-        let value = self.value.len() + self.value.len() / BLOCK_WASTE;
-        let bytes = (value + key_len + size_of::<Self>() + ENTRY_OVERHEAD_BYTES) as u64;
-        (bytes * u64::from(self.stamps.terms.weight_percent.max(100)) / 100).max(1)
-    }
-}
-
-/// Allocations' headers, the reference counts and L1's record of an entry, as measured on a full cache.
-const ENTRY_OVERHEAD_BYTES: usize = 128;
-/// An allocator's blocks come in sizes an eighth apart: of what is asked for so large a part is wasted, on average.
-const BLOCK_WASTE: usize = 16;

@@ -4,12 +4,13 @@ use super::api::{Explanation, LoadExplained};
 use super::compare::Loaded;
 use super::compress::Form;
 use super::core::Engine;
-use super::entry::{Entry, Stamps};
+use super::entry::Stamps;
 use super::envelope;
 use super::freshness::Freshness;
 use super::generation::Standing;
 use super::judge::{Place, Wanted};
 use super::key::escaped;
+use super::l1::entry::Entry;
 use super::outage::is_outage;
 use super::transition::{Life, step};
 use crate::error::Result;
@@ -41,7 +42,7 @@ impl Engine {
         let place = self.locate(key, Operation::Read, Wanted::Any)?;
         let now_ms = self.now_ms();
         let l1 = self.hit(key, now_ms);
-        let seen = match self.budgeted(self.seen(&place, l1.as_deref())).await {
+        let seen = match self.budgeted(self.seen(&place, l1.as_ref())).await {
             Ok(seen) => seen,
             Err(error) if is_outage(error.kind) => {
                 let bridged = Some(self.bridged(&place, now_ms).ok_or(error)?);
@@ -79,7 +80,7 @@ impl Engine {
         if let Some(entry) = l1 {
             let stamps = Some(entry.stamps.clone());
             let stored_rules = Some(entry.stamps.terms.rules_id);
-            return Ok(Some(Seen { stamps, stored_rules, size_bytes: entry.value.len() as u64, ..bare }));
+            return Ok(Some(Seen { stamps, stored_rules, size_bytes: entry.bytes().len() as u64, ..bare }));
         }
         if ttl == Ttl::Missing {
             return Ok(None);
@@ -114,7 +115,7 @@ impl Engine {
             stored: None,
             stamps: Some(stamps),
             stored_rules: Some(entry.stamps.terms.rules_id),
-            size_bytes: entry.value.len() as u64,
+            size_bytes: entry.bytes().len() as u64,
             store_ttl_ms: None,
             from: "l1",
             standing: Standing::Current,

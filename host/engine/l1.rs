@@ -13,14 +13,16 @@
 //! of the room is kept for what was read more than once ([`Eviction`]). It is one choice for the host: what a domain can be given is a
 //! part of its own ([`L1Settings::shares`]), where other domains' traffic evicts nothing and its own evicts nothing of theirs.
 
+pub mod entry;
+
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{OptionsBuilder, Weighter};
 
+use self::entry::{ByKey, Entry};
 use super::coherence::Coherence;
-use super::entry::Entry;
 use super::tracking::Tracker;
 use crate::limits::L1_SHARD_BYTES_MIN;
 use crate::ports::metrics::{Gauge, Metrics};
@@ -78,14 +80,13 @@ const ENTRY_BYTES_ESTIMATE: u64 = 512;
 #[derive(Clone)]
 struct ByBytes;
 
-impl Weighter<Box<[u8]>, Arc<Entry>> for ByBytes {
-    fn weight(&self, key: &Box<[u8]>, entry: &Arc<Entry>) -> u64 {
-        entry.weight(key.len())
+impl Weighter<ByKey, Entry> for ByBytes {
+    fn weight(&self, _: &ByKey, entry: &Entry) -> u64 {
+        entry.weight()
     }
 }
 
-type Entries =
-    Cache<Box<[u8]>, Arc<Entry>, ByBytes, foldhash::fast::RandomState, DefaultLifecycle<Box<[u8]>, Arc<Entry>>>;
+type Entries = Cache<ByKey, Entry, ByBytes, foldhash::fast::RandomState, DefaultLifecycle<ByKey, Entry>>;
 
 /// The node's own memory.
 pub struct L1 {
@@ -173,7 +174,7 @@ impl L1 {
 
     /// The copy of a key, whatever its age.
     #[must_use]
-    pub fn get(&self, key: &[u8]) -> Option<Arc<Entry>> {
+    pub fn get(&self, key: &[u8]) -> Option<Entry> {
         self.part(key).get(key)
     }
 
@@ -185,7 +186,7 @@ impl L1 {
     }
 
     /// Stores what was read, unless the key was written or changed since the ticket was taken. Whether it was stored.
-    pub fn insert(&self, ticket: Ticket, key: &[u8], entry: Arc<Entry>) -> bool {
+    pub fn insert(&self, ticket: Ticket, key: &[u8], entry: Entry) -> bool {
         let slot = self.slots[ticket.slot].lock();
         if slot.writes != ticket.seen.writes || slot.changes != ticket.seen.changes {
             return false;
@@ -211,13 +212,13 @@ impl L1 {
     }
 
     /// Stores what was read and renewed in the store, whose echo is expected. Whether it was stored.
-    pub fn insert_renewed(&self, ticket: Ticket, key: &[u8], entry: Arc<Entry>) -> bool {
+    pub fn insert_renewed(&self, ticket: Ticket, key: &[u8], entry: Entry) -> bool {
         let slot = self.slots[ticket.slot].lock();
         slot.writes == ticket.seen.writes && self.insert_own(&slot, ticket, key, entry)
     }
 
     /// Stores what this host wrote, unless more was told since than the write's own echo.
-    fn insert_own(&self, slot: &Slot, ticket: Ticket, key: &[u8], entry: Arc<Entry>) -> bool {
+    fn insert_own(&self, slot: &Slot, ticket: Ticket, key: &[u8], entry: Entry) -> bool {
         match slot.changes - ticket.seen.changes {
             0 => entry.belongs_to_own(ticket.stream),
             1 => {
@@ -248,11 +249,11 @@ impl L1 {
     }
 
     /// Puts another copy in the place of this one, if it is still there.
-    pub fn replace(&self, key: &[u8], before: &Arc<Entry>, entry: Arc<Entry>) {
+    pub fn replace(&self, key: &[u8], before: &Entry, entry: Entry) {
         let _slot = self.slots[self.slot(key)].lock();
         let part = self.part(key);
-        if part.peek(key).is_some_and(|now| Arc::ptr_eq(&now, before)) {
-            part.insert(key.into(), entry);
+        if part.peek(key).is_some_and(|now| now.is(before)) {
+            part.insert(ByKey(entry.clone()), entry);
         }
     }
 
@@ -286,12 +287,13 @@ impl L1 {
         self.shares.iter().find(|share| *share.domain == *domain).map_or(&self.entries, |share| &share.entries)
     }
 
-    fn put(&self, key: &[u8], entry: Arc<Entry>) {
+    fn put(&self, key: &[u8], entry: Entry) {
         let part = self.part(key);
         // A small cost may not make room for more bytes than there are. It counts as having been read instead, so that it is among the
         // last to go.
         let favoured = entry.stamps.terms.weight_percent < 100;
-        part.insert(key.into(), entry);
+        debug_assert_eq!(key, entry.key(), "an entry lies under its own key");
+        part.insert(ByKey(entry.clone()), entry);
         if favoured {
             drop(part.get(key));
         }
@@ -313,7 +315,7 @@ impl L1 {
 impl Writing<'_> {
     /// The store has it: keeps a copy, unless somebody else wrote the key meanwhile, in which case nobody here knows who was
     /// last and no copy is kept.
-    pub fn done(mut self, entry: Option<Arc<Entry>>) {
+    pub fn done(mut self, entry: Option<Entry>) {
         self.settled = true;
         let mut slot = self.l1.slots[self.ticket.slot].lock();
         let alone = slot.writes == self.ticket.seen.writes;

@@ -7,15 +7,15 @@
 //! know, because its knowledge was evicted, neither. What is loaded meanwhile is stored nowhere: each node loads a key once for all who ask at the same time, as many keys at
 //! the same time as the origin's bound says, and after a failure the key rests, as ever.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::api::Answer;
 use super::core::Engine;
-use super::entry::{Entry, Stamps};
+use super::entry::Stamps;
 use super::freshness::Freshness;
 use super::generation::Standing;
 use super::judge::Place;
+use super::l1::entry::Entry;
 use super::load::whole_wait;
 use super::transition::Event;
 use crate::error::{Error, ErrorKind, Result};
@@ -65,7 +65,7 @@ impl Engine {
     }
 
     /// The copy that may be served while the store is away, with the stamps that it has by the rules of now.
-    pub(super) fn bridging(&self, place: &Place<'_>, now_ms: u64) -> Option<(Arc<Entry>, Stamps)> {
+    pub(super) fn bridging(&self, place: &Place<'_>, now_ms: u64) -> Option<(Entry, Stamps)> {
         let entry = self.l1.get(place.name)?;
         if place.domain.is_forgotten(entry.mark.load(Ordering::Acquire)) || self.recovery.covers(place) {
             return None;
@@ -73,7 +73,7 @@ impl Engine {
         let mut stamps = entry.stamps.clone();
         // How long a raw value lives, the store had said.
         if place.enveloped() && stamps.terms.rules_id != place.live().rules_id {
-            stamps = self.rejudge(place, &stamps, &entry.value).ok()??;
+            stamps = self.rejudge(place, &stamps, &entry.value()).ok()??;
         }
         let terms = &stamps.terms;
         // The copy was made at most *B* before its trust ended.
@@ -93,7 +93,7 @@ impl Engine {
                 // The stale windows begin when that is noticed: it is noted, so that they end as well.
                 let ended = stamps.ended(now_ms);
                 let serves = matches!(ended.at(now_ms), Freshness::Stale | Freshness::StaleIfError) && !terms.absent;
-                self.l1.replace(place.name, &entry, Arc::new(entry.with(ended.clone())));
+                self.l1.replace(place.name, &entry, entry.with(ended.clone()));
                 serves.then_some((entry, ended))
             }
             Standing::Hard => None,

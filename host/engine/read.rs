@@ -9,12 +9,13 @@ use futures_util::future::join;
 use super::api::Answer;
 use super::copy::sliding_step_ms;
 use super::core::Engine;
-use super::entry::{Entry, Stamps, Terms};
+use super::entry::{Stamps, Terms};
 use super::found::Found;
 use super::freshness::{Freshness, is_early};
 use super::judge::{Place, Verdict, Wanted};
 use super::known::Domain;
 use super::l1::Ticket;
+use super::l1::entry::Entry;
 use super::sight::Sight;
 use super::transition::Life;
 use crate::error::Result;
@@ -195,7 +196,7 @@ impl Engine {
         match self.store.expire(&place.store_key, Expire::InMs(fresh_ms)).await {
             Ok(true) => {
                 let stamps = Stamps { since_ms: now_ms, ..entry.stamps.clone() };
-                if let Some(entry) = self.l1_entry(place, entry.value.clone(), stamps, now_ms) {
+                if let Some(entry) = self.l1_entry(place, entry.value(), stamps, now_ms) {
                     self.keep(ticket, place.name, entry, true);
                 }
                 Some(Sight::copy(Life::Fresh, entry))
@@ -244,7 +245,7 @@ impl Engine {
     }
 
     /// Keeps a copy of what was read, and perhaps renewed in the store by that.
-    fn keep(&self, ticket: Ticket, name: &[u8], entry: Arc<Entry>, renewed: bool) {
+    fn keep(&self, ticket: Ticket, name: &[u8], entry: Entry, renewed: bool) {
         if renewed {
             self.l1.insert_renewed(ticket, name, entry);
         } else {

@@ -8,11 +8,12 @@ use bytes::Bytes;
 
 use super::api::{Answer, Forward};
 use super::core::Engine;
-use super::entry::{Entry, Stamps};
+use super::entry::Stamps;
 use super::envelope;
 use super::found::Found;
 use super::freshness::{Freshness, early_window_ms, is_early};
 use super::judge::Place;
+use super::l1::entry::Entry;
 use super::transition::{Begins, Event, Life, Reader, step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::hooks::{Ability, EntryState, EntryStatus, Revalidation};
@@ -61,8 +62,7 @@ impl Sight {
 
     /// A copy in L1.
     pub(super) fn copy(life: Life, entry: &Entry) -> Self {
-        let found =
-            Found { stamps: entry.stamps.clone(), value: entry.value.clone(), changed: false, invalidated: false };
+        let found = Found { stamps: entry.stamps.clone(), value: entry.value(), changed: false, invalidated: false };
         let age_known = entry.age_known;
         Self { life, found: Some(found), hit: State::L1Hit, age_known, ..Self::gone() }
     }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
+use futures_util::future::join_all;
 use larder::engine::key::KeyRules;
 use larder::ports::clock::VirtualClock;
 use larder::ports::lease::{Adopting, Ending, Filling, LeaseKeys, LeaseState, LeaseToken, Lost, Taking};
@@ -171,6 +173,73 @@ async fn it_ends_with_its_life(bench: &Bench) {
     assert_eq!(bench.value("e").await, None);
 }
 
+/// Fills that are begun at the same time may go together: each has its own answer, and does what it would alone.
+async fn many_at_once_are_each_their_own(bench: &Bench) {
+    const MANY: usize = 200;
+    let long = "x".repeat(10_000);
+    let value = |n: usize| if n % 9 == 8 { long.clone() } else { format!("value {n}") };
+    for n in 0..MANY {
+        let name = format!("m{n}");
+        assert_eq!(bench.take(&name, 1, &Expect::Absent).await, Taking::Taken);
+        match n % 5 {
+            1 => bench.end(&name, Ending::Deleted).await,
+            2 => {
+                bench.put(&name, "newer").await;
+                bench.end(&name, Ending::Written).await;
+            }
+            3 => assert!(bench.give_back(&name, 1).await),
+            _ => {}
+        }
+    }
+    let fills = (0..MANY).map(async |n| {
+        // The fifth is somebody else's.
+        let token = if n % 5 == 4 { 2 } else { 1 };
+        let expire = if n % 2 == 0 { Expire::Never } else { Expire::InMs(LONG_MS) };
+        let keys = keys(&format!("m{n}"));
+        bench.store.leases().fill(&keys, self::token(token), value(n).into(), expire).await.expect("answers")
+    });
+    let done = join_all(fills).await;
+    for (n, done) in done.into_iter().enumerate() {
+        let name = format!("m{n}");
+        let (expected, there) = match n % 5 {
+            0 => (Filling::Stored, Some(value(n))),
+            1 => (Filling::Lost(Lost::Deleted), None),
+            2 => (Filling::Lost(Lost::Written), None),
+            _ => (Filling::Lost(Lost::Gone), None),
+        };
+        assert_eq!((done, bench.value(&name).await), (expected, there), "{name}");
+        let ttl = bench.store.ttl(&keys(&name).entry).await.expect("answers");
+        let lives = if n % 5 != 0 {
+            Ttl::Missing
+        } else if n % 2 == 0 {
+            Ttl::Never
+        } else {
+            ttl
+        };
+        assert_eq!((ttl, ttl == Ttl::Missing), (lives, n % 5 != 0), "{name}");
+        assert_eq!(matches!(bench.state(&name).await, LeaseState::HeldFor { .. }), n % 5 == 4, "{name}");
+    }
+}
+
+/// What was begun and given up holds nobody up who comes to the same.
+async fn a_fill_that_is_given_up_takes_no_other_along(bench: &Bench) {
+    for round in 0..20 {
+        let names: Vec<String> = (0..8).map(|n| format!("g{round}-{n}")).collect();
+        for name in &names {
+            assert_eq!(bench.take(name, 1, &Expect::Absent).await, Taking::Taken);
+        }
+        let mut fills: Vec<_> = names.iter().map(|name| Box::pin(bench.fill(name, 1, "v"))).collect();
+        // All are begun, and the first is dropped: one of those that others may wait with.
+        let begun: Vec<_> = fills.iter_mut().map(|fill| fill.now_or_never()).collect();
+        if bench.clock.is_some() {
+            assert_eq!(begun, vec![Some(Filling::Stored); 8], "nothing is waited for in memory");
+            continue;
+        }
+        drop(fills.swap_remove(round % 8));
+        assert_eq!(join_all(fills).await, vec![Filling::Stored; 7]);
+    }
+}
+
 async fn the_word_of_an_ending_goes_with_the_leases_life(bench: &Bench) {
     assert_eq!(bench.store.leases().take(&keys("k"), token(1), 40, &Expect::Absent).await, Ok(Taking::Taken));
     bench.end("k", Ending::Deleted).await;
@@ -216,6 +285,8 @@ async fn check(bench: Bench) {
     nothing_is_noted_where_no_lease_is(&bench).await;
     it_ends_with_its_life(&bench).await;
     the_word_of_an_ending_goes_with_the_leases_life(&bench).await;
+    many_at_once_are_each_their_own(&bench).await;
+    a_fill_that_is_given_up_takes_no_other_along(&bench).await;
     a_collection_is_adopted_under_it(&bench).await;
 }
 

@@ -1,11 +1,5 @@
 -- Moves the collection KEYS[3] with its expiry to KEYS[1] if the token ARGV[1] holds the lease KEYS[2], and ends the lease. Answers 'adopted',
--- 'nothing' (no collection is there), 'taken' (KEYS[1] is there), 'written', 'deleted', 'gone'.
-local held = redis.call('GET', KEYS[2])
-if held == 'written' or held == 'deleted' then
-    return held
-elseif held ~= ARGV[1] then
-    return 'gone'
-end
+-- 'nothing' (no collection is there), 'taken' (KEYS[1] is there), or as lease_held.lua, which comes before.
 local kind = redis.call('TYPE', KEYS[3]).ok
 if kind == 'none' or kind == 'string' then
     return 'nothing'

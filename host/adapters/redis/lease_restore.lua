@@ -1,11 +1,5 @@
 -- Makes KEYS[1] of the dump ARGV[3] with ARGV[2] ms to live (0: for ever) if the token ARGV[1] holds the lease KEYS[2], which goes on. Answers
--- 'adopted', 'taken' (KEYS[1] is there), 'written', 'deleted', 'gone', or Redis' error.
-local held = redis.call('GET', KEYS[2])
-if held == 'written' or held == 'deleted' then
-    return held
-elseif held ~= ARGV[1] then
-    return 'gone'
-end
+-- 'adopted', 'taken' (KEYS[1] is there), Redis' error, or as lease_held.lua, which comes before.
 if redis.call('EXISTS', KEYS[1]) == 1 then
     return 'taken'
 end

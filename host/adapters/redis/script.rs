@@ -60,12 +60,12 @@ impl Script {
 
     /// Moves a collection to the entry of a lease.
     pub(super) fn lease_adopt() -> Self {
-        Self::of(include_str!("lease_adopt.lua"))
+        Self::of(concat!(include_str!("lease_held.lua"), include_str!("lease_adopt.lua")))
     }
 
     /// Makes the entry of a lease of a dump.
     pub(super) fn lease_restore() -> Self {
-        Self::of(include_str!("lease_restore.lua"))
+        Self::of(concat!(include_str!("lease_held.lua"), include_str!("lease_restore.lua")))
     }
 
     /// Removes the entry of a lease, and ends that.

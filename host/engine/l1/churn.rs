@@ -7,8 +7,9 @@ use bytes::Bytes;
 
 use super::{Eviction, L1, L1Settings};
 use crate::engine::coherence::{Coherence, NO_STREAM};
-use crate::engine::entry::{Entry, Stamps, Terms};
+use crate::engine::entry::{Stamps, Terms};
 use crate::engine::known::Domain;
+use crate::engine::l1::entry::{Entry, Facts};
 use crate::ports::metrics::Metrics;
 
 const MIB: u64 = 1 << 20;
@@ -28,13 +29,12 @@ fn entries(metrics: &Arc<Metrics>) -> [(Arc<Domain>, Arc<Terms>); 3] {
     })
 }
 
-fn entry(of: &(Arc<Domain>, Arc<Terms>), len: usize) -> Arc<Entry> {
-    entry_with(of, Bytes::from_static(&BLANK[..len]))
+fn entry(of: &(Arc<Domain>, Arc<Terms>), key: &[u8], len: usize) -> Entry {
+    entry_with(of, key, Bytes::from_static(&BLANK[..len]))
 }
 
-fn entry_with((domain, terms): &(Arc<Domain>, Arc<Terms>), value: Bytes) -> Arc<Entry> {
-    Arc::new(Entry {
-        value,
+fn entry_with((domain, terms): &(Arc<Domain>, Arc<Terms>), key: &[u8], value: Bytes) -> Entry {
+    let facts = Facts {
         stamps: Stamps { born_ms: 0, since_ms: 0, terms: Arc::clone(terms), under: None },
         serve_until_ms: u64::MAX,
         trust_until_ms: u64::MAX,
@@ -44,7 +44,8 @@ fn entry_with((domain, terms): &(Arc<Domain>, Arc<Terms>), value: Bytes) -> Arc<
         is_due: false.into(),
         mark: 0.into(),
         domain: Arc::clone(domain),
-    })
+    };
+    Entry::new(key, value, facts)
 }
 
 /// From 16 bytes to 1 MiB, the small ones far more often.
@@ -65,11 +66,11 @@ fn check(eviction: Eviction, seed: u64) {
         let which = random.usize(..DOMAINS.len());
         let key = format!("{}:{}", DOMAINS[which], random.u32(..40_000)).into_bytes();
         match random.u32(..1_000) {
-            0..400 => drop(l1.insert(l1.ticket(&key), &key, entry(&domains[which], len(&mut random)))),
-            400..600 => l1.writing(&key).done(Some(entry(&domains[which], len(&mut random)))),
+            0..400 => drop(l1.insert(l1.ticket(&key), &key, entry(&domains[which], &key, len(&mut random)))),
+            400..600 => l1.writing(&key).done(Some(entry(&domains[which], &key, len(&mut random)))),
             600..650 => {
                 if let Some(before) = l1.get(&key) {
-                    l1.replace(&key, &before, entry(&domains[which], len(&mut random)));
+                    l1.replace(&key, &before, entry(&domains[which], &key, len(&mut random)));
                 }
             }
             650..850 => drop(l1.get(&key)),
@@ -89,7 +90,7 @@ fn check(eviction: Eviction, seed: u64) {
     }
     assert!(evicting, "{fullest} bytes are no churn");
     for part in std::iter::once(&l1.entries).chain(l1.shares.iter().map(|share| &share.entries)) {
-        let held: u64 = part.iter().map(|(key, entry)| entry.weight(key.len())).sum();
+        let held: u64 = part.iter().map(|(_, entry)| entry.weight()).sum();
         assert_eq!(part.weight(), held, "what is counted is what is there");
     }
 }
@@ -111,7 +112,7 @@ fn counted_and_held(len: usize) -> (u64, u64) {
         let l1 = l1.insert(L1::new(settings, Arc::clone(&metrics)));
         for n in 0..2 * 16 * MIB as usize / (len + 200) {
             let key = format!("doc:{n:08}").into_bytes();
-            l1.writing(&key).done(Some(entry_with(&domains[0], vec![0; len].into())));
+            l1.writing(&key).done(Some(entry_with(&domains[0], &key, vec![0; len].into())));
         }
     });
     if let Some(l1) = &l1 {

@@ -129,8 +129,8 @@ impl Connection {
             traced::hit(tracer, &entry);
         }
         if alone {
-            reply::bulk(outbox.buffer(), &entry.value);
-        } else if let Some(reply) = pipeline.answer(Reply::Bulk(entry.value.clone()), false) {
+            reply::bulk(outbox.buffer(), entry.bytes());
+        } else if let Some(reply) = pipeline.answer(Reply::Bulk(entry.value()), false) {
             reply::write(outbox.buffer(), session.protocol(), &reply);
         }
         true

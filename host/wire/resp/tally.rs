@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::engine::Engine;
-use crate::engine::entry::Entry;
+use crate::engine::l1::entry::Entry;
 use crate::ports::metrics::DomainMetrics;
 
 /// Domains that are summed at the same time; one more makes room by counting what is there.

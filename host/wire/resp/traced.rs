@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::pipeline::Work;
 use super::session::Session;
-use crate::engine::entry::Entry;
+use crate::engine::l1::entry::Entry;
 use crate::ports::metrics::State;
 use crate::ports::policy::Operation;
 use crate::ports::store::Reply;

@@ -38,7 +38,8 @@ impl Workflow for Importer {
     fn on_command(&self, command: &str, arguments: &[Vec<u8>]) -> Result<Reply, CommandError> {
         match (command, arguments) {
             ("count", [name]) => {
-                let name = std::str::from_utf8(name).map_err(|error| CommandError::InvalidArguments(error.to_string()))?;
+                let name =
+                    std::str::from_utf8(name).map_err(|error| CommandError::InvalidArguments(error.to_string()))?;
                 redis::increment(name, 1, None).map(Reply::Integer).map_err(unavailable)
             }
             ("count", _) => Err(CommandError::InvalidArguments("count NAME".into())),

@@ -12,6 +12,7 @@ mod fill;
 mod http;
 mod machine;
 mod memory;
+mod purge;
 mod report;
 mod resp;
 mod server;
@@ -28,9 +29,10 @@ use crate::policies::{self, Profile};
 use crate::process::{cargo, root, run, target_dir};
 use crate::setup;
 
-const USAGE: &str = "cargo xtask bench [--quick] [--only resp,store,http,decision,fill,swaps,memory,churn]
+const USAGE: &str = "cargo xtask bench [--quick] [--only resp,store,http,decision,fill,purge,swaps,memory,churn] [--larder FILE]
 
-Prints Markdown tables. --quick: fewer rounds, rough numbers. Needs redis-server and redis-benchmark; nginx and wrk for `http`.";
+Prints Markdown tables. --quick: fewer rounds, rough numbers. --larder: measures this binary and builds none. Needs redis-server and
+redis-benchmark; nginx and wrk for `http`.";
 
 /// What one section of the report is called and how it is made.
 type Section = (&'static str, fn(&Bench) -> Result<String>);
@@ -41,6 +43,7 @@ const SECTIONS: &[Section] = &[
     ("http", http::run),
     ("decision", decision),
     ("fill", fill::run),
+    ("purge", purge::run),
     ("swaps", swaps::run),
     ("memory", memory::run),
     ("churn", churn::run),
@@ -97,19 +100,20 @@ impl Bench {
 /// Something does not build, a server does not start, or an answer is wrong.
 pub(crate) fn bench(args: &[String]) -> Result<()> {
     let mut quick = false;
-    let mut only = Vec::new();
+    let (mut only, mut built) = (Vec::new(), None);
     let mut args = args.iter();
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--quick" => quick = true,
             "--only" => only.extend(args.next().context(USAGE)?.split(',').map(str::to_owned)),
+            "--larder" => built = Some(PathBuf::from(args.next().context(USAGE)?)),
             _ => bail!("unknown argument '{arg}'\n\n{USAGE}"),
         }
     }
     if let Some(name) = only.iter().find(|name| SECTIONS.iter().all(|(section, _)| section != name)) {
         bail!("there is no section '{name}'\n\n{USAGE}");
     }
-    let bench = prepare(quick)?;
+    let bench = prepare(quick, built)?;
     println!("{}", machine::describe(&bench.larder));
     let mut failed = Vec::new();
     for (name, section) in SECTIONS {
@@ -126,13 +130,19 @@ pub(crate) fn bench(args: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Builds the release binary and the policies.
-fn prepare(quick: bool) -> Result<Bench> {
+/// Builds the release binary and the policies, or takes what is `built`.
+fn prepare(quick: bool, built: Option<PathBuf>) -> Result<Bench> {
     setup::redis();
     setup::web_benchmark();
-    policies::all(Profile::Release)?;
-    run(cargo().args(["build", "--quiet", "--release", "--bin", "larder"]))?;
-    let (larder, scratch) = (target_dir().join("release/larder"), target_dir().join("bench"));
+    let larder = if let Some(built) = built {
+        ensure!(built.is_file(), "there is no file {}", built.display());
+        built
+    } else {
+        policies::all(Profile::Release)?;
+        run(cargo().args(["build", "--quiet", "--release", "--bin", "larder"]))?;
+        target_dir().join("release/larder")
+    };
+    let scratch = target_dir().join("bench");
     let bench = Bench { larder, scratch, quick };
     bench.folder("")?;
     Ok(bench)
