@@ -24,6 +24,7 @@ use super::outbox::Outbox;
 use super::parser::Parser;
 use super::pipeline::Pipeline;
 use super::reply;
+use super::sequence::Sequence;
 use super::session::Session;
 use super::tally::Tally;
 use crate::limits::{RESP_LINGER_MS_MAX, RESP_OUTPUT_BYTES_MAX, RESP_READ_BYTES};
@@ -59,6 +60,8 @@ pub(super) struct Connection {
     pub(super) listener: Option<Box<Listener>>,
     /// Forwarded commands that are yet to begin, in one go.
     pub(super) gathered: Gathered,
+    /// Commands on data that are yet to begin, in one go.
+    pub(super) sequence: Sequence,
     /// Read since other connections of the thread last had their turn.
     turn_bytes: usize,
 }
@@ -88,6 +91,7 @@ impl Connection {
             blocked: false,
             listener: None,
             gathered: Gathered::default(),
+            sequence: Sequence::default(),
             turn_bytes: 0,
         }
     }
