@@ -112,7 +112,8 @@ impl Chance {
 async fn check(through: SocketAddr, behind: &RedisServer, seed: u64) {
     let beside = RedisServer::start();
     let mut chance = Chance(seed);
-    let (mut through, mut straight) = (Client::of(through).await, direct(&beside).await);
+    let (mut through, mut below, mut straight) =
+        (Client::of(through).await, direct(behind).await, direct(&beside).await);
     for round in 0..60 {
         let lines: Vec<String> = (0..1 + chance.below(60)).map(|_| chance.line()).collect();
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
@@ -121,9 +122,10 @@ async fn check(through: SocketAddr, behind: &RedisServer, seed: u64) {
             assert_eq!(told[n], expect[n], "seed {seed}, round {round}, {n}: {line} in {lines:#?}");
         }
         for key in ["a", "b", "c", "d"] {
-            for question in [["TYPE", key].as_slice(), &["DUMP", key], &["PERSIST", key]] {
-                let (left, expect) = (behind.cli(question), beside.cli(question));
-                assert_eq!(left, expect, "seed {seed}, round {round}: {question:?} after {lines:#?}");
+            for question in ["TYPE", "DUMP", "PERSIST"] {
+                let question = format!("{question} {key}");
+                let (left, expect) = (below.line(&question).await, straight.line(&question).await);
+                assert_eq!(left, expect, "seed {seed}, round {round}: {question} after {lines:#?}");
             }
         }
     }
@@ -151,12 +153,16 @@ async fn pipelines_are_answered_as_by_redis_beside_copies() {
         client.pipeline(&["SET a 1", "SET b 1", "SET b 2"]).await;
         assert_eq!(client.pipeline(&["GET a", "SET a 2", "GET a", "GET b"]).await, ["\"1\"", "+OK", "\"2\"", "\"2\""]);
         until("a read of what was written in a pipeline is a hit", async || {
-            client.line("GET b").await;
-            (host.explain("b").get("from").is_some_and(|from| from == "l1")).then_some(())
+            Client::of(host.resp).await.line("GET b").await;
+            host.explain("b").get("from").is_some_and(|from| from == "l1").then_some(())
         })
         .await;
         server.flush();
-        until("the copies are gone", async || (client.line("GET b").await == "nil").then_some(())).await;
+        until("the copies are gone", async || {
+            let answers = Client::of(host.resp).await.pipeline(&["GET a", "GET b"]).await;
+            (answers == ["nil", "nil"]).then_some(())
+        })
+        .await;
         check(host.resp, &server, seed).await;
         assert!(host.stop());
     }
@@ -275,28 +281,22 @@ async fn a_client_that_leaves_has_done_the_first_of_them() {
     let host = host(&server, ForwardRules::default()).await;
     for answers in [0, 1, 300] {
         let mut client = host.connect().await;
-        client.line("DEL l").await;
-        let sent: Vec<u8> = (0..MANY).flat_map(|n| frame(&["RPUSH", "l", &n.to_string()])).collect();
+        let key = format!("l{answers}");
+        let sent: Vec<u8> = (0..MANY).flat_map(|n| frame(&["RPUSH", &key, &n.to_string()])).collect();
         client.send(sent).await;
         for n in 1..=answers {
             assert_eq!(client.answer().await, format!(":{n}"));
         }
         drop(client);
-        let mut other = host.connect().await;
         until("its connection has ended", async || {
-            (other.line("CLIENT LIST").await.matches("addr=").count() == 1).then_some(())
+            let clients = host.connect().await.line("CLIENT LIST").await;
+            (clients.matches(" addr=").count() == 1).then_some(())
         })
         .await;
-        // What was sent is carried out even if nobody waits for it.
-        let mut before = String::new();
-        until("nothing more is done", async || {
-            let now = server.cli(&["LRANGE", "l", "0", "-1"]);
-            let rests = now == before;
-            before = now;
-            rests.then_some(())
-        })
-        .await;
-        let left: Vec<usize> = before.lines().filter(|line| !line.is_empty()).map(|line| line.parse().unwrap()).collect();
+        // What was sent is carried out before anything that is sent later, even if nobody waits for it.
+        assert_eq!(host.connect().await.line("SET later v").await, "+OK");
+        let left = server.cli(&["LRANGE", &key, "0", "-1"]);
+        let left: Vec<usize> = left.lines().filter(|line| !line.is_empty()).map(|line| line.parse().unwrap()).collect();
         assert!(left.len() >= answers && left.iter().enumerate().all(|(n, &m)| n == m), "{answers}: {left:?}");
     }
     assert!(host.stop().await);
