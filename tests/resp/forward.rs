@@ -3,8 +3,8 @@
 mod blocking;
 mod confined;
 mod databases;
-mod pipelined;
 mod moved;
+mod pipelined;
 mod published;
 mod queued;
 mod sequence;

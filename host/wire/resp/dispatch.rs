@@ -155,7 +155,9 @@ impl Connection {
             Lookup::Here(command, _) if elsewhere && commands::is_passed_on(command) => {
                 return self.begin_forward(frame);
             }
-            Lookup::Here(_, Ok(spec)) if commands::is_of_server(spec) && self.session.engine().hands_over(spec.name) => {
+            Lookup::Here(_, Ok(spec))
+                if commands::is_of_server(spec) && self.session.engine().hands_over(spec.name) =>
+            {
                 return self.begin_forward(frame);
             }
             Lookup::Here(_, Ok(spec)) if self.session.engine().forwards() && commands::leaves(spec, words) => {

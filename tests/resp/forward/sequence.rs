@@ -11,6 +11,7 @@ use super::{direct, host};
 use crate::support::engine::World;
 use crate::support::host::{HostBuilder, wait_until};
 use crate::support::redis::RedisServer;
+use crate::support::redis::cluster::RedisCluster;
 use crate::support::resp::{Client, Host, frame};
 use crate::support::wait::until;
 
@@ -147,7 +148,8 @@ async fn pipelines_are_answered_as_by_redis_beside_copies() {
     for seed in [5, 99] {
         let server = RedisServer::start();
         let host = HostBuilder::new().sample("default").arg("--store").arg(server.url());
-        let host = ["store.timeout=10s", "l1.trust=20s"].iter().fold(host, |host, set| host.arg("--set").arg(*set)).start();
+        let host =
+            ["store.timeout=10s", "l1.trust=20s"].iter().fold(host, |host, set| host.arg("--set").arg(*set)).start();
         wait_until("changes are told", || (host.metric("larder_coherence_state") - 1.0).abs() < 0.1);
         let mut client = Client::of(host.resp).await;
         client.pipeline(&["SET a 1", "SET b 1", "SET b 2"]).await;
@@ -245,6 +247,33 @@ async fn what_a_policy_has_follow_goes_along() {
         assert!((1..=60_000).contains(&left), "{key}: {left}");
     }
     assert_eq!(server.cli(&["TTL", "plain"]), "-1");
+    assert!(host.stop().await);
+}
+
+/// Over a cluster each node is sent its own, and each key's come in order.
+#[tokio::test]
+async fn over_a_cluster_the_order_of_each_key_is_kept() {
+    let cluster = RedisCluster::start(false, 5_000).await;
+    let clock = Arc::new(VirtualClock::new(1_000_000_000_000, 7));
+    let world = World::forwarding(Arc::new(cluster.store()), clock, ForwardRules::default());
+    world.default_domain();
+    world.raw("queue", Lifetime { list_max: Some(1_000), ..Lifetime::fresh(Some(60_000)) });
+    let host = Host::start(world).await;
+    until("the cluster is known", async || (host.connect().await.line("SET x 1").await == "+OK").then_some(())).await;
+    let keys: Vec<String> = (0..9).map(|n| format!("{}{n}", if n % 3 == 0 { "queue:" } else { "k" })).collect();
+    let (mut sent, mut expect) = (Vec::new(), Vec::new());
+    for n in 1..=60 {
+        for key in &keys {
+            sent.extend(frame(&["RPUSH", key, &n.to_string()]));
+            sent.extend(frame(&["LINDEX", key, "-1"]));
+            expect.extend([format!(":{n}"), format!("\"{n}\"")]);
+        }
+    }
+    let mut client = host.connect().await;
+    client.send(sent).await;
+    for (n, expect) in expect.iter().enumerate() {
+        assert_eq!(client.answer().await, *expect, "{n}");
+    }
     assert!(host.stop().await);
 }
 

@@ -42,9 +42,9 @@ pub use spec::{DataFn, KeyRange, LeasingFn, Run, SessionFn, Spec, TurnFn};
 pub use table::{COMMANDS, find};
 
 use super::args::{Args, Words};
-use super::{errors, number};
 use super::pipeline::Work;
 use super::session::Output;
+use super::{errors, number};
 use crate::engine::api::Answer;
 use crate::error::Error;
 use crate::ports::store::Reply;
