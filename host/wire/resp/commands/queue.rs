@@ -133,3 +133,15 @@ pub fn cannot_be_queued(name: &str) -> Reply {
 pub fn as_redis(spec: &Spec, words: usize, reply: Reply) -> Reply {
     data::as_redis(spec.name, words, reply)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::FOLLOWING;
+    use crate::wire::resp::commands::find;
+
+    #[test]
+    fn those_that_follow_are_commands_in_order() {
+        assert!(FOLLOWING.is_sorted());
+        assert!(FOLLOWING.iter().all(|name| find(name.as_bytes()).is_some_and(|spec| spec.has_keys())));
+    }
+}
