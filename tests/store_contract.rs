@@ -166,6 +166,7 @@ async fn on_valkey() {
         space::keys_by_pattern,
         space::the_space_as_a_whole,
         blocks::a_block_answers_each_command_in_order,
+    blocks::blocks_are_done_in_order,
         blocks::a_change_is_seen_by_who_watches,
         scans::a_scan_finds_by_pattern_and_type,
     }

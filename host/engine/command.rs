@@ -131,7 +131,7 @@ impl Engine {
                 let value = command.args.get(index + 1).map_or(&b""[..], |value| value);
                 (Operation::Write, Candidate::written(value))
             }
-            _ => (Operation::Update, Candidate::written_of_size(command.args.iter().skip(1).map(Bytes::len).sum())),
+            _ => (Operation::Update, Candidate::written_of_size(added_bytes(command))),
         };
         let (verdict, list_max) = self.admit_list(place, operation, &candidate)?;
         let key = place.store_key.0.clone();
@@ -185,6 +185,15 @@ pub(super) fn check_one_domain(places: &[Place<'_>]) -> Result<()> {
             );
             Err(Error::new(ErrorKind::InvalidArgument, message))
         }
+    }
+}
+
+/// About how much a command adds.
+fn added_bytes(command: &DataCommand) -> usize {
+    match command.form.wanted {
+        Wanted::Counter => size_of::<i64>(),
+        Wanted::String => command.args.last().map_or(0, Bytes::len),
+        Wanted::Shape(_) | Wanted::Any => command.args.iter().skip(1).map(Bytes::len).sum(),
     }
 }
 

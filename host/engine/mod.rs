@@ -2,7 +2,7 @@
 //!
 //! [`Engine`] is the face; its methods stand in one file for each noun: [`key`] and `judge` (where a key is kept, what the policy
 //! says), `read`, `demand`, `sight`, `load` and `refresh`, `batch`, `batch_load`, `batch_write` and `plan` (many keys), `write`, `remove`, `expiry`, `update`,
-//! `command`, `explain`, `invalidate` and `scan`, [`warm`], `migrate` (older key versions). What they share: [`entry`] and [`envelope`] (a
+//! `command`, `sequence` (several of one client in a row), `explain`, `invalidate` and `scan`, [`warm`], `migrate` (older key versions). What they share: [`entry`] and [`envelope`] (a
 //! value with its stamps, in memory and in the store), `found` (an entry that was read), `copy` (one for L1), [`compress`], [`freshness`] (pure),
 //! [`l1`], [`hot`] (keys that are read most), `modify` (read, judge, write, atomically), and what tells an entry that was invalidated:
 //! [`generation`] (pure), `known` and `compare` (what this node knows of generations), `standing` (asks the store for them). [`fill`]
@@ -54,6 +54,7 @@ mod refresh;
 mod remove;
 mod replay;
 pub mod scan;
+mod sequence;
 mod settings;
 mod sight;
 mod space;

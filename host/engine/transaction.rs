@@ -10,7 +10,7 @@
 //! An enveloped value that depends on the one before it (`INCR`, `APPEND`, `SET … NX`, `EXPIRE`, …) is made in this host from what
 //! it has read, so it cannot be part of a block that reads and writes at one moment: [`Engine::may_queue`] refuses it by name.
 
-mod prepare;
+pub(super) mod prepare;
 
 use bytes::Bytes;
 

@@ -236,6 +236,22 @@ pub trait Store: Send + Sync {
     /// was done.
     async fn atomic(&self, commands: Vec<Command>) -> StoreResult<Vec<Reply>>;
 
+    /// Carries out blocks of commands in order, in as few round trips as it can: each block at one moment, as [`Self::atomic`] does
+    /// it, and others may come between two of them. What became of each block.
+    ///
+    /// # Errors
+    /// What keeps all of them from being answered; what concerns one block is its own.
+    async fn sequence(&self, blocks: Vec<Vec<Command>>) -> StoreResult<Vec<StoreResult<Vec<Reply>>>> {
+        let mut all = Vec::with_capacity(blocks.len());
+        for block in blocks {
+            all.push(match <[Command; 1]>::try_from(block) {
+                Ok([one]) => self.call(one).await.map(|reply| vec![reply]),
+                Err(block) => self.atomic(block).await,
+            });
+        }
+        Ok(all)
+    }
+
     /// Begins to watch keys.
     ///
     /// # Errors

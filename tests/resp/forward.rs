@@ -3,9 +3,11 @@
 mod blocking;
 mod confined;
 mod databases;
+mod moved;
 mod pipelined;
 mod published;
 mod queued;
+mod sequence;
 
 use std::sync::Arc;
 
@@ -31,8 +33,7 @@ async fn direct(server: &RedisServer) -> Client {
 }
 
 /// Every line has the same answer as from a Redis, in both protocols.
-#[tokio::test]
-async fn answers_are_those_of_redis() {
+async fn check(lines: &str) {
     let (behind, beside) = (RedisServer::start(), RedisServer::start());
     let host = host(&behind, ForwardRules::default()).await;
     for hello in ["HELLO 2", "HELLO 3"] {
@@ -41,12 +42,17 @@ async fn answers_are_those_of_redis() {
         let (mut through, mut straight) = (host.connect().await, direct(&beside).await);
         through.line(hello).await;
         straight.line(hello).await;
-        for line in LINES.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
             let (told, expect) = (through.line(line).await, straight.line(line).await);
             assert!(is_same(&told, &expect), "{hello}: {line}: {told} for {expect}");
         }
     }
     assert!(host.stop().await);
+}
+
+#[tokio::test]
+async fn answers_are_those_of_redis() {
+    check(LINES).await;
 }
 
 /// Whether two answers are the same. A double of RESP3 may be written with more digits than tell it from all others.

@@ -30,6 +30,24 @@ pub(super) async fn a_block_answers_each_command_in_order(bench: &Bench) {
     assert_eq!(bench.store.atomic(Vec::new()).await, Ok(Vec::new()));
 }
 
+pub(super) async fn blocks_are_done_in_order(bench: &Bench) {
+    let lines: [&[&str]; 7] = [
+        &["SET k 1"],
+        &["INCR k", "LPUSH k x", "GET k"],
+        &["LPUSH k x"],
+        &["SET other 1"],
+        &[],
+        &["INCR k", "INCR k"],
+        &["GET k"],
+    ];
+    let done = bench.store.sequence(lines.iter().map(|lines| block(lines)).collect()).await.expect("it is answered");
+    let wrong = "!WRONGTYPE Operation against a key holding the wrong kind of value";
+    let expect = ["OK", &format!("2 {wrong} \"2\""), wrong, "OK", "", "3 4", "\"4\""];
+    let done: Vec<String> = done.iter().map(|done| told(done.as_ref().expect("it is carried out"))).collect();
+    assert_eq!(done, expect, "an error costs its own answer");
+    assert_eq!(bench.store.sequence(Vec::new()).await, Ok(Vec::new()));
+}
+
 pub(super) async fn nobody_comes_between_the_commands_of_a_block(bench: &Bench) {
     const ROUNDS: usize = 200;
     let store = Arc::clone(&bench.store);

@@ -138,6 +138,10 @@ impl<S: Store + ?Sized> Store for BreakerStore<S> {
         self.guard(self.inner.atomic(commands)).await
     }
 
+    async fn sequence(&self, blocks: Vec<Vec<Command>>) -> StoreResult<Vec<StoreResult<Vec<Reply>>>> {
+        self.guard(self.inner.sequence(blocks)).await
+    }
+
     async fn watch(&self, keys: &[StoreKey]) -> StoreResult<Box<dyn Watch>> {
         let inner = self.guard(self.inner.watch(keys)).await?;
         Ok(Box::new(BreakerWatch { inner, breaker: Arc::clone(&self.breaker) }))

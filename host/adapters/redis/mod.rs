@@ -19,6 +19,7 @@ mod link;
 mod locks;
 mod node;
 mod script;
+mod sequence;
 mod slot;
 mod store;
 mod table;

@@ -174,6 +174,13 @@ impl Store for RedisStore {
         self.block(commands, Types::Rich).await
     }
 
+    async fn sequence(&self, blocks: Vec<Vec<Command>>) -> StoreResult<Vec<StoreResult<Vec<Reply>>>> {
+        match &self.form {
+            Form::One(_) => self.blocks(blocks).await,
+            Form::Cluster(_) => self.blocks_by_node(blocks).await,
+        }
+    }
+
     async fn watch(&self, keys: &[StoreKey]) -> StoreResult<Box<dyn Watch>> {
         let begin = |deadline| async move {
             match &self.form {

@@ -127,6 +127,10 @@ impl Store for TracedStore {
         spanned("atomic", self.inner.atomic(commands)).await
     }
 
+    async fn sequence(&self, blocks: Vec<Vec<Command>>) -> StoreResult<Vec<StoreResult<Vec<Reply>>>> {
+        spanned("sequence", self.inner.sequence(blocks)).await
+    }
+
     async fn watch(&self, keys: &[StoreKey]) -> StoreResult<Box<dyn Watch>> {
         spanned("watch", self.inner.watch(keys)).await
     }

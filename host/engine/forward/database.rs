@@ -173,7 +173,7 @@ impl Engine {
     /// # Errors
     /// A command that would take a key out of the one database that there is.
     pub(super) fn check_databases(&self, command: &Command) -> Result<()> {
-        let moves = command.name().eq_ignore_ascii_case(b"move");
+        let moves = command.name().eq_ignore_ascii_case(b"move") || copies_away(command);
         let has = || self.store.upstream().is_some_and(Upstream::has_databases);
         if moves && !(has() && self.forward_rules.check_name(b"select").is_ok()) {
             return Err(Error::new(ErrorKind::Unsupported, "this host serves one database of the store: no key moves"));
@@ -195,6 +195,12 @@ impl Engine {
 #[must_use]
 pub fn is_of_database(name: &[u8]) -> bool {
     rules::OF_A_DATABASE.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
+}
+
+/// Whether a command copies a key into another database. In that of the policies nothing else is forwarded that does.
+fn copies_away(command: &Command) -> bool {
+    let is_db = |word: &Bytes| word.eq_ignore_ascii_case(b"db");
+    command.name().eq_ignore_ascii_case(b"copy") && command.args.iter().skip(3).any(is_db)
 }
 
 /// The key that a command in another database may write in that of the policies. What is no number may be 0 to somebody.

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use crate::engine::api::{AskedTtl, SetAnswer, SetOptions};
 use crate::engine::command::{Mapped, first_of};
 use crate::engine::core::Engine;
+use crate::engine::entry::Stamps;
 use crate::engine::forward::with_its_nothing;
 use crate::engine::found::expire_for;
 use crate::engine::judge::{Place, Verdict, Wanted};
@@ -17,13 +18,15 @@ use crate::ports::policy::Operation;
 use crate::ports::store::{Command, Expire, Reply};
 
 /// A command of a transaction, ready to be sent.
-pub(super) struct Prepared<'a> {
-    pub(super) commands: Vec<Command>,
+pub(in crate::engine) struct Prepared<'a> {
+    pub(in crate::engine) commands: Vec<Command>,
     /// What it is about.
-    places: Vec<Place<'a>>,
+    pub(in crate::engine) places: Vec<Place<'a>>,
     /// Those of the places that it may change.
     changed: Vec<usize>,
     finish: Finish<'a>,
+    /// What a copy in L1 would be, where the store holds just that afterwards.
+    pub(in crate::engine) copy: Option<Box<(Bytes, Stamps)>>,
 }
 
 /// How its replies are read.
@@ -47,16 +50,30 @@ enum Finish<'a> {
 
 impl<'a> Prepared<'a> {
     fn one(place: Place<'a>, command: Command, finish: Finish<'a>) -> Self {
-        Self { commands: vec![command], places: vec![place], changed: vec![0], finish }
+        Self { commands: vec![command], places: vec![place], changed: vec![0], finish, copy: None }
     }
 
     fn of_no_key(command: Command, finish: Finish<'a>) -> Self {
-        Self { commands: vec![command], places: Vec::new(), changed: Vec::new(), finish }
+        Self { commands: vec![command], places: Vec::new(), changed: Vec::new(), finish, copy: None }
     }
 
     /// The places that it may change.
-    pub(super) fn changed(&self) -> impl Iterator<Item = &Place<'a>> {
+    pub(in crate::engine) fn changed(&self) -> impl Iterator<Item = &Place<'a>> {
         self.changed.iter().filter_map(|&at| self.places.get(at))
+    }
+
+    /// What it has come to by these replies, if none is an error.
+    pub(in crate::engine) fn state(&self, replies: &[Reply]) -> State {
+        match (&self.finish, replies.first()) {
+            (Finish::Written(options, _), Some(reply)) => raw_answer(reply, *options).state,
+            (Finish::Always(_), _) => State::Passed,
+            (Finish::AsItIs, Some(Reply::Integer(0))) | (Finish::HadLife, Some(Reply::Integer(i64::MIN..0))) => {
+                State::Unmet
+            }
+            (Finish::Mapped(_) | Finish::Read(_), Some(Reply::Nil)) if self.changed.is_empty() => State::Miss,
+            (Finish::Mapped(_) | Finish::Read(_), _) if self.changed.is_empty() => State::StoreHit,
+            _ => State::Done,
+        }
     }
 }
 
@@ -65,12 +82,12 @@ impl Engine {
     ///
     /// # Errors
     /// A bad key or value, a refusal or failure of the policy.
-    pub(super) async fn prepare<'a>(&self, step: &'a Step) -> Result<Prepared<'a>> {
+    pub(in crate::engine) async fn prepare<'a>(&self, step: &'a Step) -> Result<Prepared<'a>> {
         match step {
             Step::Command(command) => {
                 let Mapped { places, changed, commands, list_max, .. } = self.map_command(command)?;
                 self.make_way_some(&places, &changed).await?;
-                Ok(Prepared { commands, places, changed, finish: Finish::Mapped(list_max) })
+                Ok(Prepared { commands, places, changed, finish: Finish::Mapped(list_max), copy: None })
             }
             Step::Forward(forwarded) => self.prepare_forwarded(forwarded),
             Step::Read { keys, read } => self.prepare_read(keys, *read).await,
@@ -83,7 +100,7 @@ impl Engine {
                     places.extend(one.places);
                 }
                 let changed = (0..places.len()).collect();
-                Ok(Prepared { commands, places, changed, finish: Finish::Always(Reply::ok()) })
+                Ok(Prepared { commands, places, changed, finish: Finish::Always(Reply::ok()), copy: None })
             }
             Step::Delete(keys) => self.prepare_delete(keys).await,
             Step::Expire { key, at_ms, condition } => {
@@ -109,7 +126,8 @@ impl Engine {
         let Forwarded { command, reads_only, .. } = forwarded;
         let places = self.places_of_forwarded(forwarded)?;
         let changed = if *reads_only { Vec::new() } else { (0..places.len()).collect() };
-        Ok(Prepared { commands: vec![command.clone()], places, changed, finish: Finish::Forwarded(command) })
+        let finish = Finish::Forwarded(command);
+        Ok(Prepared { commands: vec![command.clone()], places, changed, finish, copy: None })
     }
 
     async fn prepare_read<'a>(&self, keys: &'a [Bytes], read: Read) -> Result<Prepared<'a>> {
@@ -128,7 +146,7 @@ impl Engine {
             };
             places.iter().map(|place| Command::new(name(place)).arg(place.store_key.0.clone())).collect()
         };
-        Ok(Prepared { commands, places, changed: Vec::new(), finish: Finish::Read(read) })
+        Ok(Prepared { commands, places, changed: Vec::new(), finish: Finish::Read(read), copy: None })
     }
 
     async fn prepare_set<'a>(
@@ -164,9 +182,10 @@ impl Engine {
         let stamps = stamps_now(terms, now_ms, &under);
         let kept = options.ttl == AskedTtl::Keep;
         let expire = if kept { Expire::Keep } else { expire_for(&stamps, now_ms) };
-        let (bytes, _) = self.packed(&place, &stamps, value.clone()).await?;
+        let (bytes, value) = self.packed(&place, &stamps, value.clone()).await?;
         let command = raw_set(&place, bytes, options, expire);
-        Ok(Prepared::one(place, command, Finish::Written(options, answer)))
+        let copy = options.is_plain().then(|| Box::new((value, stamps)));
+        Ok(Prepared { copy, ..Prepared::one(place, command, Finish::Written(options, answer)) })
     }
 
     async fn prepare_delete<'a>(&self, keys: &'a [Bytes]) -> Result<Prepared<'a>> {
@@ -182,7 +201,7 @@ impl Engine {
             commands.push(Command::new("UNLINK").arg(key()));
         }
         let changed = (0..places.len()).collect();
-        Ok(Prepared { commands, places, changed, finish: Finish::Removed })
+        Ok(Prepared { commands, places, changed, finish: Finish::Removed, copy: None })
     }
 
     async fn prepare_persist<'a>(&self, key: &'a [u8]) -> Result<Prepared<'a>> {
@@ -222,30 +241,45 @@ impl Engine {
     /// # Errors
     /// The first error among them, in Redis' words; a failure of the policy or the store.
     pub(super) async fn finish(&self, prepared: Prepared<'_>, replies: Vec<Reply>) -> Result<Reply> {
+        let now_ns = self.monotonic_ns();
+        let Prepared { places, changed, finish, .. } = &prepared;
+        let fails = || replies.iter().any(|reply| matches!(reply, Reply::Error(_)));
+        let counted = matches!(finish, Finish::Removed) || !fails();
+        if counted && matches!(finish, Finish::Mapped(_) | Finish::Read(_) | Finish::Removed | Finish::Forwarded(_)) {
+            let operation = if changed.is_empty() { Operation::Read } else { Operation::Update };
+            places.iter().for_each(|place| self.tally(place, operation, State::Done, now_ns));
+        }
+        self.finish_uncounted(&prepared, replies).await
+    }
+
+    /// The same without counting it.
+    ///
+    /// # Errors
+    /// As there.
+    pub(in crate::engine) async fn finish_uncounted(
+        &self,
+        prepared: &Prepared<'_>,
+        replies: Vec<Reply>,
+    ) -> Result<Reply> {
         let is_removal = matches!(prepared.finish, Finish::Removed);
         if !is_removal && let Some(Reply::Error(line)) = replies.iter().find(|reply| matches!(reply, Reply::Error(_))) {
             return Err(Error::new(ErrorKind::StoreReply, line.clone()));
         }
-        let now_ns = self.monotonic_ns();
-        let Prepared { places, changed, finish, .. } = prepared;
-        if matches!(finish, Finish::Mapped(_) | Finish::Read(_) | Finish::Removed | Finish::Forwarded(_)) {
-            let operation = if changed.is_empty() { Operation::Read } else { Operation::Update };
-            places.iter().for_each(|place| self.tally(place, operation, State::Done, now_ns));
-        }
+        let Prepared { places, finish, .. } = prepared;
         let mut all = replies.into_iter();
         let mut next = || all.next().unwrap_or(Reply::Nil);
         Ok(match finish {
-            Finish::Mapped(list_max) => first_of(all.collect(), list_max),
+            Finish::Mapped(list_max) => first_of(all.collect(), *list_max),
             Finish::Forwarded(command) => with_its_nothing(command, next()),
-            Finish::Read(read) => self.finish_read(&places, read, all.collect()).await?,
-            Finish::Written(options, answer) => answer(options, raw_answer(&next(), options)),
-            Finish::Always(reply) => reply,
-            Finish::Removed => self.finish_removal(&places, all.collect()).await?,
+            Finish::Read(read) => self.finish_read(places, *read, all.collect()).await?,
+            Finish::Written(options, answer) => answer(*options, raw_answer(&next(), *options)),
+            Finish::Always(reply) => reply.clone(),
+            Finish::Removed => self.finish_removal(places, all.collect()).await?,
             Finish::AsItIs => next(),
             Finish::HadLife => Reply::Integer(i64::from(matches!(next(), Reply::Integer(0..)))),
             Finish::Scan(pattern) => {
                 let (cursor, found) = portion(next())?;
-                let shown = self.shown(found, pattern).into_iter().map(Reply::Bulk).collect();
+                let shown = self.shown(found, *pattern).into_iter().map(Reply::Bulk).collect();
                 Reply::Array(vec![Reply::Bulk(cursor), Reply::Array(shown)])
             }
             Finish::Keys(pattern) => {

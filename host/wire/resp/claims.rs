@@ -107,6 +107,11 @@ impl Claims {
         }
     }
 
+    /// All have ended.
+    pub fn clear(&mut self) {
+        self.users.clear();
+    }
+
     /// A command that began has ended.
     pub fn release(&mut self, footprint: &Footprint) {
         for key in footprint.keys.as_slice() {

@@ -25,6 +25,7 @@ use super::parser::Parser;
 use super::pause::Pausing;
 use super::pipeline::Pipeline;
 use super::reply;
+use super::sequence::Sequence;
 use super::session::Session;
 use super::tally::Tally;
 use super::tracked::Telling;
@@ -65,6 +66,8 @@ pub(super) struct Connection {
     pub(super) told: Option<Box<Telling>>,
     /// Until a pause of all clients may be over.
     pub(super) paused: Option<Pausing>,
+    /// Commands on data that are yet to begin, in one go.
+    pub(super) sequence: Sequence,
     /// Read since other connections of the thread last had their turn.
     turn_bytes: usize,
 }
@@ -96,6 +99,7 @@ impl Connection {
             gathered: Gathered::default(),
             told: None,
             paused: None,
+            sequence: Sequence::default(),
             turn_bytes: 0,
         }
     }

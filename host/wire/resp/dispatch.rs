@@ -6,16 +6,16 @@
 use bytes::{Buf, BytesMut};
 
 use super::args::{Args, Words};
-use super::claims::Access;
-use super::commands::{self, Run, SessionFn, Spec, TurnFn, find, resolve};
+use super::claims::{Access, Footprint};
+use super::commands::{self, Lookup, Run, SessionFn, Spec, TurnFn};
 use super::connection::{Connection, Phase};
 use super::errors;
 use super::frame::{Frame, ProtocolError};
 use super::monitor;
-use super::pipeline::Work;
 use super::reply;
-use super::session::{Output, Session};
+use super::session::Output;
 use super::traced;
+use super::tracked::Reads;
 use super::transaction::Queued;
 use crate::config::users::Role;
 use crate::limits::RESP_READ_BYTES;
@@ -109,33 +109,6 @@ impl Connection {
         admission
     }
 
-    /// Answers `GET` from L1, if it is one and L1 may.
-    fn hit(&mut self, frame: Frame, now_ms: u64) -> bool {
-        let Self { parser, input, session, pipeline, outbox, tally, listener, .. } = self;
-        let words = parser.words(input, frame);
-        let (2, Some(name), Some(key)) = (words.len(), words.get(0), words.get(1)) else { return false };
-        if !name.eq_ignore_ascii_case(b"get") || !session.may_hit(key) || listener.is_some() {
-            return false;
-        }
-        let alone = pipeline.is_empty();
-        if !alone && (pipeline.is_full() || pipeline.is_barred() || pipeline.claims().conflict_read(key)) {
-            return false;
-        }
-        let engine = session.engine();
-        tally.begin(engine);
-        let Some(entry) = engine.hit(key, now_ms) else { return false };
-        tally.add(engine, &entry);
-        if let Some(tracer) = session.tracer() {
-            traced::hit(tracer, &entry);
-        }
-        if alone {
-            reply::bulk(outbox.buffer(), entry.bytes());
-        } else if let Some(reply) = pipeline.answer(Reply::Bulk(entry.value()), false) {
-            reply::write(outbox.buffer(), session.protocol(), &reply);
-        }
-        true
-    }
-
     /// Looks the command up and begins it.
     fn begin(&mut self, frame: Frame) -> Admission {
         self.tally.count(self.session.engine());
@@ -144,8 +117,8 @@ impl Connection {
             return self.refuse(refusal);
         }
         let elsewhere = self.session.database().is_some();
-        if is_not_here(words) {
-            if is_http(&words) {
+        let found = match commands::look_up(words) {
+            Lookup::Elsewhere if is_http(&words) => {
                 tracing::warn!(
                     client = self.session.client().id,
                     "an HTTP request on the RESP port, maybe by a tricked browser"
@@ -153,36 +126,34 @@ impl Connection {
                 self.phase = Phase::Ending;
                 return Admission::Done;
             }
-            return self.begin_forward(frame);
-        }
-        if elsewhere && words.get(0).and_then(find).is_some_and(commands::is_passed_on) {
-            return self.begin_forward(frame);
-        }
-        let found = match resolve(&words) {
-            Ok(spec) if commands::is_of_server(spec) && self.session.engine().hands_over(spec.name) => {
+            Lookup::Elsewhere => return self.begin_forward(frame),
+            Lookup::Here(command, _) if elsewhere && commands::is_passed_on(command) => {
                 return self.begin_forward(frame);
             }
-            Ok(spec) if elsewhere && commands::is_for_policies(spec) => Err(errors::for_policies(spec.name)),
-            Ok(spec) => self.allowed(spec, words).map(|()| spec),
-            found => found,
+            Lookup::Here(_, Ok(spec))
+                if commands::is_of_server(spec) && self.session.engine().hands_over(spec.name) =>
+            {
+                return self.begin_forward(frame);
+            }
+            Lookup::Here(_, Ok(spec)) if self.session.engine().forwards() && commands::leaves(spec, words) => {
+                return self.begin_forward(frame);
+            }
+            Lookup::Here(_, Ok(spec)) if elsewhere && commands::is_for_policies(spec) => {
+                Err(errors::for_policies(spec.name))
+            }
+            Lookup::Here(_, Ok(spec)) => self.allowed(spec, words).map(|()| spec),
+            Lookup::Here(_, refused) => refused,
         };
         if self.session.transaction.is_some() {
             return self.begin_queued(frame, found);
         }
         match found.map(|spec| (spec, spec.run)) {
-            Ok((spec, Run::Store(form))) => {
-                self.begin_data(frame, spec, |session, args| commands::begin(spec, form, session.engine(), &args))
+            Ok((spec, Run::Store(_) | Run::Data(_) | Run::Leasing(_))) => {
+                self.follow(frame, spec).unwrap_or_else(|| self.begin_data(frame, spec))
             }
             Ok((spec, Run::Turn(run))) => self.run_turn(frame, spec, run),
-            Ok((spec, Run::Data(_))) if elsewhere && spec.name == "larder.explain" => {
-                self.begin_data(frame, spec, commands::explain_elsewhere)
-            }
-            Ok((spec, Run::Data(run))) => self.begin_data(frame, spec, |session, args| run(session.engine(), args)),
-            Ok((spec, Run::Leasing(run))) => {
-                self.begin_data(frame, spec, |session, args| run(session.engine(), session.leases(), args))
-            }
             Ok((spec, Run::Session(run))) => self.run_session(frame, spec, run),
-            // A container's own arity makes it name a subcommand, so this is an unknown one; `resolve` has said so already.
+            // A container's own arity makes it name a subcommand, so this is an unknown one, and looking it up has said so.
             Ok((spec, Run::Container)) => self.refuse(errors::unknown_subcommand(spec.name, b"")),
             Err(reply) => self.refuse(reply),
         }
@@ -323,12 +294,7 @@ impl Connection {
     }
 
     /// A command on data begins as soon as no other that it must not overlap with is at work.
-    fn begin_data(
-        &mut self,
-        frame: Frame,
-        spec: &'static Spec,
-        run: impl FnOnce(&Session, Args) -> Result<Work, Reply>,
-    ) -> Admission {
+    fn begin_data(&mut self, frame: Frame, spec: &'static Spec) -> Admission {
         self.begin_gathered();
         if self.pipeline.is_full() || self.pipeline.is_barred() {
             return Admission::Wait;
@@ -344,7 +310,30 @@ impl Connection {
         let reads = self.session.reads(spec.access == Access::Read, || spec.keys.of(words));
         let (args, admission) = take_args(&self.parser, &mut self.input, frame);
         let muted = self.session.next_is_muted();
-        let answer = match run(&self.session, args) {
+        self.begin_with(spec, args, reads, footprint, muted);
+        admission
+    }
+
+    /// Begins a command on data with these words.
+    pub(super) fn begin_with(
+        &mut self,
+        spec: &'static Spec,
+        args: Args,
+        reads: Option<Reads>,
+        footprint: Option<Footprint>,
+        muted: bool,
+    ) {
+        let session = &self.session;
+        let work = match spec.run {
+            Run::Data(_) if spec.name == "larder.explain" && session.database().is_some() => {
+                commands::explain_elsewhere(session, args)
+            }
+            Run::Data(run) => run(session.engine(), args),
+            Run::Leasing(run) => run(session.engine(), session.leases(), args),
+            Run::Store(form) => commands::begin(spec, form, session.engine(), &args),
+            Run::Session(_) | Run::Turn(_) | Run::Container => Err(errors::unknown_subcommand(spec.name, b"")),
+        };
+        let answer = match work {
             Ok(work) => {
                 let work = self.session.tracked(reads, work);
                 self.pipeline.begin(traced::command(&self.session, spec.name, work), footprint, muted)
@@ -354,7 +343,6 @@ impl Connection {
         if let Some(reply) = answer {
             reply::write(self.outbox.buffer(), self.session.protocol(), &reply);
         }
-        admission
     }
 }
 
@@ -365,14 +353,6 @@ fn take_args(parser: &super::parser::Parser, input: &mut BytesMut, frame: Frame)
         return (parser.words(input, frame).to_args(), Admission::Done);
     }
     (Args::take(input, frame.len, parser.spans()), Admission::Taken)
-}
-
-/// Whether the command, or the part of one, is not in the table. What is said of connections is for this host alone.
-fn is_not_here(words: Words<'_>) -> bool {
-    let Some(found) = words.get(0).and_then(find) else { return true };
-    let is_of_connection = matches!(found.name, "client");
-    let second = words.get(1).filter(|_| !found.subcommands.is_empty() && !is_of_connection);
-    second.is_some_and(|word| commands::subcommand(found, word).is_none())
 }
 
 /// What a browser sends that was tricked into talking to us. Redis guards against the same two words.

@@ -7,7 +7,7 @@
 //! Rules: the words of errors are those of Redis 7.0 wherever a client may depend on them ([`errors`]); a connection's commands
 //! never overtake each other on a key ([`claims`]); memory is bounded by what came and by `limits`, never by what a
 //! client claims. A transaction is queued here and carried out by the engine as one ([`transaction`]). What is not in the table
-//! goes to the Redis behind this host ([`forward`]). Deliberately absent: databases.
+//! goes to the Redis behind this host ([`forward`]); commands on data that came one after the other go there together (`sequence`). Deliberately absent: databases.
 
 pub mod args;
 mod buffers;
@@ -20,6 +20,7 @@ mod errors;
 mod forward;
 pub mod frame;
 mod glob;
+mod hit;
 mod inline;
 mod monitor;
 mod number;
@@ -28,6 +29,7 @@ pub mod parser;
 mod pause;
 pub mod pipeline;
 pub mod reply;
+mod sequence;
 mod server;
 pub mod session;
 mod tally;

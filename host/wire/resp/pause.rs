@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 
 use super::args::Words;
 use super::claims::Access;
-use super::commands::{find, resolve};
+use super::commands::{Lookup, look_up};
 use super::connection::Connection;
 use super::frame::Frame;
 use super::session::Shared;
@@ -109,14 +109,16 @@ impl Connection {
         let Some((what, _)) = shared.pauses.left(shared.engine.monotonic_ns()) else { return false };
         let words = self.parser.words(&self.input, frame);
         let mut is_known = true;
-        let waits = match resolve(&words) {
-            Ok(spec) if spec.admin => false,
+        let waits = match look_up(words) {
+            Lookup::Here(_, Ok(spec)) if spec.admin => false,
             _ if what == Paused::All => true,
-            Ok(spec) if spec.name == "exec" => {
+            Lookup::Here(_, Ok(spec)) if spec.name == "exec" => {
                 self.session.transaction.as_ref().is_some_and(|transaction| transaction.writes())
             }
-            Ok(spec) => spec.access == Access::Write,
-            Err(_) => match self.may_change(words) {
+            Lookup::Here(_, Ok(spec)) => spec.access == Access::Write,
+            // It is refused in its turn.
+            Lookup::Here(_, Err(_)) => false,
+            Lookup::Elsewhere => match self.may_change(words) {
                 Some(changes) => changes,
                 None => {
                     is_known = false;
@@ -134,8 +136,7 @@ impl Connection {
     /// Whether a command that is not in the table may change something; `None`: nobody here knows.
     fn may_change(&self, words: Words<'_>) -> Option<bool> {
         let words: Vec<&[u8]> = words.iter().collect();
-        let is_known = words.first().is_some_and(|name| find(name).is_some());
-        if is_known || way::of(&words) == Way::Listening {
+        if way::of(&words) == Way::Listening {
             return Some(false);
         }
         self.session.engine().forward_reads(&words).map(|reads| !reads)

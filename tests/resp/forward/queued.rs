@@ -2,7 +2,7 @@
 
 use larder::engine::forward::ForwardRules;
 
-use super::{direct, host, is_same};
+use super::{check, direct, host};
 use crate::support::redis::RedisServer;
 use crate::support::resp::Host;
 
@@ -55,23 +55,9 @@ const LINES: &str = "
     ZCARD z
 ";
 
-/// Every line has the same answer as from a Redis, in both protocols.
 #[tokio::test]
 async fn answers_in_a_transaction_are_those_of_redis() {
-    let (behind, beside) = (RedisServer::start(), RedisServer::start());
-    let host = host(&behind, ForwardRules::default()).await;
-    for hello in ["HELLO 2", "HELLO 3"] {
-        behind.flush();
-        beside.flush();
-        let (mut through, mut straight) = (host.connect().await, direct(&beside).await);
-        through.line(hello).await;
-        straight.line(hello).await;
-        for line in LINES.lines().map(str::trim).filter(|line| !line.is_empty()) {
-            let (told, expect) = (through.line(line).await, straight.line(line).await);
-            assert!(is_same(&told, &expect), "{hello}: {line}: {told} for {expect}");
-        }
-    }
-    assert!(host.stop().await);
+    check(LINES).await;
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use super::spec::{Run, Spec};
 use super::table::{COMMANDS, find};
-use super::{bulk, count, field, resolve, subcommand};
+use super::{Lookup, bulk, count, field, look_up, subcommand};
 use crate::engine::step::Grows;
 use crate::ports::store::Reply;
 use crate::wire::resp::args::{Args, Words};
@@ -65,7 +65,7 @@ pub(super) fn get_keys(_session: &mut Session, args: &Args) -> Result<Output, Re
     if !spec.has_keys() {
         return Err(errors::reply("ERR The command has no key arguments"));
     }
-    if resolve(&words).is_err() {
+    if !matches!(look_up(words), Lookup::Here(_, Ok(_))) {
         return Err(errors::reply("ERR Invalid number of arguments specified for command"));
     }
     spec.keys.check(words).map_err(|_| errors::reply("ERR Invalid arguments specified for command"))?;

@@ -38,31 +38,42 @@ use futures_util::TryFutureExt;
 
 pub use data::begin;
 pub use own::explain_elsewhere;
-pub use queue::{cannot_be_queued, in_transaction, may_be_queued, step};
+pub use queue::{as_redis, cannot_be_queued, follows, in_transaction, may_be_queued, step};
 pub use spec::{DataFn, KeyRange, LeasingFn, Run, SessionFn, Spec, TurnFn};
 pub use table::{COMMANDS, find};
 
 use super::args::{Args, Words};
-use super::errors;
 use super::pipeline::Work;
 use super::session::Output;
+use super::{errors, number};
 use crate::engine::api::Answer;
 use crate::error::Error;
 use crate::ports::store::Reply;
 
+/// Where a command is served.
+pub enum Lookup {
+    /// Here: the command, and the part of it that these words call, or the error line: an unknown subcommand, too few or too many arguments.
+    Here(&'static Spec, Result<&'static Spec, Reply>),
+    /// By the Redis behind this host, if by anybody: the command, or the part of one, is not in the table.
+    Elsewhere,
+}
+
 /// Which command these words call.
-///
-/// # Errors
-/// The error line: an unknown command or subcommand, too few or too many arguments.
-pub fn resolve(words: &Words<'_>) -> Result<&'static Spec, Reply> {
-    let spec = words.get(0).and_then(find).ok_or_else(|| errors::unknown_command(words))?;
-    let spec = match words.get(1) {
-        Some(word) if !spec.subcommands.is_empty() => {
-            subcommand(spec, word).ok_or_else(|| errors::unknown_subcommand(spec.name, word))?
-        }
-        _ => spec,
+#[must_use]
+pub fn look_up(words: Words<'_>) -> Lookup {
+    let Some(command) = words.get(0).and_then(find) else { return Lookup::Elsewhere };
+    let spec = match words.get(1).filter(|_| !command.subcommands.is_empty()) {
+        None => command,
+        Some(word) => match subcommand(command, word) {
+            Some(spec) => spec,
+            // What is said of connections is for this host alone.
+            None if command.name == "client" => {
+                return Lookup::Here(command, Err(errors::unknown_subcommand(command.name, word)));
+            }
+            None => return Lookup::Elsewhere,
+        },
     };
-    if spec.takes(words.len()) { Ok(spec) } else { Err(errors::arity(spec.name)) }
+    Lookup::Here(command, if spec.takes(words.len()) { Ok(spec) } else { Err(errors::arity(spec.name)) })
 }
 
 /// A subcommand by its name, in any case of letters.
@@ -86,6 +97,14 @@ pub fn is_passed_on(spec: &Spec) -> bool {
         Run::Container => spec.group == spec::Group::Generic,
         Run::Session(_) | Run::Turn(_) => false,
     }
+}
+
+/// Whether a command puts a key into another database, which no policy knows: it goes to the store as it is.
+#[must_use]
+pub fn leaves(spec: &Spec, words: Words<'_>) -> bool {
+    let is_db = |at: usize| words.get(at).is_some_and(|word| word.eq_ignore_ascii_case(b"db"));
+    let other = |at: usize| words.get(at).and_then(number::parse_i64).is_some_and(|number| number != 0);
+    spec.name == "copy" && (3..words.len()).any(|at| is_db(at) && other(at + 1))
 }
 
 /// Whether a command says something of a key that only policies know, and none in another database.

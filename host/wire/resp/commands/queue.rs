@@ -27,6 +27,41 @@ pub fn may_be_queued(spec: &Spec) -> bool {
     }
 }
 
+/// Commands whose step is just what they are by themselves, in a domain whose values are raw. In order.
+const FOLLOWING: [&str; 19] = [
+    "append",
+    "decr",
+    "decrby",
+    "expire",
+    "expireat",
+    "get",
+    "getrange",
+    "getset",
+    "incr",
+    "incrby",
+    "persist",
+    "pexpire",
+    "pexpireat",
+    "psetex",
+    "set",
+    "setex",
+    "setnx",
+    "setrange",
+    "substr",
+];
+
+/// Whether a command of so many words may go to the store with those before and behind it.
+#[must_use]
+pub fn follows(spec: &Spec, words: usize) -> bool {
+    match (spec.run, spec.name) {
+        // Which may be in several nodes of a cluster, and in several databases.
+        (Run::Store(_), "copy") => words == 3,
+        (Run::Store(form), _) => !form.apart,
+        (_, "del" | "unlink") => words == 2,
+        (_, name) => FOLLOWING.binary_search(&name).is_ok(),
+    }
+}
+
 /// What is left of a command on the connection and the engine when it is part of a transaction: what needs no engine.
 pub fn in_transaction(spec: &Spec, session: &Session, args: &Args) -> Option<SessionFn> {
     match spec.name {
@@ -85,10 +120,28 @@ pub fn step(spec: &Spec, engine: &Arc<Engine>, args: &Args) -> Result<Step, Repl
 
 /// What a command is told that cannot be part of a transaction.
 pub fn cannot_be_queued(name: &str) -> Reply {
+    if name == "select" {
+        return errors::reply(
+            "ERR SELECT of another database cannot be part of a transaction, which goes to one database as a whole: SELECT before MULTI",
+        );
+    }
     errors::reply(format!("ERR {} cannot be part of a transaction", name.replace('|', " ").to_ascii_uppercase()))
 }
 
 /// What Redis makes of the reply.
-pub(super) fn as_redis(spec: &Spec, words: usize, reply: Reply) -> Reply {
+#[must_use]
+pub fn as_redis(spec: &Spec, words: usize, reply: Reply) -> Reply {
     data::as_redis(spec.name, words, reply)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::FOLLOWING;
+    use crate::wire::resp::commands::find;
+
+    #[test]
+    fn those_that_follow_are_commands_in_order() {
+        assert!(FOLLOWING.is_sorted());
+        assert!(FOLLOWING.iter().all(|name| find(name.as_bytes()).is_some_and(|spec| spec.has_keys())));
+    }
 }

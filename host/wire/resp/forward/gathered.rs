@@ -43,7 +43,7 @@ impl Gathered {
 
 /// How many may go together.
 #[derive(Debug)]
-struct Window(AtomicUsize);
+pub(in crate::wire::resp) struct Window(AtomicUsize);
 
 impl Default for Window {
     fn default() -> Self {
@@ -52,12 +52,12 @@ impl Default for Window {
 }
 
 impl Window {
-    fn size(&self) -> usize {
+    pub(in crate::wire::resp) fn size(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
 
     /// Learns from so many that took so long, of what an operation may take at most.
-    fn learn(&self, count: usize, took_ns: u64, budget_ns: u64) {
+    pub(in crate::wire::resp) fn learn(&self, count: usize, took_ns: u64, budget_ns: u64) {
         let size = self.size();
         let size = if took_ns > budget_ns / SLOW_PART {
             (count / 2).max(1)
@@ -74,7 +74,7 @@ impl Connection {
     /// Lets a command go with those before it.
     pub(super) fn gather(&mut self, frame: Frame, footprint: Footprint) -> Admission {
         if self.gathered.commands.len() >= self.gathered.window.size() {
-            self.begin_gathered();
+            self.begin_forwarded();
             // What has begun may be in its way now.
             if self.pipeline.is_full() || self.pipeline.claims().conflict(&footprint) {
                 return Admission::Wait;
@@ -93,8 +93,14 @@ impl Connection {
         Admission::Done
     }
 
-    /// Begins what was gathered.
+    /// Begins what was gathered, of either kind: there never is something of both.
     pub(in crate::wire::resp) fn begin_gathered(&mut self) {
+        self.begin_sequence();
+        self.begin_forwarded();
+    }
+
+    /// Begins the forwarded commands that were gathered.
+    pub(in crate::wire::resp) fn begin_forwarded(&mut self) {
         if self.gathered.is_empty() {
             return;
         }

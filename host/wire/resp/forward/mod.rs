@@ -14,7 +14,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-pub(super) use self::gathered::Gathered;
+pub(super) use self::gathered::{Gathered, Window};
 pub(super) use self::listener::Listener;
 use self::listener::told_here;
 
@@ -66,6 +66,7 @@ impl Connection {
     }
 
     fn begin_allowed(&mut self, frame: Frame) -> Admission {
+        self.begin_sequence();
         let words = self.parser.words(&self.input, frame);
         let words: Vec<&[u8]> = words.iter().collect();
         let way = way::of(&words);
