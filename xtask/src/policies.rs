@@ -21,7 +21,7 @@ pub(crate) enum Profile {
 /// # Errors
 /// A policy or the host does not build.
 pub(crate) fn all(profile: Profile) -> Result<()> {
-    setup::webassembly()?;
+    setup::compilers()?;
     build(profile, &crates(Path::new("policies"))?, Path::new("policies"))
 }
 

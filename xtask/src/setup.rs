@@ -16,11 +16,20 @@ const RUSTUP_LIMIT: Duration = Duration::from_secs(90);
 const APT_LIMIT: Duration = Duration::from_secs(600);
 const BUILD_LIMIT: Duration = Duration::from_secs(1800);
 
-/// Sees to a compiler that makes WebAssembly; `host/toolchain` finds it by the same marks.
+/// Sees to what the host and the policies are built with.
 ///
 /// # Errors
-/// There is none and none can be installed; says what to do.
-pub(crate) fn webassembly() -> Result<()> {
+/// Something is missing and cannot be installed; says what to do.
+pub(crate) fn compilers() -> Result<()> {
+    // The allocator's own build asks for it; the C compiler is there, for nothing of Rust links without one.
+    if !starts("make") {
+        apt(&["make"]).context("the host's allocator is built with make; install it")?;
+    }
+    webassembly()
+}
+
+/// Sees to a compiler that makes WebAssembly; `host/toolchain` finds it by the same marks.
+fn webassembly() -> Result<()> {
     if can_compile() {
         return Ok(());
     }

@@ -24,7 +24,7 @@ struct Counts {
 /// # Errors
 /// Something cannot be had without which tests would prove nothing.
 pub(crate) fn set_up() -> Result<bool> {
-    setup::webassembly()?;
+    setup::compilers()?;
     setup::redis();
     setup::shell()?;
     setup::prometheus()?;
