@@ -11,14 +11,8 @@ async fn a_failover_is_followed() {
     let mut set = Sentinels::start().await;
     let store = set.store();
     recovers(&store).await;
-    // Both are well: the old primary becomes a replica, and says so or ends the connection.
+    // Both are well.
     set.fail_over().await;
-    until("the other one is the primary", async || set.servers[1].cli(&["ROLE"]).starts_with("master").then_some(()))
-        .await;
-    until("the old one is a replica that follows", async || {
-        set.servers[0].cli(&["INFO", "replication"]).contains("master_link_status:up").then_some(())
-    })
-    .await;
     until("the other one is written", async || {
         store.set(&K, "w".into(), Expire::Never).await.ok()?;
         (set.servers[1].cli(&["GET", "k"]) == "w").then_some(())

@@ -24,12 +24,6 @@ async fn a_failover_is_followed_in_every_database() {
     answered(&mut client, "SET k 3").await;
     until("the replica has it", async || (set.servers[1].cli(&["-n", "3", "GET", "k"]) == "3").then_some(())).await;
     set.fail_over().await;
-    until("the other one is the primary", async || set.servers[1].cli(&["ROLE"]).starts_with("master").then_some(()))
-        .await;
-    until("the old one is a replica that follows", async || {
-        set.servers[0].cli(&["INFO", "replication"]).contains("master_link_status:up").then_some(())
-    })
-    .await;
     answered(&mut client, "SET k 4").await;
     assert_eq!(set.servers[1].cli(&["-n", "3", "GET", "k"]), "4", "in the database that was selected before");
     assert_eq!(client.line("GET k").await, "\"4\"");

@@ -4,7 +4,7 @@ use std::process::{Child, Command, Stdio};
 
 use larder::adapters::redis::{RedisAddress, RedisSettings, RedisStore};
 
-use super::{RedisServer, STORE_MS, answers_ping, free_port, redis_cli, store};
+use super::{RedisServer, STORE_MS, answers_ping, free_port, redis_cli, redis_cli_if_served, store};
 use crate::support::wait::until;
 
 /// A running set.
@@ -52,13 +52,21 @@ impl Sentinels {
         store(RedisSettings { store_ms: STORE_MS, ..RedisSettings::new(address) })
     }
 
-    /// Has the sentinels make the replica the primary while both are well.
+    /// Has the sentinels make the replica the primary while both are well; ends when the old one follows it.
     pub(crate) async fn fail_over(&self) {
         let port = self.sentinels[0].1;
         until("the sentinel begins", async || {
             (redis_cli(port, &["SENTINEL", "FAILOVER", "main"]) == "OK").then_some(())
         })
         .await;
+        // The old primary becomes a replica, and says so or ends the connection.
+        let says = |server: usize, words: &[&str], expected: &str| {
+            let said = redis_cli_if_served(self.servers[server].port, words);
+            said.is_ok_and(|said| said.contains(expected)).then_some(())
+        };
+        until("the other one is the primary", async || says(1, &["ROLE"], "master")).await;
+        let follows = "master_link_status:up";
+        until("the old one follows it", async || says(0, &["INFO", "replication"], follows)).await;
     }
 }
 
