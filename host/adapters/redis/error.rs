@@ -65,6 +65,11 @@ pub(super) fn greeting(error: &RedisError) -> String {
             let code = error.code().unwrap_or("ERR");
             format!("it refused the greeting: {code} {}", error.detail().unwrap_or_default())
         }
+        // It says why before it ends the connection, which is lost where the end overtakes it.
+        _ if error.is_connection_dropped() => format!(
+            "the greeting failed: {error}; so does a Redis that is in protected mode (it wants a password, or `protected-mode no`), or that \
+             has as many clients as its `maxclients`"
+        ),
         _ => format!("the greeting failed: {error}"),
     }
 }
