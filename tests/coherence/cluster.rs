@@ -1,6 +1,10 @@
 //! A host over a real cluster: what is changed at any of its primaries is told, also when slots move and primaries are replaced. The bound is
 //! 20 s where a test shows that it is not needed.
 
+use std::collections::BTreeSet;
+use std::panic::AssertUnwindSafe;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::hosts::{copied, get, host, patient, soon, state, status};
@@ -30,9 +34,11 @@ fn is_told(node: &RedisServer, host: &Host, key: &str) {
 }
 
 /// A replica takes over from its primary, which lives.
-async fn fail_over(replica: &RedisServer) {
+#[track_caller]
+fn fail_over(replica: &RedisServer) {
+    wait_until("it follows", || replica.cli(&["INFO", "replication"]).contains("master_link_status:up"));
     assert_eq!(replica.cli(&["CLUSTER", "FAILOVER"]), "OK");
-    until("it is a primary", async || replica.cli(&["ROLE"]).starts_with("master").then_some(())).await;
+    wait_until("it is a primary", || replica.cli(&["ROLE"]).starts_with("master"));
 }
 
 fn id(node: &RedisServer) -> String {
@@ -57,6 +63,21 @@ async fn a_write_at_any_primary_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_is_followed_with_its_password() {
+    let cluster = RedisCluster::start(false, 5_000).await;
+    let key = &cluster.keys("k")[2];
+    for node in &cluster.nodes {
+        assert_eq!(node.cli(&["CONFIG", "SET", "requirepass", "secret"]), "OK");
+    }
+    let one = patient(&cluster.url().replace("//", "//:secret@"), "20s");
+    let write = |value| cluster.nodes[2].cli(&["-a", "secret", "--no-auth-warning", "SET", key, value]);
+    assert_eq!(write("1"), "OK");
+    copied(&one, key, "1");
+    assert_eq!(write("2"), "OK");
+    soon("it is told", || get(&one, key) == "2");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn clients_that_keep_copies_are_told_of_all_primaries() {
     let cluster = RedisCluster::start(true, 5_000).await;
     let one = patient(&cluster.url(), "20s");
@@ -65,13 +86,13 @@ async fn clients_that_keep_copies_are_told_of_all_primaries() {
     client.line("HELLO 3").await;
     assert_eq!(client.line("CLIENT TRACKING ON").await, "+OK");
     for (node, key) in cluster.nodes.iter().zip(&keys) {
-        assert_eq!(client.line(&format!("GET {key}")).await, "nil");
+        assert_eq!(client.line(&format!("GET {key}")).await, "null");
         write(node, key, "1");
         assert_eq!(client.answer().await, format!(">[\"invalidate\", [\"{key}\"]]"));
     }
     // Nobody can say what was missed meanwhile.
-    fail_over(&cluster.nodes[3]).await;
-    assert_eq!(client.answer().await, ">[\"invalidate\", nil]");
+    fail_over(&cluster.nodes[3]);
+    assert_eq!(client.answer().await, ">[\"invalidate\", null]");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -82,15 +103,82 @@ async fn a_failover_by_hand_is_followed() {
     for (from, to) in [(0, 3), (3, 0)] {
         let (from, to) = (&cluster.nodes[from], &cluster.nodes[to]);
         is_told(from, &one, key);
-        let follows = || to.cli(&["INFO", "replication"]).contains("master_link_status:up");
-        until("the replica follows", async || follows().then_some(())).await;
         let before = flushes(&one);
-        fail_over(to).await;
+        fail_over(to);
         write(to, key, "by the next");
         soon("it is seen", || get(&one, key) == "by the next");
         wait_until("a new stream begins", || flushes(&one) != before && state(&one) == "1");
         is_told(to, &one, key);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_primary_that_knows_nothing_of_its_successor_is_not_believed() {
+    let cluster = RedisCluster::start(true, 5_000).await;
+    let one = patient(&cluster.url(), "20s");
+    let key = &cluster.keys("k")[0];
+    let (old, next) = (&cluster.nodes[0], &cluster.nodes[3]);
+    let before = flushes(&one);
+    // It does not listen to the other for a minute, which takes over without asking it.
+    assert_eq!(old.cli(&["CLUSTER", "FORGET", &id(next)]), "OK");
+    assert_eq!(next.cli(&["CLUSTER", "FAILOVER", "TAKEOVER"]), "OK");
+    until("it is a primary", async || next.cli(&["ROLE"]).starts_with("master").then_some(())).await;
+    wait_until("a new stream begins", || flushes(&one) != before && state(&one) == "1");
+    write(old, key, "so both are");
+    let mut client = Client::of(one.resp).await;
+    client.line("HELLO 3").await;
+    assert_eq!(client.line(&format!("CLIENT TRACKING ON BCAST PREFIX {key}")).await, "+OK");
+    write(next, key, "1");
+    assert_eq!(client.answer().await, format!(">[\"invalidate\", [\"{key}\"]]"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_read_is_older_than_the_bound_while_primaries_change() {
+    const TRUST: Duration = Duration::from_secs(1);
+    let cluster = RedisCluster::start(true, 5_000).await;
+    let one = patient(&cluster.url(), "1s");
+    let key = &cluster.keys("k")[0];
+    let before = flushes(&one);
+    // When each of the numbers had been written.
+    let (written, over) = (Mutex::new(Vec::new()), AtomicBool::new(false));
+    let write = || {
+        while !over.load(Ordering::Acquire) {
+            let number = written.lock().unwrap().len().to_string();
+            // A write that fails in the middle of a failover is done again.
+            if cluster.nodes[1].cli(&["-c", "SET", key, &number]) == "OK" {
+                written.lock().unwrap().push(Instant::now());
+            }
+        }
+    };
+    let read = || {
+        let mut seen = BTreeSet::new();
+        while !over.load(Ordering::Acquire) {
+            let asked = Instant::now();
+            let answer = status(&one, "default", key);
+            let fresh = answer.strip_suffix(" l1").or_else(|| answer.strip_suffix(" store"));
+            let Some(number) = fresh.map(|number| number.parse::<usize>().unwrap()) else { continue };
+            let next = written.lock().unwrap().get(number + 1).copied();
+            assert!(next.is_none_or(|next| asked < next + TRUST), "{answer} {:?}", next.map(|next| asked - next));
+            seen.insert(number);
+        }
+        seen.len()
+    };
+    let seen = std::thread::scope(|scope| {
+        let (_, reader) = (scope.spawn(write), scope.spawn(read));
+        let rounds = std::panic::catch_unwind(AssertUnwindSafe(|| {
+            for (from, to) in [(0, 3), (3, 0)] {
+                let (from, to) = (&cluster.nodes[from], &cluster.nodes[to]);
+                let before = flushes(&one);
+                fail_over(to);
+                wait_until("the other one follows", || from.cli(&["ROLE"]).starts_with("slave"));
+                wait_until("a new stream begins", || flushes(&one) != before && state(&one) == "1");
+            }
+        }));
+        over.store(true, Ordering::Release);
+        rounds.unwrap();
+        reader.join().unwrap()
+    });
+    assert!(seen > 10 && flushes(&one) - before >= 2.0, "{seen} numbers");
 }
 
 /// A primary goes away in one way or another, and a replica takes its place: no copy is believed for longer than the bound.
