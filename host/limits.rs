@@ -349,6 +349,8 @@ pub const PROBE_MS_MIN: u64 = 5;
 pub const PROBE_MS_MAX: u64 = 1_000;
 /// How long the store keeps the key of a probe after its host has gone, in milliseconds.
 pub const PROBE_KEY_MS: u64 = 60_000;
+/// Keys that are tried until one lies in a slot of a node of a cluster. Of a node with one slot alone about 16,384 are needed; 64 times that is enough.
+pub const PROBE_KEY_TRIES_MAX: u64 = 1 << 20;
 /// Pause before a store is asked again that refused to tell of changes, in milliseconds.
 pub const TRACKING_REFUSED_MS: u64 = 60_000;
 

@@ -246,7 +246,7 @@ fn follow(
         return None;
     }
     let settings = TrackingSettings {
-        nodes: vec![address],
+        store: address,
         trust_ms: config.l1_trust_ms,
         probe_prefix: format!("{{{}{}", config.key_prefix, char::from(config.key_separator)),
     };

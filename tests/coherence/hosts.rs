@@ -12,20 +12,20 @@ use crate::support::redis::{RedisServer, redis_cli};
 /// Long before the bound of 20 s, on a busy machine.
 const SOON: Duration = Duration::from_secs(8);
 
-fn host(store: &str, settings: &[&str]) -> Host {
+pub(super) fn host(store: &str, settings: &[&str]) -> Host {
     let host = HostBuilder::new().sample("default").sample("profile").sample("presence").arg("--store").arg(store);
     let with = |host: HostBuilder, setting: &&str| host.arg("--set").arg(*setting);
     settings.iter().fold(host, with).start()
 }
 
 /// A host whose calls of Redis may take as long as this machine lets them.
-fn patient(store: &str, trust: &str) -> Host {
+pub(super) fn patient(store: &str, trust: &str) -> Host {
     let host = host(store, &["store.timeout=10s", &format!("l1.trust={trust}")]);
     wait_until("changes are told", || state(&host) == "1");
     host
 }
 
-fn get(host: &Host, key: &str) -> String {
+pub(super) fn get(host: &Host, key: &str) -> String {
     host.ask(&["GET", key]).map_or_else(|error| format!("error: {error}"), |value: Value| text(&value))
 }
 
@@ -33,19 +33,19 @@ fn set(host: &Host, key: &str, value: &str) {
     assert_eq!(text(&host.ask(&["SET", key, value]).unwrap()), "OK");
 }
 
-fn metric(host: &Host, name: &str) -> String {
+pub(super) fn metric(host: &Host, name: &str) -> String {
     let (_, _, body) = host.http("GET", "/metrics", "", b"");
     let page = String::from_utf8(body).unwrap();
     let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ').map(str::to_owned));
     line.unwrap_or_else(|| panic!("no {name} in\n{page}"))
 }
 
-fn state(host: &Host) -> String {
+pub(super) fn state(host: &Host) -> String {
     metric(host, "larder_coherence_state")
 }
 
 /// How a read over HTTP is answered: `detail` of Cache-Status and the value; or the status.
-fn status(host: &Host, domain: &str, key: &str) -> String {
+pub(super) fn status(host: &Host, domain: &str, key: &str) -> String {
     let (status, head, body) = host.http("GET", &format!("/v1/cache/{domain}/{key}"), "", b"");
     if status != 200 {
         return status.to_string();
@@ -56,14 +56,14 @@ fn status(host: &Host, domain: &str, key: &str) -> String {
 }
 
 /// Waits until the key is answered from L1 with this value.
-fn copied(host: &Host, key: &str, value: &str) {
+pub(super) fn copied(host: &Host, key: &str, value: &str) {
     wait_until(&format!("there is a copy of {key}"), || {
         get(host, key) == value && host.explain(key).get("from").is_some_and(|from| from == "l1")
     });
 }
 
 #[track_caller]
-fn soon(what: &str, is_true: impl FnMut() -> bool) {
+pub(super) fn soon(what: &str, is_true: impl FnMut() -> bool) {
     let took = wait_until(what, is_true);
     assert!(took < SOON, "{what}: only after {took:?}");
 }

@@ -281,8 +281,8 @@ impl Engine {
 
     fn can_track(&self) -> Result<()> {
         if !self.is_told_of_changes() {
-            let message = "CLIENT TRACKING is not possible now: the store does not tell this host of its changes (a Redis Cluster, \
-                           l1.coherence = bound, l1.size = 0, a Redis that refuses CLIENT TRACKING, or a connection that is being made)";
+            let message = "CLIENT TRACKING is not possible now: the store does not tell this host of its changes (l1.coherence = bound, \
+                           l1.size = 0, a Redis that refuses CLIENT TRACKING, or a connection that is being made)";
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
         Ok(())

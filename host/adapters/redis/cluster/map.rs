@@ -11,8 +11,16 @@ use crate::adapters::redis::node::Node;
 /// No node.
 const NONE: u16 = u16::MAX;
 
-/// A primary and the ranges of its slots, first and last.
-pub(super) type Served = (Endpoint, Vec<(u16, u16)>);
+/// A primary and what it serves.
+#[derive(Debug, PartialEq, Eq)]
+pub(in super::super) struct Served {
+    /// Where it is.
+    pub(in super::super) endpoint: Endpoint,
+    /// What the cluster calls it, wherever it is; empty if that is not told.
+    pub(in super::super) id: String,
+    /// The ranges of its slots, first and last.
+    pub(super) ranges: Vec<(u16, u16)>,
+}
 
 /// Who serves what.
 pub(super) struct Map {
@@ -27,7 +35,7 @@ impl Map {
     pub(super) fn new(served: &[Served], mut node: impl FnMut(&Endpoint) -> Arc<Node>) -> Self {
         let mut slots = vec![NONE; usize::from(SLOTS)].into_boxed_slice();
         let mut primaries = Vec::with_capacity(served.len());
-        for (endpoint, ranges) in served {
+        for Served { endpoint, ranges, .. } in served {
             let place = u16::try_from(primaries.len()).unwrap_or(NONE);
             primaries.push(node(endpoint));
             for &(first, last) in ranges {
@@ -55,30 +63,36 @@ pub(super) fn read(answer: Value, asked: &Endpoint) -> Result<Vec<Served>, Strin
     };
     let mut served: Vec<Served> = Vec::new();
     for range in ranges {
-        let (first, last, endpoint) = one(range, asked).ok_or_else(odd)?;
-        match served.iter_mut().find(|(known, _)| *known == endpoint) {
-            Some((_, ranges)) => ranges.push((first, last)),
-            None => served.push((endpoint, vec![(first, last)])),
+        let one = one(range, asked).ok_or_else(odd)?;
+        match served.iter_mut().find(|known| known.endpoint == one.endpoint) {
+            Some(known) => known.ranges.extend(one.ranges),
+            None => served.push(one),
         }
     }
     if served.is_empty() {
         return Err("the cluster has no slots yet".to_owned());
     }
-    served.sort_by_key(|(_, ranges)| ranges.iter().map(|range| range.0).min());
+    served.sort_by_key(|node| node.ranges.iter().map(|range| range.0).min());
     Ok(served)
 }
 
-fn one(range: Value, asked: &Endpoint) -> Option<(u16, u16, Endpoint)> {
+fn one(range: Value, asked: &Endpoint) -> Option<Served> {
     let Value::Array(parts) = range else { return None };
     let [Value::Int(first), Value::Int(last), Value::Array(primary), ..] = parts.as_slice() else { return None };
     let number = |n: &i64| u16::try_from(*n).ok().filter(|&n| n < SLOTS);
     let (first, last) = (number(first)?, number(last)?);
-    let [host, Value::Int(port), ..] = primary.as_slice() else { return None };
+    let [host, Value::Int(port), more @ ..] = primary.as_slice() else { return None };
     let host = match host {
         Value::BulkString(host) if !host.is_empty() && host != b"?" => String::from_utf8(host.clone()).ok()?,
         _ => host_of(asked)?.to_owned(),
     };
-    (first <= last).then_some((first, last, Endpoint::Tcp(host, u16::try_from(*port).ok()?)))
+    let id = match more.first() {
+        Some(Value::BulkString(id)) => String::from_utf8(id.clone()).ok()?,
+        Some(Value::SimpleString(id)) => id.clone(),
+        _ => String::new(),
+    };
+    let endpoint = Endpoint::Tcp(host, u16::try_from(*port).ok()?);
+    (first <= last).then(|| Served { endpoint, id, ranges: vec![(first, last)] })
 }
 
 /// The host of an endpoint.
@@ -105,8 +119,12 @@ mod tests {
         let asked = Endpoint::Tcp("h".into(), 1);
         let answer = Value::Array(vec![range(100, 200, "a", 7), range(0, 99, "", 8), range(300, 300, "a", 7)]);
         let served = read(answer, &asked);
-        let at = |host: &str, port| Endpoint::Tcp(host.into(), port);
-        assert_eq!(served, Ok(vec![(at("h", 8), vec![(0, 99)]), (at("a", 7), vec![(100, 200), (300, 300)])]));
+        let at = |host: &str, port, ranges: &[(u16, u16)]| Served {
+            endpoint: Endpoint::Tcp(host.into(), port),
+            id: "id".to_owned(),
+            ranges: ranges.to_vec(),
+        };
+        assert_eq!(served, Ok(vec![at("h", 8, &[(0, 99)]), at("a", 7, &[(100, 200), (300, 300)])]));
     }
 
     #[test]

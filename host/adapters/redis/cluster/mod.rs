@@ -25,6 +25,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use self::map::Map;
+pub(super) use self::map::Served;
 pub(super) use self::route::slot;
 use self::route::{Redirect, Route};
 use super::address::endpoint;
@@ -245,11 +246,11 @@ impl Cluster {
         let seeds: Vec<&Endpoint> = self.seeds.iter().filter(|seed| !known.contains(seed)).collect();
         let mut causes = Vec::new();
         for place in known.iter().chain(seeds) {
-            match self.ask_slots(place).await {
+            match ask_slots(&self.access, place).await {
                 Ok(served) => {
                     let map = Map::new(&served, |endpoint| self.node(endpoint));
                     self.map.store(Some(Arc::new(map)));
-                    self.nodes.lock().retain(|endpoint, _| served.iter().any(|(known, _)| known == endpoint));
+                    self.nodes.lock().retain(|endpoint, _| served.iter().any(|known| known.endpoint == *endpoint));
                     return Ok(());
                 }
                 Err(cause) => causes.push(format!("{place}: {cause}")),
@@ -257,22 +258,23 @@ impl Cluster {
         }
         Err(causes.join("; "))
     }
+}
 
-    async fn ask_slots(&self, place: &Endpoint) -> Result<Vec<map::Served>, String> {
-        let opened = self.access.connect::<NoPushes>(place, Manner::plain(Types::Rich)).await;
-        let (mut connection, mut driver) = opened?;
-        let mut question = Cmd::new();
-        question.arg("CLUSTER").arg("SLOTS");
-        let ask = async {
-            tokio::select! {
-                answer = connection.send_packed_command(&question) => answer.map_err(|error| error.to_string()),
-                () = &mut driver => Err("the connection broke".to_owned()),
-            }
-        };
-        let within = Duration::from_millis(crate::limits::STORE_CONNECT_MS_MAX);
-        let answer = tokio::time::timeout(within, ask).await.map_err(|_| "it does not answer".to_owned())??;
-        map::read(answer, place)
-    }
+/// Asks a node who serves what. The error says why it does not tell, in words.
+pub(super) async fn ask_slots(access: &Access, place: &Endpoint) -> Result<Vec<Served>, String> {
+    let opened = access.connect::<NoPushes>(place, Manner::plain(Types::Rich)).await;
+    let (mut connection, mut driver) = opened?;
+    let mut question = Cmd::new();
+    question.arg("CLUSTER").arg("SLOTS");
+    let ask = async {
+        tokio::select! {
+            answer = connection.send_packed_command(&question) => answer.map_err(|error| error.to_string()),
+            () = &mut driver => Err("the connection broke".to_owned()),
+        }
+    };
+    let within = Duration::from_millis(crate::limits::STORE_CONNECT_MS_MAX);
+    let answer = tokio::time::timeout(within, ask).await.map_err(|_| "it does not answer".to_owned())??;
+    map::read(answer, place)
 }
 
 /// One command, announced if it is about a slot that is on its way to this node.

@@ -60,8 +60,19 @@ impl Joint {
     /// A node broke off, or is silent.
     pub(super) fn lost(&self, node: usize) {
         let mut nodes = self.nodes.lock();
-        let before = std::mem::take(&mut nodes[node]);
-        if before.tells.is_some() {
+        let ran = nodes.iter().all(|node| node.tells.is_some());
+        nodes[node] = Followed::default();
+        if ran {
+            self.listener.lost();
+        }
+    }
+
+    /// These nodes are not the right ones any more. Nothing is told of them from now on but changes.
+    pub(super) fn end(&self) {
+        let mut nodes = self.nodes.lock();
+        let ran = nodes.iter().all(|node| node.tells.is_some());
+        nodes.fill(Followed::default());
+        if ran {
             self.listener.lost();
         }
     }
@@ -138,6 +149,10 @@ mod tests {
         assert_eq!(said(&|joint| joint.lost(1)), "", "once");
         assert_eq!(said(&|joint| joint.heard(0, 30)), "");
         assert_eq!(said(&|joint| joint.began(1, true)), "began true");
+        assert_eq!(said(&Joint::end), "lost");
+        assert_eq!(said(&Joint::end), "", "once");
+        assert_eq!(said(&|joint| joint.began(0, true)), "");
+        assert_eq!(said(&|joint| joint.lost(0)), "", "there was no stream");
     }
 
     #[test]

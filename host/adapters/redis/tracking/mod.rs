@@ -10,19 +10,24 @@
 //! them, so when the probe's own has come back, all before it have. Its being told proves that both directions work, that Redis
 //! tells, and how late.
 //!
+//! A cluster is followed at all its primaries at once ([`members`]), each of which also says with every probe who they are ([`view`]).
+//!
 //! Invariants: nothing is queued: what Redis tells is passed on by the task that reads the connection; the listener is told of a
 //! stream's beginning only when every node follows, and of its end when one does not. Deliberately absent: tracking by key (the
 //! default mode), which would cost Redis memory for every key that any host has read.
 
 mod joint;
+mod members;
 mod node;
+mod view;
 
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
 use self::joint::Joint;
-use self::node::Node;
+use self::members::Members;
+use self::node::{Node, Probing};
 use super::RedisAddress;
 use super::target::Where;
 use crate::limits::{PROBE_MS_MAX, PROBE_MS_MIN, PROBES_PER_TRUST};
@@ -33,8 +38,8 @@ use crate::ports::metrics::Metrics;
 /// What an operator may set.
 #[derive(Clone, Debug)]
 pub struct TrackingSettings {
-    /// The nodes that take writes.
-    pub nodes: Vec<RedisAddress>,
+    /// The store.
+    pub store: RedisAddress,
     /// The bound *B*, in milliseconds; at least 1.
     pub trust_ms: u64,
     /// What the probes' keys begin with: what the host's own keys begin with.
@@ -48,7 +53,7 @@ pub struct Tracking {
 }
 
 impl Tracking {
-    /// Begins to follow, on the current runtime. A cluster is not followed: its primaries come and go.
+    /// Begins to follow, on the current runtime.
     #[must_use]
     pub fn start(
         settings: TrackingSettings,
@@ -56,31 +61,23 @@ impl Tracking {
         clock: &Arc<dyn Clock>,
         metrics: &Arc<Metrics>,
     ) -> Self {
+        let probing = Arc::new(Probing {
+            trust_ms: settings.trust_ms,
+            probe_ms: (settings.trust_ms / PROBES_PER_TRUST).clamp(PROBE_MS_MIN, PROBE_MS_MAX),
+            prefix: settings.probe_prefix,
+            clock: Arc::clone(clock),
+            metrics: Arc::clone(metrics),
+        });
         let mut tasks = JoinSet::new();
-        let mut targets = Vec::with_capacity(settings.nodes.len());
-        for address in &settings.nodes {
-            match Where::of(address) {
-                Where::One(target) => targets.push(target),
-                Where::Cluster(_) => {
-                    let trust_ms = settings.trust_ms;
-                    tracing::info!(%address, trust_ms, "a cluster's changes are not followed: copies are believed for l1.trust");
-                    return Self { _tasks: tasks };
-                }
+        match Where::of(&settings.store) {
+            Where::One(target) => {
+                let joint = Arc::new(Joint::new(1, listener));
+                tasks.spawn(Node { number: 0, target, joint, probing, member: None }.follow());
             }
-        }
-        let joint = Arc::new(Joint::new(targets.len(), listener));
-        for (number, target) in targets.into_iter().enumerate() {
-            let node = Node {
-                number,
-                target,
-                joint: Arc::clone(&joint),
-                trust_ms: settings.trust_ms,
-                probe_ms: (settings.trust_ms / PROBES_PER_TRUST).clamp(PROBE_MS_MIN, PROBE_MS_MAX),
-                probe_prefix: settings.probe_prefix.clone(),
-                clock: Arc::clone(clock),
-                metrics: Arc::clone(metrics),
-            };
-            tasks.spawn(node.follow());
+            Where::Cluster(seeds) => {
+                let access = settings.store.access.clone();
+                tasks.spawn(Members { seeds, access, listener, probing }.follow());
+            }
         }
         Self { _tasks: tasks }
     }
