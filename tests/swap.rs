@@ -36,7 +36,7 @@ fn load(mut connection: redis::Connection, client: u32, stop: &AtomicBool, done:
 
 #[test]
 fn a_thousand_swaps_lose_no_request_and_leak_no_memory() {
-    let host = HostBuilder::samples().start();
+    let host = HostBuilder::samples().env("_RJEM_MALLOC_CONF", "thp:default").start();
     let component = sample("profile");
     let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let clients: Vec<_> = (0..CLIENTS)

@@ -34,19 +34,19 @@ impl Moving {
         let [from, to, _] = &cluster.keys("chat:v1:profile:c")[..] else { panic!("three primaries") };
         let keys = KeyRules::lease_keys(&StoreKey(to.clone().into())).expect("a key for the lease");
         let moving = Self { from: from.clone(), keys, store, cluster };
-        assert_eq!(moving.old().cli(&["RPUSH", &moving.from, "a", "b"]), "2");
+        assert_eq!(moving.source().cli(&["RPUSH", &moving.from, "a", "b"]), "2");
         let taken = moving.store.leases().take(&moving.keys, HOLDER, LONG_MS, &Expect::Absent).await;
         assert_eq!(taken, Ok(Taking::Taken));
         moving
     }
 
     /// The node that it is on.
-    fn old(&self) -> &RedisServer {
+    fn source(&self) -> &RedisServer {
         &self.cluster.nodes[self.cluster.place_of(&self.from)]
     }
 
     /// The node that it goes to.
-    fn new(&self) -> &RedisServer {
+    fn target(&self) -> &RedisServer {
         &self.cluster.nodes[self.cluster.place_of(self.to())]
     }
 
@@ -76,7 +76,7 @@ impl Moving {
 
     /// What is at the new place, and at the old one.
     fn there(&self) -> (String, String) {
-        (self.list(self.new(), self.to()), self.list(self.old(), &self.from))
+        (self.list(self.target(), self.to()), self.list(self.source(), &self.from))
     }
 }
 
@@ -97,25 +97,25 @@ async fn waits_at(node: &RedisServer) {
 
 /// Brings the move to where the copy is there and the old one is about to be removed; `changed` is done to the old place in between.
 async fn copied(moving: &Moving, changed: impl FnOnce(&RedisServer)) -> JoinHandle<Adopting> {
-    hold(moving.new());
+    hold(moving.target());
     let adopting = moving.go();
-    waits_at(moving.new()).await;
-    changed(moving.old());
-    hold(moving.old());
-    let_go(moving.new());
-    waits_at(moving.old()).await;
-    assert_eq!(moving.list(moving.new(), moving.to()), "a b", "the copy is there");
+    waits_at(moving.target()).await;
+    changed(moving.source());
+    hold(moving.source());
+    let_go(moving.target());
+    waits_at(moving.source()).await;
+    assert_eq!(moving.list(moving.target(), moving.to()), "a b", "the copy is there");
     adopting
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_pushed_to_the_old_one_after_it_was_read_is_not_lost() {
     let moving = Moving::begin().await;
-    hold(moving.new());
+    hold(moving.target());
     let adopting = moving.go();
-    waits_at(moving.new()).await;
-    assert_eq!(moving.old().cli(&["RPUSH", &moving.from, "c"]), "3");
-    let_go(moving.new());
+    waits_at(moving.target()).await;
+    assert_eq!(moving.source().cli(&["RPUSH", &moving.from, "c"]), "3");
+    let_go(moving.target());
     assert_eq!(adopting.await.unwrap(), Adopting::Lost(Lost::Gone));
     assert_eq!(moving.there(), (String::new(), "a b c".to_owned()), "the copy went, not what it was of");
     assert_eq!(moving.lease().await, LeaseState::Free);
@@ -132,8 +132,8 @@ async fn what_is_removed_after_it_was_read_does_not_come_back() {
     // Whoever deletes removes the old one first, then ends the lease, then removes the new one.
     let adopting = copied(&moving, |old| assert_eq!(old.cli(&["DEL", &moving.from]), "1")).await;
     moving.end(Ending::Deleted).await;
-    assert_eq!(moving.new().cli(&["DEL", moving.to()]), "1");
-    let_go(moving.old());
+    assert_eq!(moving.target().cli(&["DEL", moving.to()]), "1");
+    let_go(moving.source());
     assert_eq!(adopting.await.unwrap(), Adopting::Lost(Lost::Gone));
     assert_eq!(moving.there(), (String::new(), String::new()));
     assert_eq!(moving.lease().await, LeaseState::Ended(Ending::Deleted));
@@ -144,7 +144,7 @@ async fn what_expires_after_it_was_read_does_not_come_back() {
     let moving = Moving::begin().await;
     // Nobody ends a lease for that.
     let adopting = copied(&moving, |old| assert_eq!(old.cli(&["DEL", &moving.from]), "1")).await;
-    let_go(moving.old());
+    let_go(moving.source());
     assert_eq!(adopting.await.unwrap(), Adopting::Lost(Lost::Gone));
     assert_eq!(moving.there(), (String::new(), String::new()), "nothing of what was read before");
     assert_eq!(moving.lease().await, LeaseState::Free);
@@ -156,8 +156,8 @@ async fn what_is_written_to_the_copy_stays() {
     let adopting = copied(&moving, |_| {}).await;
     // Another host adds to what it finds, and ends the lease before.
     moving.end(Ending::Written).await;
-    assert_eq!(moving.new().cli(&["RPUSH", moving.to(), "c"]), "3");
-    let_go(moving.old());
+    assert_eq!(moving.target().cli(&["RPUSH", moving.to(), "c"]), "3");
+    let_go(moving.source());
     assert_eq!(adopting.await.unwrap(), Adopting::Adopted);
     assert_eq!(moving.there(), ("a b c".to_owned(), String::new()));
     assert_eq!(
@@ -172,8 +172,8 @@ async fn what_is_written_to_the_copy_stays_though_the_old_one_was_changed() {
     let moving = Moving::begin().await;
     let adopting = copied(&moving, |old| assert_eq!(old.cli(&["RPUSH", &moving.from, "late"]), "3")).await;
     moving.end(Ending::Written).await;
-    assert_eq!(moving.new().cli(&["RPUSH", moving.to(), "c"]), "3");
-    let_go(moving.old());
+    assert_eq!(moving.target().cli(&["RPUSH", moving.to(), "c"]), "3");
+    let_go(moving.source());
     assert_eq!(adopting.await.unwrap(), Adopting::Lost(Lost::Gone));
     // The undo does not touch what somebody else has written to; the late one is where it was put.
     assert_eq!(moving.there(), ("a b c".to_owned(), "a b late".to_owned()));
@@ -185,9 +185,9 @@ async fn a_lease_that_another_took_keeps_its_copy() {
     let adopting = copied(&moving, |old| assert_eq!(old.cli(&["RPUSH", &moving.from, "late"]), "3")).await;
     // The first holder's lease ran out, and another host leads now.
     let lease = String::from_utf8_lossy(moving.keys.lease.as_bytes()).into_owned();
-    assert_eq!(moving.new().cli(&["SET", &lease, "another", "PX", &LONG_MS.to_string()]), "OK");
-    let_go(moving.old());
+    assert_eq!(moving.target().cli(&["SET", &lease, "another", "PX", &LONG_MS.to_string()]), "OK");
+    let_go(moving.source());
     assert_eq!(adopting.await.unwrap(), Adopting::Lost(Lost::Gone));
     assert_eq!(moving.there(), ("a b".to_owned(), "a b late".to_owned()));
-    assert_eq!(moving.new().cli(&["GET", &lease]), "another");
+    assert_eq!(moving.target().cli(&["GET", &lease]), "another");
 }

@@ -97,6 +97,7 @@ fn what_was_counted_is_on_the_page() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a list of all names")]
 fn the_names_are_a_promise() {
     let page = filled();
     let types =

@@ -85,7 +85,7 @@ impl Entry {
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         let head = self.head();
-        head.long.as_deref().map_or_else(|| &self.0.slice[head.key_len as usize..], |long| long)
+        head.long.as_deref().map_or(&self.0.slice[head.key_len as usize..], |long| long)
     }
 
     /// The same, to be kept: a short value is copied.

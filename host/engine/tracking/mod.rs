@@ -158,7 +158,7 @@ impl Tracker {
     /// Remembers that a client reads a key.
     fn remember(&self, client: u64, key: &Bytes, name: &Bytes, chance: u64) {
         let mut state = self.state.lock();
-        if !state.clients.get(&client).is_some_and(|wish| wish.prefixes.is_none()) {
+        if state.clients.get(&client).is_none_or(|wish| wish.prefixes.is_some()) {
             return;
         }
         state.table.add(key, name, client);
