@@ -2,7 +2,7 @@
 //!
 //! A client either has the keys remembered that it reads ([`table`]), or names what the keys begin with that it wants to hear of. What is told goes
 //! into the client's [`Inbox`], or into that of another one. Changes come from the store: one that nobody shares tells of each as it makes it
-//! ([`KeyWatcher`]); of a shared one the stream of changes tells (`coherence`), and this node tells of its own writes before they are
+//! ([`KeyWatcher`](crate::ports::coherence::KeyWatcher)); of a shared one the stream of changes tells (`coherence`), and this node tells of its own writes before they are
 //! answered, since the stream's word may come later.
 //!
 //! Invariants: what was read is remembered *before* it is read, and looked at again after it: what anything may have overtaken is told at once
