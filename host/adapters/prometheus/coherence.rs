@@ -60,16 +60,8 @@ pub(super) fn families(metrics: &Metrics) -> Vec<MetricFamily> {
             recovery.oldest_ms.get() as f64 / 1_000.0,
         ),
     ];
-    let counters = counters.map(|(name, help, value)| {
-        let mut family = Family::counter(name, help);
-        family.amount(&[], value);
-        family.done()
-    });
-    let gauges = gauges.map(|(name, help, value)| {
-        let mut family = Family::gauge(name, help);
-        family.level(&[], value);
-        family.done()
-    });
+    let counters = counters.map(Family::plain_counter);
+    let gauges = gauges.map(Family::plain_gauge);
     let mut lag = Family::histogram(
         "larder_coherence_lag_seconds",
         "Time from a change of the host's own to its being told: how late copies are",

@@ -38,6 +38,20 @@ impl Family {
         Self { name: name.to_owned(), help: help.to_owned(), kind, metrics: Vec::new() }
     }
 
+    /// A counter without labels, whole.
+    pub(super) fn plain_counter((name, help, value): (&str, &str, f64)) -> proto::MetricFamily {
+        let mut family = Self::counter(name, help);
+        family.amount(&[], value);
+        family.done()
+    }
+
+    /// A gauge without labels, whole.
+    pub(super) fn plain_gauge((name, help, value): (&str, &str, f64)) -> proto::MetricFamily {
+        let mut family = Self::gauge(name, help);
+        family.level(&[], value);
+        family.done()
+    }
+
     /// Adds a count.
     pub(super) fn count(&mut self, labels: Labels<'_>, value: u64) {
         self.amount(labels, value as f64);

@@ -31,15 +31,7 @@ pub(super) fn families(metrics: &Metrics) -> Vec<MetricFamily> {
             tracking.evicted.get() as f64,
         ),
     ];
-    let gauges = gauges.map(|(name, help, value)| {
-        let mut family = Family::gauge(name, help);
-        family.level(&[], value);
-        family.done()
-    });
-    let counters = counters.map(|(name, help, value)| {
-        let mut family = Family::counter(name, help);
-        family.amount(&[], value);
-        family.done()
-    });
+    let gauges = gauges.map(Family::plain_gauge);
+    let counters = counters.map(Family::plain_counter);
     gauges.into_iter().chain(counters).collect()
 }
