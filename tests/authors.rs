@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use crate::support::host::{HostBuilder, guest, sample, text};
+use crate::support::host::{HostBuilder, SAMPLES, guest, sample, text};
 
 /// `larder policy …` in a folder, without a network for Cargo.
 fn larder(folder: &Path, words: &[&str]) -> (bool, String, String) {
@@ -24,12 +24,15 @@ fn target() -> String {
     target.to_str().unwrap().to_owned()
 }
 
-/// The samples' files in a folder of their own.
+/// The samples' files in a folder of their own, guarded by their cases.
 fn samples(names: &[&str]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for name in names {
-        for ending in ["wasm", "toml", "cases.toml"] {
-            let from = sample(name).with_file_name(format!("{name}.{ending}"));
+        let cases = format!("{name}/cases.toml");
+        for (file, ending) in
+            [(&format!("{name}.wasm"), "wasm"), (&format!("{name}.toml"), "toml"), (&cases, "cases.toml")]
+        {
+            let from = sample(name).with_file_name(file);
             fs::copy(from, folder.path().join(format!("{name}.{ending}"))).unwrap();
         }
     }
@@ -120,6 +123,16 @@ fn a_check_tells_all_that_loading_finds() {
     assert!(done && policy["serves"] == true && policy["refused"].is_null());
     assert_eq!((&policy["domain"], policy["cases"].as_array().unwrap().len()), (&"profile".into(), 7));
     assert!(policy["compile_us"].as_u64() > policy["cached_us"].as_u64());
+}
+
+#[test]
+fn each_sample_passes_its_cases() {
+    let folder = samples(&SAMPLES);
+    for name in SAMPLES {
+        let (done, printed, said) = larder(folder.path(), &["test", &format!("{name}.wasm")]);
+        assert!(done && printed.lines().count() >= 3, "{printed}{said}");
+        assert!(printed.lines().all(|line| line.starts_with(&format!("{name}: passed"))), "{printed}{said}");
+    }
 }
 
 #[test]

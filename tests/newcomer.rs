@@ -45,8 +45,7 @@ fn a_replaced_policy_rules_what_was_already_cached() {
     // Other settings beside the same component.
     host.put("profile.toml", b"[settings]\nttl = \"1h\"\n");
     wait_until("the settings rule", || host.explain("profile:user:42")["fresh_ms"] == "3600000");
-    // Another component, which has no cases.
-    std::fs::remove_file(host.policies().join("profile.cases.toml")).unwrap();
+    // Another component.
     host.put("profile.toml", b"[settings]\nfresh = \"7m\"\nversion = \"9.9.9\"\n");
     host.put("profile.wasm", &std::fs::read(guest("hostile")).unwrap());
     let took = wait_until("the component rules", || host.explain("profile:user:42")["fresh_ms"] == "420000");
