@@ -11,6 +11,7 @@ use super::document::Document;
 use super::exit::Exit;
 use super::out::{remark, say};
 use super::remote::{Ask, Remote, encoded};
+use super::table::table;
 use super::{BreakersCommand, HostArgs, LocksCommand};
 
 /// `larder policy list`.
@@ -19,8 +20,7 @@ pub(crate) fn policies(host: &HostArgs) -> Result<Exit> {
     if host.json {
         return print(host, &list);
     }
-    let short = list.items("policies").iter().map(|policy| policy.without("history")).collect();
-    print(host, &Document::List(short))
+    say(&table(list.items("policies"), &["domain", "state", "generation", "version", "digest", "last_error"]))
 }
 
 /// What is done with one policy.

@@ -55,14 +55,6 @@ impl Document {
         }
     }
 
-    /// Without a member.
-    pub(crate) fn without(&self, name: &str) -> Self {
-        match self {
-            Self::Record(members) => Self::Record(members.iter().filter(|(it, _)| it != name).cloned().collect()),
-            other => other.clone(),
-        }
-    }
-
     /// As JSON, indented.
     pub(crate) fn json(&self) -> String {
         // Texts and numbers cannot fail to be JSON.
@@ -255,7 +247,6 @@ mod tests {
         let lines = "b: 1\na:\n  z: -\n  y: true\n\n  z: -2\nc: none\nd:\n  e: x\n  f: 1.5\n";
         assert_eq!(document.lines(), lines);
         assert_eq!(Document::List(Vec::new()).lines(), "none\n");
-        assert_eq!(document.without("a").get("a"), None);
         assert_eq!(document.get("d").and_then(|it| it.text("e")), Some("x"));
     }
 }

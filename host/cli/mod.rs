@@ -23,6 +23,7 @@ pub(crate) mod remote;
 pub(crate) mod serve;
 pub(crate) mod settings;
 pub(crate) mod state;
+mod table;
 mod telling;
 pub(crate) mod top;
 pub(crate) mod warm;
