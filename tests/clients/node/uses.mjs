@@ -129,9 +129,10 @@ const uses = {
     const [client, other] = [io({ db: 2, retryStrategy: () => 20 }), io()];
     await client.set("again", "v");
     const id = await client.client("ID");
-    const ready = once(client, "ready");
+    // Before it is killed: it may be told of that before the answer to the kill is there.
+    const [closed, ready] = [once(client, "close"), once(client, "ready")];
     await other.client("KILL", "ID", id);
-    await once(client, "close");
+    await closed;
     const queued = client.get("again");
     await ready;
     return [await queued, client.options.db];
