@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use crate::support::host::{HostBuilder, SAMPLES, guest, sample, text};
+use crate::support::policies::guarded;
 
 /// `larder policy …` in a folder, without a network for Cargo.
 fn larder(folder: &Path, words: &[&str]) -> (bool, String, String) {
@@ -22,21 +23,6 @@ fn larder(folder: &Path, words: &[&str]) -> (bool, String, String) {
 fn target() -> String {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("guests");
     target.to_str().unwrap().to_owned()
-}
-
-/// The samples' files in a folder of their own, guarded by their cases.
-fn samples(names: &[&str]) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    for name in names {
-        let cases = format!("{name}/cases.toml");
-        for (file, ending) in
-            [(&format!("{name}.wasm"), "wasm"), (&format!("{name}.toml"), "toml"), (&cases, "cases.toml")]
-        {
-            let from = sample(name).with_file_name(file);
-            fs::copy(from, folder.path().join(format!("{name}.{ending}"))).unwrap();
-        }
-    }
-    folder
 }
 
 #[test]
@@ -98,7 +84,7 @@ fn a_build_that_fails_shows_the_compilers_words() {
 
 #[test]
 fn a_check_tells_all_that_loading_finds() {
-    let folder = samples(&["profile", "session"]);
+    let folder = guarded(&["profile", "session"]);
     let (done, printed, said) = larder(folder.path(), &["check", "profile.wasm", "session.wasm"]);
     assert!(done, "{printed}{said}");
     for words in [
@@ -127,7 +113,7 @@ fn a_check_tells_all_that_loading_finds() {
 
 #[test]
 fn each_sample_passes_its_cases() {
-    let folder = samples(&SAMPLES);
+    let folder = guarded(&SAMPLES);
     for name in SAMPLES {
         let (done, printed, said) = larder(folder.path(), &["test", &format!("{name}.wasm")]);
         assert!(done && printed.lines().count() >= 3, "{printed}{said}");
@@ -137,7 +123,7 @@ fn each_sample_passes_its_cases() {
 
 #[test]
 fn a_check_refuses_what_a_host_would_refuse() {
-    let folder = samples(&["profile"]);
+    let folder = guarded(&["profile"]);
     let put = |name: &str, bytes: &[u8]| fs::write(folder.path().join(name), bytes).unwrap();
     put("profile.toml", b"[settings]\nttl = 'soon'\n");
     put("broken.wasm", b"no wasm");
@@ -168,7 +154,7 @@ fn a_check_refuses_what_a_host_would_refuse() {
 
 #[test]
 fn a_test_has_a_line_for_each_case() {
-    let folder = samples(&["session"]);
+    let folder = guarded(&["session"]);
     fs::write(
         folder.path().join("session.cases.toml"),
         "[[case]]\nname = 'right'\nkey = 'a'\nfresh = '1h'\n[[case]]\nname = 'wrong'\nkey = 'a'\nfresh = '2h'\n",

@@ -1,12 +1,8 @@
 //! A policy's own cases: it answers them before it goes live, and does not go live if one fails.
 
-use larder::adapters::clock::SystemClock;
-use larder::adapters::origin::HttpOrigins;
-use larder::adapters::wasm::{Checker, Overrides};
 use larder::ports::registry::PolicyState;
-use std::sync::Arc;
 
-use crate::support::host::{HostBuilder, guest, sample, wait_until};
+use crate::support::host::{HostBuilder, guest, wait_until};
 use crate::support::policies::{Folder, settings};
 
 /// What the hostile guest keeps to when it is well behaved.
@@ -143,18 +139,4 @@ fn cases_are_written_with_the_usual_separator_whatever_the_hosts_is() {
     let host = HostBuilder::new().sample("profile").arg("--set").arg("key.separator=/").start();
     host.ask(&["SET", "profile/user/42", "Ada"]).unwrap();
     assert_eq!(host.explain("profile/user/42")["storage_key"], "chat/v1/profile/user/42");
-}
-
-#[test]
-fn the_sample_policies_keep_to_their_cases() {
-    let cache = tempfile::tempdir().unwrap();
-    let clock = Arc::new(SystemClock::default());
-    let origins = Arc::new(HttpOrigins::for_checks(clock.clone()).unwrap());
-    let checker = Checker::new(cache.path(), Overrides::new(), None, origins, clock).unwrap();
-    for name in ["default", "presence", "profile", "queue", "rate-limit", "session", "typing", "unread"] {
-        let checked = checker.check(&sample(name));
-        assert_eq!(checked.refused, None, "{name}");
-        assert!(checked.report.cases.len() >= 3, "{name}");
-        println!("{name}: {:?} us cold, {:?} us cached", checked.report.load_us, checked.cached_us);
-    }
 }

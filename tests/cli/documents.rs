@@ -3,7 +3,8 @@
 use std::net::TcpListener;
 
 use super::{larder, on, run};
-use crate::support::host::{HostBuilder, sample};
+use crate::support::host::HostBuilder;
+use crate::support::policies::guarded;
 
 #[test]
 fn every_command_prints_one_document() {
@@ -32,7 +33,8 @@ fn every_command_prints_one_document() {
     }
     // What is done here, without a host.
     let folder = tempfile::tempdir().unwrap();
-    let (dir, wasm) = (folder.path().to_str().unwrap(), sample("presence"));
+    let presence = guarded(&["presence"]);
+    let (dir, wasm) = (folder.path().to_str().unwrap(), presence.path().join("presence.wasm"));
     let wasm = wasm.to_str().unwrap();
     for (words, pointer) in [
         (&["policy", "new", "fresh", "--dir", dir][..], "/folder"),

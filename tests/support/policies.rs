@@ -12,7 +12,22 @@ use larder::ports::registry::{PolicyState, PolicyStatus, Registry};
 use larder::ports::table::{Live, Policies};
 use tempfile::TempDir;
 
-use super::host::wait_until;
+use super::host::{sample, wait_until};
+
+/// Samples in a folder of their own, each guarded by its cases.
+pub fn guarded(names: &[&str]) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    for name in names {
+        let cases = format!("{name}/cases.toml");
+        for (file, ending) in
+            [(&format!("{name}.wasm"), "wasm"), (&format!("{name}.toml"), "toml"), (&cases, "cases.toml")]
+        {
+            let from = sample(name).with_file_name(file);
+            std::fs::copy(from, folder.path().join(format!("{name}.{ending}"))).unwrap();
+        }
+    }
+    folder
+}
 
 /// A folder for policies and one for the host's state; what serves, and what is counted.
 pub struct Folder {
