@@ -281,6 +281,8 @@ pub const COMPILED_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 pub const COMPILE_ALONE_BYTES_MAX: usize = 256 * 1024;
 /// How long a component may take to compile, in seconds on the processor, over all cores: five times what 18 MB of Python take.
 pub const COMPILE_CPU_S_MAX: u64 = 120;
+/// How far the compiler stands back behind the host, as nice(2) counts: a third of its turns where both want the processor.
+pub const COMPILE_NICE: i32 = 5;
 /// How long it may take on the wall, in milliseconds, however busy the machine is.
 pub const COMPILE_MS_MAX: u64 = 300_000;
 /// What the compiler of one component may take of memory, address space included, in bytes.
@@ -362,6 +364,12 @@ pub const METRICS_STEP_MS: u64 = 5_000;
 pub const TRUST_MS_DEFAULT: u64 = 1_000;
 /// Bytes of L1 by default.
 pub const L1_BYTES_DEFAULT: u64 = 256 * 1024 * 1024;
+/// How often L1's room is fitted to what the process holds for it, in milliseconds.
+pub const L1_ROOM_LOOK_MS: u64 = 250;
+/// L1's room at the start, in percent of its bytes: nobody knows yet how much the process will hold beside what is in use.
+pub const L1_ROOM_PERCENT_BEGIN: u64 = 80;
+/// The least that is left to L1 of its bytes, in percent, whatever the process holds.
+pub const L1_ROOM_PERCENT_MIN: u64 = 50;
 /// Values up to this size are copied into L1, in bytes; longer ones share the memory of their envelope.
 pub const L1_COPY_BYTES_MAX: usize = 512;
 /// The longest step of a sliding renewal, in milliseconds: a read renews a key at most once in it.

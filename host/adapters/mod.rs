@@ -1,5 +1,6 @@
 //! The outside world behind the ports. Adapters know no engine and no front end; `main` alone names them.
 
+pub mod allocator;
 pub mod breaker;
 pub mod clock;
 pub mod logging;

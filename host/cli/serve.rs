@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use bytes::Bytes;
+use larder::adapters::allocator::Jemalloc;
 use larder::adapters::breaker::{BreakerBoard, BreakerStore, CircuitBreaker};
 use larder::adapters::clock::SystemClock;
 use larder::adapters::logging::{self, Format};
@@ -16,6 +17,7 @@ use larder::adapters::prometheus::Exporter;
 use larder::adapters::redis::{RedisAddress, RedisSettings, RedisStore, TlsSettings, Tracking, TrackingSettings};
 use larder::adapters::wasm::{RegistryConfig, WasmRegistry, prepare_thread};
 use larder::config::{Config, StoreAccess, StoreChoice};
+use larder::engine::l1::room::keep_room;
 use larder::engine::locks::LockKeeper;
 use larder::engine::{Engine, Ports, TickSchedule};
 use larder::limits::{
@@ -134,6 +136,7 @@ async fn serve(
     traces.begin();
     tokio::spawn(async move { windows.sample_for_ever().await });
     tokio::spawn(upkeep(engine.clone()));
+    tokio::spawn(keep_room(engine.clone(), Arc::new(Jemalloc)));
     tokio::spawn(look_after_trackers(engine.clone()));
     if config.warm_on_start {
         let engine = engine.clone();

@@ -205,7 +205,7 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting("warm.keys_per_second", &[], "1000", "Keys that are warmed each second"),
     setting("batch.size_max", &["CACHE_BATCH_SIZE"], "100", "Keys of one HTTP batch"),
-    setting("l1.size", &["LARDER_L1"], "256MiB", "The node's own memory for entries; 0: none"),
+    setting("l1.size", &["LARDER_L1"], "256MiB", "The node's own memory for entries, with what the allocator holds for them; 0: none"),
     setting(
         "l1.eviction",
         &[],

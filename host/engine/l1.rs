@@ -14,17 +14,21 @@
 //! part of its own ([`L1Settings::shares`]), where other domains' traffic evicts nothing and its own evicts nothing of theirs.
 
 pub mod entry;
+pub mod room;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{OptionsBuilder, Weighter};
 
 use self::entry::{ByKey, Entry};
+use self::room::{Look, Room};
 use super::coherence::Coherence;
 use super::tracking::Tracker;
 use crate::limits::L1_SHARD_BYTES_MIN;
+use crate::ports::allocator::Held;
 use crate::ports::metrics::{Gauge, Metrics};
 
 /// What L1 drops when it is full.
@@ -94,6 +98,12 @@ pub struct L1 {
     shares: Box<[Share]>,
     /// Of all others.
     entries: Entries,
+    /// What both may count at most, together.
+    bytes_max: u64,
+    /// How much of that they may count, if somebody measures what the process holds for it.
+    room: Mutex<Option<Room>>,
+    /// What has come in, in bytes.
+    came_in_bytes: AtomicU64,
     separator: u8,
     /// What happened to the keys of a slot.
     slots: Box<[Mutex<Slot>]>,
@@ -107,6 +117,7 @@ pub struct L1 {
 /// A domain's own part.
 struct Share {
     domain: Box<[u8]>,
+    bytes_max: u64,
     entries: Entries,
 }
 
@@ -149,15 +160,20 @@ impl L1 {
         let L1Settings { bytes_max, eviction, shares, separator } = settings;
         let shared: u64 = shares.iter().map(|(_, bytes)| bytes).sum();
         let gauges = shares.iter().map(|(domain, _)| (domain.clone(), Gauge::default())).collect();
+        metrics.l1_room_bytes.set(bytes_max);
         // Set once: a host has one L1.
         let _ = metrics.l1_shares.set(gauges);
         let share = |(domain, bytes): (String, u64)| Share {
             domain: domain.into_bytes().into(),
+            bytes_max: bytes,
             entries: entries(bytes, eviction),
         };
         Self {
             shares: shares.into_iter().map(share).collect(),
             entries: entries(bytes_max.saturating_sub(shared), eviction),
+            bytes_max,
+            room: Mutex::default(),
+            came_in_bytes: AtomicU64::new(0),
             separator,
             slots: (0..SLOTS).map(|_| Mutex::default()).collect(),
             hasher: foldhash::fast::FixedState::default(),
@@ -265,6 +281,23 @@ impl L1 {
         Writing { l1: self, key, ticket: Ticket { slot, seen: self.forget(slot, key), stream }, settled: false }
     }
 
+    /// Fits the room to what the allocator holds. From the first time on there is less of it than [`L1Settings::bytes_max`], as much as is
+    /// held beside what is counted.
+    fn fit(&self, held: Held) {
+        let mut room = self.room.lock();
+        let first = room.is_none();
+        let room = room.get_or_insert_with(Room::measured);
+        let counted = self.entries.weight() + self.shares.iter().map(|share| share.entries.weight()).sum::<u64>();
+        let look = Look { bound: self.bytes_max, counted, came_in: self.came_in_bytes.load(Ordering::Relaxed) };
+        if room.fit(look, held) || first {
+            let shared: u64 = self.shares.iter().map(|share| share.bytes_max).sum();
+            let of = |bytes: u64| bytes / 100 * room.percent() + bytes % 100 * room.percent() / 100;
+            self.entries.set_capacity(of(self.bytes_max.saturating_sub(shared)));
+            self.shares.iter().for_each(|share| share.entries.set_capacity(of(share.bytes_max)));
+            self.metrics.l1_room_bytes.set(of(self.bytes_max));
+        }
+    }
+
     /// Copies the fill level into the metrics.
     pub fn report(&self) {
         let (mut bytes, mut count) = (self.entries.weight(), self.entries.len());
@@ -293,6 +326,7 @@ impl L1 {
         // last to go.
         let favoured = entry.stamps.terms.weight_percent < 100;
         debug_assert_eq!(key, entry.key(), "an entry lies under its own key");
+        self.came_in_bytes.fetch_add(entry.weight(), Ordering::Relaxed);
         part.insert(ByKey(entry.clone()), entry);
         if favoured {
             drop(part.get(key));

@@ -237,6 +237,8 @@ pub struct Metrics {
     pub http_requests: Counter,
     /// Bytes that L1 holds, as it weighs them.
     pub l1_bytes: Gauge,
+    /// Bytes that L1 may hold, as it weighs them: fewer than its setting by what the process holds beside them.
+    pub l1_room_bytes: Gauge,
     /// Bytes that each domain's share of L1 holds; set when L1 is made.
     pub l1_shares: OnceLock<Vec<(String, Gauge)>>,
     /// Entries in L1.

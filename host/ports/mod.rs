@@ -3,6 +3,7 @@
 //! Rule of the layer: nothing here imports the engine, a front end or an adapter. The contract of a method is in its doc,
 //! and one suite in `tests/` runs it against every adapter.
 
+pub mod allocator;
 pub mod breaker;
 pub mod budget;
 pub mod candidate;

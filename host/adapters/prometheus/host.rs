@@ -35,6 +35,11 @@ pub(super) fn families(metrics: &Metrics) -> Vec<MetricFamily> {
         ("larder_http_connections", "Open HTTP connections", &metrics.http_connections),
         ("cache_active_locks", "Locks that were taken through this host and live", &metrics.active_locks),
         ("larder_l1_bytes", "Bytes that L1 holds, as it weighs them", &metrics.l1_bytes),
+        (
+            "larder_l1_room_bytes",
+            "Bytes that L1 may hold, so that what the process holds for them is within l1.size",
+            &metrics.l1_room_bytes,
+        ),
         ("larder_l1_entries", "Entries in L1", &metrics.l1_entries),
     ];
     let counters = counters.map(|(name, help, counter)| {

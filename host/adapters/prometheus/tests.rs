@@ -131,6 +131,7 @@ fn the_names_are_a_promise() {
         larder_invalidations_total counter
         larder_l1_bytes gauge
         larder_l1_entries gauge
+        larder_l1_room_bytes gauge
         larder_leases_taken_total counter
         larder_logins_total counter
         larder_policy_call_duration_seconds histogram

@@ -145,7 +145,7 @@ pub fn compile(wasm: &[u8]) -> Result<Vec<u8>, String> {
 }
 
 /// Bounds the memory and the time on the processor of this process, which compiles and does nothing else: should its host end before it,
-/// it still ends.
+/// it still ends. On a busy machine requests come before it.
 ///
 /// # Errors
 /// The system refuses.
@@ -163,6 +163,7 @@ pub fn bound_compiler() -> std::io::Result<()> {
             return Err(std::io::Error::last_os_error());
         }
     }
+    rustix::process::nice(limits::COMPILE_NICE)?;
     Ok(())
 }
 

@@ -96,23 +96,20 @@ impl Server {
 
     /// Larder over these policies and this store, with its policy `domain` live.
     pub(super) fn larder(bench: &Bench, policies: &Path, store: &str, domain: &str, more: &[&str]) -> Result<Self> {
-        Self::larder_on(bench, &bench.folder("state")?, &[], policies, store, domain, more)
+        Self::larder_on(bench, &bench.folder("state")?, policies, store, domain, more)
     }
 
-    /// The same on a state folder that may be another host's before, with these variables (`NAME=VALUE`).
+    /// The same on a state folder that may be another host's before.
     pub(super) fn larder_on(
         bench: &Bench,
         state: &Path,
-        variables: &[&str],
         policies: &Path,
         store: &str,
         domain: &str,
         more: &[&str],
     ) -> Result<Self> {
         let (resp, http) = (free_port()?, free_port()?);
-        let mut command = vec!["env".to_owned()];
-        command.extend(variables.iter().map(|&variable| variable.to_owned()));
-        command.extend([bench.larder.display().to_string(), "serve".to_owned()]);
+        let mut command = vec![bench.larder.display().to_string(), "serve".to_owned()];
         for (flag, value) in [
             ("--policies", policies.display().to_string()),
             ("--state", state.display().to_string()),
