@@ -8,6 +8,7 @@
 
 mod churn;
 mod client;
+mod collections;
 mod fill;
 mod http;
 mod machine;
@@ -29,7 +30,7 @@ use crate::policies::{self, Profile};
 use crate::process::{cargo, root, run, target_dir};
 use crate::setup;
 
-const USAGE: &str = "cargo xtask bench [--quick] [--only resp,store,http,decision,fill,purge,swaps,memory,churn] [--larder FILE]
+const USAGE: &str = "cargo xtask bench [--quick] [--only resp,store,collections,http,decision,fill,purge,swaps,memory,churn] [--larder FILE]
 
 Prints Markdown tables. --quick: fewer rounds, rough numbers. --larder: measures this binary and builds none. Needs redis-server and
 redis-benchmark; nginx and wrk for `http`.";
@@ -40,6 +41,7 @@ type Section = (&'static str, fn(&Bench) -> Result<String>);
 const SECTIONS: &[Section] = &[
     ("resp", resp::run),
     ("store", store::run),
+    ("collections", collections::run),
     ("http", http::run),
     ("decision", decision),
     ("fill", fill::run),
