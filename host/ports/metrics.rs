@@ -74,8 +74,9 @@ impl Gauge {
     }
 }
 
-/// Upper bounds of the buckets of every [`Histogram`], in nanoseconds; one more bucket takes what is above.
-pub const BUCKETS_NS: [u64; 20] = [
+/// Upper bounds of the buckets of every [`Histogram`], in nanoseconds; one more bucket takes what is above. One is a little above a second, for
+/// which readers of a missing key wait by default: quantiles are read within a bucket, and would be far off in a wide one.
+pub const BUCKETS_NS: [u64; 24] = [
     500,
     1_000,
     2_500,
@@ -94,7 +95,11 @@ pub const BUCKETS_NS: [u64; 20] = [
     50_000_000,
     100_000_000,
     250_000_000,
+    500_000_000,
     1_000_000_000,
+    1_250_000_000,
+    2_500_000_000,
+    5_000_000_000,
     10_000_000_000,
 ];
 
