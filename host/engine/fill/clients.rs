@@ -12,6 +12,7 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use foldhash::fast::RandomState;
+use indexmap::IndexMap;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -30,7 +31,7 @@ use crate::ports::policy::{Cause, Operation};
 #[derive(Default)]
 pub struct LeaseBook {
     /// In the order in which they came, the lost ones too.
-    leases: Mutex<Vec<(Bytes, Lease)>>,
+    leases: Mutex<IndexMap<Bytes, Lease, RandomState>>,
     /// A lease came.
     came: Notify,
 }
@@ -83,7 +84,7 @@ impl LeaseBook {
     }
 
     fn holds(&self, key: &Bytes) -> bool {
-        self.leases.lock().iter().any(|(held, lease)| held == key && !lease.is_lost())
+        self.leases.lock().get(key).is_some_and(|lease| !lease.is_lost())
     }
 
     /// Ends when it holds the lease of this key.
@@ -102,26 +103,22 @@ impl LeaseBook {
     /// A lease beyond the bound goes back at once.
     fn keep(&self, key: Bytes, lease: Lease) {
         let mut leases = self.leases.lock();
-        let spent = leases.iter().position(|(held, _)| *held == key).or_else(|| {
-            let is_full = leases.len() >= LEASES_PER_CONNECTION_MAX;
-            is_full.then(|| leases.iter().position(|(_, lease)| lease.is_lost())).flatten()
-        });
-        let spent = spent.map(|at| leases.remove(at));
-        let refused = if leases.len() < LEASES_PER_CONNECTION_MAX {
-            leases.push((key, lease));
-            None
+        let is_full = leases.len() >= LEASES_PER_CONNECTION_MAX && !leases.contains_key(&key);
+        let spent = if is_full {
+            let now_ns = lease.now_ns();
+            let lost = leases.values().position(|lease| lease.is_lost_at(now_ns));
+            lost.and_then(|at| leases.shift_remove_index(at)).map(|(_, lease)| lease)
         } else {
-            Some(lease)
+            leases.shift_remove(&key)
         };
+        let refused = if leases.len() < LEASES_PER_CONNECTION_MAX { leases.insert(key, lease) } else { Some(lease) };
         drop(leases);
         drop((spent, refused));
         self.came.notify_waiters();
     }
 
     fn take(&self, key: &Bytes) -> Option<Lease> {
-        let mut leases = self.leases.lock();
-        let at = leases.iter().position(|(held, _)| held == key)?;
-        Some(leases.remove(at).1)
+        self.leases.lock().shift_remove(key)
     }
 }
 
@@ -131,7 +128,8 @@ impl Claims {
         let mut spent = Vec::new();
         let mut claims = self.0.lock();
         if claims.len() >= LEASES_CLAIMED_MAX {
-            spent.extend(claims.extract_if(|_, lease| lease.is_lost()));
+            let now_ns = lease.now_ns();
+            spent.extend(claims.extract_if(|_, lease| lease.is_lost_at(now_ns)));
         }
         let has_room = claims.len() < LEASES_CLAIMED_MAX;
         let refused = if has_room { claims.insert(lease.token(), lease) } else { Some(lease) };

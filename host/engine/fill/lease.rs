@@ -189,8 +189,12 @@ async fn give_back_later(desk: Desk, keys: LeaseKeys, token: LeaseToken, seat: O
 
 impl Life {
     fn left(&self) -> Option<Duration> {
+        self.left_at(self.desk.clock.monotonic_ns())
+    }
+
+    fn left_at(&self, now_ns: u64) -> Option<Duration> {
         let until_ns = self.until_ns.load(Ordering::Relaxed).min(self.end_ns);
-        let left_ns = until_ns.checked_sub(self.desk.clock.monotonic_ns())?;
+        let left_ns = until_ns.checked_sub(now_ns)?;
         (left_ns > 0).then(|| Duration::from_nanos(left_ns))
     }
 
@@ -237,7 +241,17 @@ impl Lease {
 
     /// Whether it is known, or must be feared, to be over: a write, a delete, a renewal that came too late, its longest time.
     pub(in crate::engine) fn is_lost(&self) -> bool {
-        self.life.watch.has_landed() || self.life.left().is_none()
+        self.is_lost_at(self.now_ns())
+    }
+
+    /// The same for many at one [`Self::now_ns`].
+    pub(super) fn is_lost_at(&self, now_ns: u64) -> bool {
+        self.life.watch.has_landed() || self.life.left_at(now_ns).is_none()
+    }
+
+    /// The time of the clock that it ends by.
+    pub(super) fn now_ns(&self) -> u64 {
+        self.life.desk.clock.monotonic_ns()
     }
 
     /// Ends when [`Self::is_lost`] becomes true.
