@@ -163,3 +163,20 @@ fn a_log_without_a_summary_has_none() {
         assert!(host.stop());
     }
 }
+
+#[test]
+fn l1_keeps_to_the_room_that_is_measured() {
+    const BOUND: f64 = 1_048_576.0;
+    let host = HostBuilder::new().sample("profile").arg("--set").arg("l1.size=1MiB").start();
+    // Before anything is cached the room is less than the bound: something will be held beside what is counted.
+    wait_until("what the process holds was measured", || host.metric("larder_l1_room_bytes") == (BOUND * 0.8).floor());
+    let value = "x".repeat(1_000);
+    for n in 0..3_000 {
+        host.ask(&["SET", &format!("profile:user:{n}"), &value]).unwrap();
+    }
+    // What came in is three times the bound, so that L1 is full whatever the room has become.
+    wait_until("L1 is full and within its room", || {
+        let (held, room) = (host.metric("larder_l1_bytes"), host.metric("larder_l1_room_bytes"));
+        held > BOUND * 0.4 && held <= room && room <= BOUND
+    });
+}
