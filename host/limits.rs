@@ -3,6 +3,7 @@
 
 mod bulk;
 mod callers;
+mod decisions;
 mod leases;
 mod loads;
 mod locks;
@@ -11,6 +12,7 @@ mod upstream;
 
 pub use self::bulk::*;
 pub use self::callers::*;
+pub use self::decisions::*;
 pub use self::leases::*;
 pub use self::loads::*;
 pub use self::locks::*;

@@ -142,6 +142,40 @@ fn instances_are_reused_one_for_each_thread() {
     assert!((100..=2_000 / 16).contains(&timed.iter().sum::<u64>()));
 }
 
+/// The rules are pure, so what was asked before need not be asked again.
+#[test]
+fn what_is_asked_again_and_again_is_remembered() {
+    let folder = Folder::serving("profile", &sample("profile"), "");
+    let policy = folder.policy("profile");
+    let (first, admitted) = (plan(&*policy, "user:1"), policy.admit(&read("user:1"), &Candidate::written(b"v")));
+    for _ in 0..500 {
+        assert_eq!(plan(&*policy, "user:1"), first);
+        assert_eq!(policy.admit(&read("user:1"), &Candidate::written(b"v")), admitted);
+        assert!(plan(&*policy, "nobody:1").is_err(), "a refusal is asked for each time");
+    }
+    let metrics = folder.metrics("profile");
+    let calls = |hook: Hook| metrics.policy_calls[hook as usize].get();
+    assert_eq!(calls(Hook::Plan) + calls(Hook::Admit) + metrics.policy_remembered.get(), 1_502);
+    assert!(calls(Hook::Plan) < 500 + 250 && calls(Hook::Admit) < 250, "{} {}", calls(Hook::Plan), calls(Hook::Admit));
+}
+
+/// A policy that looks at the clock, at chance, or leaves something behind but its answer, is asked each time.
+#[test]
+fn what_goes_by_more_than_the_request_is_asked_each_time() {
+    for guest in ["log-flood", "metric-flood", "random-plan"] {
+        let folder = hostile(guest, "[limits]\nhook_ms = 1000");
+        for _ in 0..30 {
+            plans(&folder, "bad").expect("a flood is no fault");
+        }
+        let metrics = folder.metrics("hostile");
+        assert_eq!(
+            (metrics.policy_calls[Hook::Plan as usize].get(), metrics.policy_remembered.get()),
+            (30, 0),
+            "{guest}"
+        );
+    }
+}
+
 #[test]
 fn what_a_policy_says_of_values_arrives_whole() {
     let folder = Folder::serving("profile", &sample("profile"), "[settings]\nttl = \"1h\"\ntag_user = true\n");

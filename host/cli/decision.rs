@@ -4,6 +4,7 @@
 //! The policy is the sample `profile`, called through the port as the engine calls it. Native and component take
 //! turns in every round; what counts is the median of the rounds. Deliberately absent: the engine, L1 and the wire around it.
 
+use std::cell::Cell;
 use std::fs;
 use std::hint::black_box;
 use std::path::Path;
@@ -76,10 +77,17 @@ pub(crate) fn run(folder: &Path) -> Result<()> {
     prepare_thread();
 
     let keys: Vec<String> = (0..BATCH).map(|n| format!("user:{n}")).collect();
+    // Keys that come once, as a policy that was asked before is not asked again.
+    let once: Vec<String> = (0..2 * (ROUNDS + 1) * CALLS).map(|n| format!("user:{n}")).collect();
+    let next = Cell::new(0);
+    let new = || &once[next.replace((next.get() + 1) % once.len())];
     say("| decision | native, ns | component, ns | more, ns |\n|---|---|---|---|\n")?;
     let contenders: [&dyn Policy; 2] = [&Native, &*live.policy];
-    row("plan", &compare(&*clock, contenders, CALLS, &|policy, n| plan(policy, &keys[n % BATCH])), 1)?;
-    row("admit", &compare(&*clock, contenders, CALLS, &|policy, n| admit(policy, &keys[n % BATCH])), 1)?;
+    row("plan", &compare(&*clock, contenders, CALLS, &|policy, _| plan(policy, new())), 1)?;
+    row("admit", &compare(&*clock, contenders, CALLS, &|policy, _| admit(policy, new())), 1)?;
+    let again = |n: usize| &keys[n % BATCH];
+    row("plan, remembered", &compare(&*clock, contenders, CALLS, &|policy, n| plan(policy, again(n))), 1)?;
+    row("admit, remembered", &compare(&*clock, contenders, CALLS, &|policy, n| admit(policy, again(n))), 1)?;
     let requests: Vec<_> = keys.iter().map(|key| request(key)).collect();
     let batches = compare(&*clock, contenders, CALLS / BATCH, &|policy, _| {
         black_box(policy.plan_batch(black_box(&requests))).is_ok_and(|plans| plans.len() == BATCH)

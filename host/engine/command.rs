@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 use super::core::Engine;
 use super::judge::{Place, Verdict};
-use super::step::{Changes, DataCommand, Grows, Newest, Wanted};
+use super::step::{Changes, DataCommand, Grows, Indices, Newest, Wanted};
 use super::transaction::unsupported;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::metrics::State;
@@ -25,7 +25,7 @@ pub(super) struct Mapped<'a> {
     pub(super) places: Vec<Place<'a>>,
     pub(super) operation: Operation,
     /// Those of the places that it may change.
-    pub(super) changed: Vec<usize>,
+    pub(super) changed: Indices,
     /// The command itself comes first.
     pub(super) commands: Vec<Command>,
     /// How long the list may be afterwards.

@@ -257,10 +257,15 @@ impl Engine {
 
     /// Counts what became of an operation.
     pub(super) fn tally(&self, place: &Place<'_>, operation: Operation, state: State, started_ns: u64) {
+        self.tally_lasted(place, operation, state, self.clock.monotonic_ns().saturating_sub(started_ns));
+    }
+
+    /// The same of one that is known to have lasted so long.
+    pub(super) fn tally_lasted(&self, place: &Place<'_>, operation: Operation, state: State, lasted_ns: u64) {
         let metrics = &place.live().metrics;
         metrics.answered(operation, state);
         trace::note_answer(&place.live().domain, operation.as_str(), state.as_str());
-        metrics.latency[operation as usize].observe_ns(self.clock.monotonic_ns().saturating_sub(started_ns));
+        metrics.latency[operation as usize].observe_ns(lasted_ns);
     }
 
     /// Counts what became of an operation that has no finer outcome than success.

@@ -76,10 +76,21 @@ impl KeyRules {
         Ok(DomainKey { live: Arc::clone(live), rest, whole: key })
     }
 
-    fn own_domain<'a>(&self, table: &PolicyTable, key: &'a [u8]) -> Option<(Arc<Live>, &'a [u8])> {
+    /// The live policy whose domain a key is of, whatever else is wrong with the key.
+    #[must_use]
+    pub fn live_of<'t>(&self, table: &'t PolicyTable, key: &[u8]) -> Option<&'t Arc<Live>> {
+        self.domain_of(table, key).map(|(live, _)| live).or_else(|| table.get(DEFAULT_DOMAIN))
+    }
+
+    fn domain_of<'t>(&self, table: &'t PolicyTable, key: &[u8]) -> Option<(&'t Arc<Live>, usize)> {
         let end = memchr::memchr(self.separator, key)?;
         let domain = std::str::from_utf8(&key[..end]).ok()?;
         let live = table.get(domain).filter(|live| live.domain.as_ref() != DEFAULT_DOMAIN)?;
+        Some((live, end))
+    }
+
+    fn own_domain<'a>(&self, table: &PolicyTable, key: &'a [u8]) -> Option<(Arc<Live>, &'a [u8])> {
+        let (live, end) = self.domain_of(table, key)?;
         Some((Arc::clone(live), &key[end + 1..]))
     }
 
@@ -316,17 +327,24 @@ fn policy_text(rest: &[u8]) -> Result<Cow<'_, str>> {
     let Ok(text) = std::str::from_utf8(rest) else {
         return invalid("is not UTF-8, which a policy's domain requires");
     };
-    if let Some(bad) = text.chars().find(|c| c.is_control()) {
+    if !is_plain(rest)
+        && let Some(bad) = text.chars().find(|c| c.is_control())
+    {
         return invalid(&format!("holds the control character U+{:04X}", u32::from(bad)));
     }
     Ok(Cow::Borrowed(text))
+}
+
+/// Whether all of it is printable ASCII, as nearly all keys are: that is seen at a glance.
+fn is_plain(text: &[u8]) -> bool {
+    text.iter().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 /// A key as text: bytes that are no UTF-8 and control characters as `%XX`.
 #[must_use]
 pub fn escaped(key: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(key)
-        && !text.chars().any(char::is_control)
+        && (is_plain(key) || !text.chars().any(char::is_control))
     {
         return Cow::Borrowed(text);
     }
@@ -354,7 +372,7 @@ fn check_suffix(suffix: &str) -> std::result::Result<(), String> {
     if suffix.len() > SUFFIX_BYTES_MAX {
         return Err(format!("the suffix has {} bytes, {SUFFIX_BYTES_MAX} are allowed", suffix.len()));
     }
-    if suffix.chars().any(char::is_control) {
+    if !is_plain(suffix.as_bytes()) && suffix.chars().any(char::is_control) {
         return Err("the suffix holds a control character".to_owned());
     }
     if suffix.split('/').any(|part| part == "..") {

@@ -10,7 +10,7 @@ use super::entry::Stamps;
 use super::envelope::PREFIX_LEN;
 use super::found::{Found, expire_for};
 use super::judge::Place;
-use super::standing::Under;
+use super::under::Under;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::REPLACE_ATTEMPTS_MAX;
 use crate::ports::lease::Ending;

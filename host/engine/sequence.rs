@@ -1,19 +1,25 @@
 //! Consecutive commands of one client that need not wait for each other's answers: they go to the store in one go and in order, and
 //! each is answered for itself.
 //!
-//! Only in raw domains without older key versions: there a policy is asked before the store is, and nothing that the store answers
-//! decides what the next command sends. Each is planned and admitted as ever, what its policy has follow it goes along in one block, and
-//! what one is refused for is its own answer.
+//! Only in domains without older key versions, and only what needs no answer of the store before it is sent: anything in a raw domain, and
+//! plain writes of entries in envelopes ([`write`]). Each is planned and admitted as ever, what its policy has follow it goes along in one
+//! block, and what one is refused for is its own answer.
 //!
 //! Invariants: from before the store is asked until it has answered all of them, every key that one of them may change is noted in L1. A
 //! read of such a key leaves no copy; a write does, if no later one of them changes the key. They have one budget, so whoever calls keeps them
 //! few while they are slow.
 
+mod write;
+
 use std::collections::HashMap;
 
+use bytes::Bytes;
 use foldhash::fast::RandomState;
+use futures_util::future::join;
 
+use self::write::Marked;
 use super::core::Engine;
+use super::entry::Stamps;
 use super::judge::{Place, Wanted};
 use super::l1::{Ticket, Writing};
 use super::sight::Sight;
@@ -21,7 +27,7 @@ use super::step::{Read, Step};
 use super::transaction::prepare::Prepared;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::lease::Ending;
-use crate::ports::policy::{Encoding, Operation};
+use crate::ports::policy::{Description, Encoding, Operation};
 use crate::ports::store::{Command, Held, Reply, Ttl};
 use crate::ports::table::Live;
 
@@ -29,8 +35,21 @@ use crate::ports::table::Live;
 enum Link<'a> {
     /// A string is read; with what was known before that, and whether its life is asked for, too.
     Read(Place<'a>, Ticket, bool),
+    /// An entry is written.
+    Write(Place<'a>, Box<Marked>),
     /// Anything else, with so many commands before its own that end loads of its keys.
     Other(Prepared<'a>, usize),
+}
+
+/// What a command does with its key, as far as it matters here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// It reads.
+    Reads,
+    /// It stores a string, whatever is there.
+    Stores,
+    /// It may change it in any way.
+    Changes,
 }
 
 /// What became of a block.
@@ -46,7 +65,8 @@ struct Change<'a> {
 struct Reading<'a> {
     changes: HashMap<&'a [u8], Change<'a>, RandomState>,
     done: std::vec::IntoIter<Done>,
-    started_ns: u64,
+    /// How long all of them took.
+    lasted_ns: u64,
     now_ms: u64,
 }
 
@@ -60,14 +80,19 @@ impl Reading<'_> {
 impl Engine {
     /// Whether a command on this key may be one of a sequence. A read that would load something goes by itself, and one that renews.
     #[must_use]
-    pub fn may_follow(&self, key: &[u8], reads: bool) -> bool {
+    pub fn may_follow(&self, key: &[u8], deed: Deed) -> bool {
         let table = self.policies.table();
         let follows = |live: &Live| {
-            let description = &live.description;
-            let reads_alone = reads && (description.wants_raw_reads || live.origin.is_some());
-            description.encoding == Encoding::Raw && !reads_alone && !self.migrates(live)
+            let Description { encoding, wants_raw_reads, .. } = &live.description;
+            let goes = match (encoding, deed) {
+                (Encoding::Raw, Deed::Reads) => !wants_raw_reads && live.origin.is_none(),
+                (Encoding::Raw, Deed::Stores | Deed::Changes) | (Encoding::Enveloped, Deed::Stores) => true,
+                (Encoding::Enveloped, Deed::Reads | Deed::Changes) => false,
+            };
+            goes && !self.migrates(live)
         };
-        self.keys.resolve(&table, key).is_ok_and(|key| follows(&key.live))
+        // What is wrong with the key is the command's own answer.
+        self.keys.live_of(&table, key).is_some_and(|live| follows(live))
     }
 
     /// Carries out commands in order, in one go; one answer for each. Of those on one key none is done before one that came before it.
@@ -85,14 +110,20 @@ impl Engine {
         let changes = self.changes_of(&links);
         let mut blocks = Vec::with_capacity(links.len());
         links.iter_mut().flatten().for_each(|link| link.give_blocks(&mut blocks));
-        let done = self.send_sequence(blocks).await.into_iter();
-        let mut reading = Reading { changes, done, started_ns, now_ms };
+        let done = match self.ask_for_all(links.iter().flatten().filter_map(Link::marked)) {
+            None => self.send_sequence(blocks).await,
+            Some(asked) => join(self.send_sequence(blocks), asked).await.0,
+        };
+        let done = done.into_iter();
+        let lasted_ns = self.monotonic_ns().saturating_sub(started_ns);
+        let mut reading = Reading { changes, done, lasted_ns, now_ms };
         let mut answers = Vec::with_capacity(steps.len());
         for (at, (step, link)) in steps.iter().zip(links).enumerate() {
             answers.push(match link {
                 Ok(Link::Read(place, ticket, with_ttl)) => {
                     self.finish_value(&place, ticket, with_ttl, &mut reading).await
                 }
+                Ok(Link::Write(place, marked)) => self.finish_write(at, place, *marked, &mut reading).await,
                 Ok(Link::Other(prepared, before)) => self.finish_other(at, step, prepared, before, &mut reading).await,
                 Err(error) => Err(error),
             });
@@ -109,7 +140,16 @@ impl Engine {
             let (ticket, with_ttl) = (self.l1.ticket(place.name), self.wants_ttl(&place));
             return Ok(Link::Read(place, ticket, with_ttl));
         }
-        let mut prepared = self.prepare(step).await?;
+        let mut prepared = match step {
+            Step::Set { key, value, options, answer } => {
+                let place = self.locate(key, Operation::Write, Wanted::String)?;
+                match self.marked(&place, value, *options, *answer, now_ms).await? {
+                    Some(marked) => return Ok(Link::Write(place, Box::new(marked))),
+                    None => self.prepare_set_at(place, value, *options, *answer).await?,
+                }
+            }
+            _ => self.prepare(step).await?,
+        };
         let endings: Vec<_> =
             prepared.changed().filter_map(|place| self.fills.ending(place, Ending::Written)).collect();
         let before = endings.len();
@@ -120,8 +160,7 @@ impl Engine {
     fn changes_of<'a>(&'a self, links: &[Result<Link<'a>>]) -> HashMap<&'a [u8], Change<'a>, RandomState> {
         let mut changes = HashMap::default();
         for (at, link) in links.iter().enumerate() {
-            let Ok(Link::Other(prepared, _)) = link else { continue };
-            for place in prepared.changed() {
+            for place in link.iter().flat_map(Link::changed) {
                 let new = || Change { writing: self.l1.writing(place.name), last: at };
                 changes.entry(place.name).or_insert_with(new).last = at;
             }
@@ -158,7 +197,9 @@ impl Engine {
             Ok(None) => self.serve(place, Sight::gone(), now_ms).await,
             Err(error) => self.without_store(place, now_ms, error).await,
         };
-        let answer = self.tally_result(place, Operation::Read, answer, |answer| answer.state, reading.started_ns)?;
+        let state = answer.as_ref().map_or_else(|error| Self::state_of(error.kind), |answer| answer.state);
+        self.tally_lasted(place, Operation::Read, state, reading.lasted_ns);
+        let answer = answer?;
         Ok(answer.value.map_or(Reply::Nil, Reply::Bulk))
     }
 
@@ -180,15 +221,10 @@ impl Engine {
         let state = answer.as_ref().map_or_else(|error| Self::state_of(error.kind), |_| state);
         let mut copy = copy.filter(|_| answer.is_ok());
         for place in prepared.changed() {
-            if reading.changes.get(place.name).is_some_and(|change| change.last == at)
-                && let Some(Change { writing, .. }) = reading.changes.remove(place.name)
-            {
-                let entry = copy.take().map(|copy| *copy);
-                writing.done(entry.and_then(|(value, stamps)| self.l1_entry(place, value, stamps, reading.now_ms)));
-            }
+            self.leave(at, place, copy.take().map(|copy| *copy), reading);
         }
         let operation = operation_of(step, &prepared);
-        prepared.places.iter().for_each(|place| self.tally(place, operation, state, reading.started_ns));
+        prepared.places.iter().for_each(|place| self.tally_lasted(place, operation, state, reading.lasted_ns));
         match (step, answer) {
             (Step::Set { .. }, Ok(answer)) => {
                 prepared.places.iter().for_each(|place| self.supersede(place));
@@ -200,7 +236,28 @@ impl Engine {
     }
 }
 
-impl Link<'_> {
+impl Engine {
+    /// The command was the last that may have changed the key: what it left there, if that is known, becomes the copy in L1.
+    fn leave(&self, at: usize, place: &Place<'_>, left: Option<(Bytes, Stamps)>, reading: &mut Reading<'_>) {
+        if reading.changes.get(place.name).is_some_and(|change| change.last == at)
+            && let Some(Change { writing, .. }) = reading.changes.remove(place.name)
+        {
+            writing.done(left.and_then(|(value, stamps)| self.l1_entry(place, value, stamps, reading.now_ms)));
+        }
+    }
+}
+
+impl<'a> Link<'a> {
+    /// The places that it may change.
+    fn changed(&self) -> impl Iterator<Item = &Place<'a>> {
+        let (one, several) = match self {
+            Link::Read(..) => (None, None),
+            Link::Write(place, _) => (Some(place), None),
+            Link::Other(prepared, _) => (None, Some(prepared.changed())),
+        };
+        one.into_iter().chain(several.into_iter().flatten())
+    }
+
     fn give_blocks(&mut self, blocks: &mut Vec<Vec<Command>>) {
         match self {
             Link::Read(place, _, with_ttl) => {
@@ -210,6 +267,7 @@ impl Link<'_> {
                     blocks.push(vec![Command::new("PTTL").arg(key())]);
                 }
             }
+            Link::Write(_, marked) => marked.give_blocks(blocks),
             Link::Other(prepared, _) => blocks.push(std::mem::take(&mut prepared.commands)),
         }
     }
@@ -245,7 +303,7 @@ fn one(done: Done) -> Result<Reply> {
 }
 
 /// What the store holds, from the replies to `GET` and `PTTL`: a key that expired between them has nothing left.
-fn held(value: Result<Reply>, ttl: Option<Result<Reply>>) -> Result<Option<Held>> {
+pub(super) fn held(value: Result<Reply>, ttl: Option<Result<Reply>>) -> Result<Option<Held>> {
     let bytes = match value? {
         Reply::Bulk(bytes) => bytes,
         Reply::Nil => return Ok(None),

@@ -5,12 +5,11 @@
 //! with the write whether they still are; if another node has invalidated in the meantime, the write counts as the later one and
 //! is marked anew, unless the key was written again. What an invalidation on this node overtakes stays overtaken.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
 use foldhash::fast::RandomState;
 use futures_util::future::{BoxFuture, join_all};
 
@@ -19,11 +18,12 @@ use super::compare::Loaded;
 use super::core::Engine;
 use super::entry::{Stamps, Terms};
 use super::envelope;
-use super::generation::{Ids, NONE, Record, Standing};
+use super::generation::{NONE, Record, Standing};
 use super::judge::Place;
 use super::key::escaped;
 use super::known::{Domain, Name, Ticket};
 use super::l1::entry::Entry;
+use super::under::ByDomain;
 use crate::error::Result;
 use crate::limits::{GENERATION_QUESTIONS_MAX, TAG_LIFE_MS_MIN, TTL_MS_MAX};
 use crate::ports::store::{Expect, Expire, Held, StoreKey, Ttl};
@@ -56,39 +56,6 @@ impl Domains {
             all
         });
         self.all.load().get(&live.domain).map_or(new, Arc::clone)
-    }
-}
-
-/// Tags of several entries, for each domain, and when the last of them ends; `None`: never.
-#[derive(Default)]
-struct ByDomain(Vec<(Arc<Domain>, BTreeSet<String>, Option<u64>)>);
-
-impl ByDomain {
-    fn add(&mut self, domain: &Arc<Domain>, tags: &[String], ends_ms: Option<u64>) {
-        let at = self.0.iter().position(|(known, ..)| Arc::ptr_eq(known, domain));
-        let at = at.unwrap_or_else(|| {
-            self.0.push((Arc::clone(domain), BTreeSet::new(), Some(0)));
-            self.0.len() - 1
-        });
-        let (_, all, last_ms) = &mut self.0[at];
-        all.extend(tags.iter().cloned());
-        *last_ms = last_ms.zip(ends_ms).map(|(one, other)| one.max(other));
-    }
-}
-
-/// What a write is marked with.
-#[derive(Clone, Debug)]
-pub(super) struct Under {
-    /// `None`: a raw value carries nothing.
-    pub(super) ids: Option<Arc<Ids>>,
-    /// Whether they were asked for since the write began, or nobody else could have changed them.
-    sure: bool,
-}
-
-impl Under {
-    /// Those of a value that is changed: it is no newer than what it is made from.
-    pub(super) fn kept(ids: &Arc<Ids>) -> Self {
-        Self { ids: Some(Arc::clone(ids)), sure: true }
     }
 }
 
@@ -176,27 +143,6 @@ impl Engine {
         }
     }
 
-    /// Asks anew for everything that many writes are about to be marked with, so that none needs to be confirmed.
-    ///
-    /// # Errors
-    /// A failure of the store.
-    pub(super) async fn provide_all<'a>(&self, writes: impl Iterator<Item = (&'a Place<'a>, &'a Terms)>) -> Result<()> {
-        let mut wanted = ByDomain::default();
-        for (place, terms) in writes.filter(|(place, _)| place.enveloped()) {
-            wanted.add(&place.domain, &terms.tags, self.ends_ms(terms));
-        }
-        for (domain, tags, ends_ms) in &wanted.0 {
-            if domain.trust_ms.is_some() {
-                let mut names = vec![Name::Domain];
-                names.extend(tags.iter().map(|tag| Name::tag(tag)));
-                self.ask(domain, &names).await?;
-            }
-            let tags: Vec<&str> = tags.iter().map(String::as_str).collect();
-            self.provide(domain, &tags, *ends_ms).await?;
-        }
-        Ok(())
-    }
-
     /// How an entry stands that was just read from the store.
     ///
     /// # Errors
@@ -213,55 +159,6 @@ impl Engine {
         }
         // Invalidations keep overtaking the question: then one may well concern this entry, and be a hard one.
         Ok(Standing::Hard)
-    }
-
-    /// What a value is loaded under whose write or load began with `place`.
-    ///
-    /// # Errors
-    /// A failure of the store.
-    pub(super) async fn under(&self, place: &Place<'_>, terms: &Terms) -> Result<Under> {
-        if !place.enveloped() {
-            return Ok(Under { ids: None, sure: true });
-        }
-        let after = place.domain.questions();
-        let tags: Vec<&str> = terms.tags.iter().map(String::as_str).collect();
-        self.provide(&place.domain, &tags, self.ends_ms(terms)).await?;
-        let current = place.domain.current(&terms.tags, &place.key.rest, place.seq, after);
-        let Some((ids, fresh)) = current else {
-            let tags = terms.tags.iter().map(|_| NONE).collect();
-            return Ok(Under { ids: Some(Arc::new(Ids { tags, ..Ids::default() })), sure: true });
-        };
-        Ok(Under { ids: Some(ids), sure: fresh || place.domain.trust_ms.is_none() })
-    }
-
-    /// Asks, along with a write, whether its generations still are the current ones. The current ones if not.
-    pub(super) async fn confirm(&self, place: &Place<'_>, terms: &Terms, under: &Under) -> Option<Arc<Ids>> {
-        let before = under.ids.as_ref().filter(|_| !under.sure)?;
-        let after = place.domain.questions();
-        let mut names = vec![Name::Domain];
-        names.extend(terms.tags.iter().map(|tag| Name::tag(tag)));
-        // Without an answer the write stays as it is marked, which is never too new.
-        self.ask(&place.domain, &names).await.ok()?;
-        let (ids, fresh) = place.domain.current(&terms.tags, &place.key.rest, place.seq, after)?;
-        let overtaken = ids.domain == NONE || ids.tags.contains(&NONE);
-        (fresh && !overtaken && ids != *before).then_some(ids)
-    }
-
-    /// Marks what was just stored anew, if it is still there; the stamps it then has.
-    ///
-    /// # Errors
-    /// A failure of the store: what was stored is there, and invalid.
-    pub(super) async fn mark_anew(
-        &self,
-        place: &Place<'_>,
-        stored: &Bytes,
-        stamps: Stamps,
-        newer: Option<Arc<Ids>>,
-    ) -> Result<Option<Stamps>> {
-        let Some(ids) = newer else { return Ok(Some(stamps)) };
-        let stamps = Stamps { under: Some(ids), ..stamps };
-        let done = Box::pin(self.put_back(place, stored, &stamps, self.now_ms())).await?;
-        Ok(done.then_some(stamps))
     }
 
     /// When the store forgets an entry with these terms that is written now; `None`: never.
@@ -334,7 +231,11 @@ impl Engine {
         Ok(())
     }
 
-    async fn heard(
+    /// Remembers what the store answered to a question.
+    ///
+    /// # Errors
+    /// A failure of the store, if a damaged record has to be removed.
+    pub(super) async fn heard(
         &self,
         domain: &Domain,
         ticket: Ticket,

@@ -1,6 +1,7 @@
 //! Commands as data: what is known of one that the store carries out as it is, and what a transaction is made of.
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 use super::api::{AskedTtl, ExpireCondition, SetAnswer, SetOptions};
 use crate::ports::policy::Shape;
@@ -122,13 +123,16 @@ impl Form {
     }
 }
 
+/// Places in a list: nearly always one.
+pub type Indices = SmallVec<[usize; 2]>;
+
 /// A command that the store carries out as it is.
 #[derive(Clone, Debug)]
 pub struct DataCommand {
     /// Its words, the name first, with the application's keys.
     pub args: Vec<Bytes>,
     /// Where the keys are.
-    pub keys: Vec<usize>,
+    pub keys: Indices,
     /// What is known of it.
     pub form: Form,
 }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use smallvec::smallvec;
 
 use super::api::Update;
 use super::core::Engine;
@@ -159,7 +160,7 @@ impl Engine {
         if resolved.live.description.encoding == Encoding::Raw {
             let words = [Bytes::from_static(b"GETRANGE"), Bytes::copy_from_slice(key), start.to_string().into()];
             let args = words.into_iter().chain([end.to_string().into()]).collect();
-            let command = DataCommand { args, keys: vec![1], form: Form::reads(Wanted::String) };
+            let command = DataCommand { args, keys: smallvec![1], form: Form::reads(Wanted::String) };
             return match self.carry_out(&command).await? {
                 Reply::Bulk(part) => Ok(part),
                 other => Err(Error::new(ErrorKind::StoreData, format!("the store answered {other:?} to GETRANGE"))),

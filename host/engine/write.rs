@@ -15,7 +15,7 @@ use super::envelope;
 use super::found::expire_for;
 use super::judge::{Place, Verdict, Wanted};
 use super::modify::Change;
-use super::standing::Under;
+use super::under::Under;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::L1_COPY_BYTES_MAX;
 use crate::ports::lease::Ending;
@@ -66,9 +66,19 @@ impl Engine {
             return Ok(raw_answer(&reply, options));
         }
         let (bytes, value) = self.packed(place, &stamps, value).await?;
-        let store = self.set_and_end(place, bytes.clone(), expire);
-        let (stored, newer) = join(store, self.confirm(place, &stamps.terms, &under)).await;
-        stored?;
+        let newer = match self.asks_along(place, &stamps.terms, &under) {
+            Some(asks) => {
+                let answer = self.set_and_end(place, bytes.clone(), expire, Some(asks.command())).await?;
+                self.hear_along(place, asks, answer).await;
+                self.newer(place, &stamps.terms, &under)
+            }
+            None => {
+                let store = self.set_and_end(place, bytes.clone(), expire, None);
+                let (stored, newer) = join(store, self.confirm(place, &stamps.terms, &under)).await;
+                stored?;
+                newer
+            }
+        };
         let stamps = self.mark_anew(place, &bytes, stamps, newer).await?.filter(|_| !kept);
         writing.done(stamps.and_then(|stamps| self.l1_entry(place, value, stamps, now_ms)));
         Ok(SetAnswer { state: State::Done, previous: None })

@@ -133,6 +133,8 @@ pub struct DomainMetrics {
     pub latency: [Histogram; Operation::COUNT],
     /// Calls of each hook.
     pub policy_calls: [Counter; Hook::COUNT],
+    /// Calls that were spared, as the same was asked before.
+    pub policy_remembered: Counter,
     /// Time in each hook. Sampled: one call in 16 is timed.
     pub policy_time: [Histogram; Hook::COUNT],
     /// Failures of the policy.

@@ -177,6 +177,11 @@ pub trait Store: Send + Sync {
     /// Who else may change what it holds.
     fn sharing(&self) -> Sharing;
 
+    /// Whether one server holds all keys, so that a question that goes along with a command fails only where the command does.
+    fn is_one_server(&self) -> bool {
+        false
+    }
+
     /// What it does with leases: beside the entries that it holds.
     fn leases(&self) -> &dyn LeaseStore;
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
+use foldhash::fast::RandomState;
 
 use super::metrics::{Counter, DomainMetrics};
 use super::origin::Origin;
@@ -114,7 +115,7 @@ impl std::fmt::Debug for Live {
 /// One state of all live policies.
 #[derive(Debug, Default)]
 pub struct PolicyTable {
-    domains: HashMap<Box<str>, Arc<Live>>,
+    domains: HashMap<Box<str>, Arc<Live>, RandomState>,
 }
 
 impl PolicyTable {

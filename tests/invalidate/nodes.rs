@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use larder::engine::api::SetOptions;
+use larder::engine::step::Step;
 use larder::ports::clock::VirtualClock;
+use larder::ports::store::Reply;
 
 use super::{START_MS, get, invalidate, play, set, world_over};
 use crate::support::engine::World;
@@ -13,6 +16,12 @@ fn nodes(redis: &RedisServer) -> (World, World, Arc<VirtualClock>) {
     let clock = Arc::new(VirtualClock::new(START_MS, 3));
     let node = || world_over(Arc::new(redis.store()), clock.clone());
     (node(), node(), clock)
+}
+
+/// A plain write in `profile`, as one of a pipeline.
+fn plain_set(key: &str, value: &str) -> Step {
+    let (key, value) = (format!("profile:{key}").into(), value.to_owned().into());
+    Step::Set { key, value, options: SetOptions::default(), answer: |_, _| Reply::ok() }
 }
 
 #[tokio::test]
@@ -60,6 +69,14 @@ async fn a_write_after_an_invalidation_on_another_node_stays() {
         assert_eq!(get(&one, "profile:b@red").await, "3 (store-hit)", "{words:?}");
         clock.advance_ms(5_000);
         assert_eq!(get(&other, "profile:b@red").await, "3 (store-hit)", "{words:?}");
+        invalidate(&one, "profile", words).await;
+        let steps = [("c@red", "4"), ("d", "5"), ("c@red", "6")].map(|(key, value)| plain_set(key, value));
+        let answers = other.engine.sequence(&steps).await;
+        assert!(answers.iter().all(|answer| *answer == Ok(Reply::ok())), "{words:?}: {answers:?}");
+        assert_eq!(get(&other, "profile:c@red").await, "6 (l1-hit)", "{words:?}");
+        for (key, value) in [("profile:c@red", "6"), ("profile:d", "5")] {
+            assert_eq!(get(&one, key).await, format!("{value} (store-hit)"), "{words:?}: {key}");
+        }
         clock.advance_ms(5_000);
     }
 }

@@ -3,6 +3,7 @@
 mod blocking;
 mod confined;
 mod databases;
+mod entries;
 mod moved;
 mod pipelined;
 mod published;

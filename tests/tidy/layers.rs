@@ -21,7 +21,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "adapters",
         imports: &["adapters", "ports", "error", "limits", "config"],
-        strangers: &["axum", "clap", "quick_cache"],
+        strangers: &["axum", "clap"],
     },
     Layer { name: "config", imports: &["config", "error", "limits"], strangers: &["axum", "redis", "wasmtime"] },
     Layer { name: "error", imports: &["error"], strangers: OUTSIDE },

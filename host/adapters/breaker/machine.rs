@@ -19,15 +19,15 @@ use std::collections::VecDeque;
 use super::window::{Counts, Window};
 use crate::limits::{BREAKER_HALF_OPEN_MS_MAX, BREAKER_HINT_MS_MIN, BREAKER_HISTORY_MAX, BREAKER_OPEN_MS_MAX};
 use crate::ports::breaker::{BreakerSettings, Mode, Outcome, State, Transition, shown};
+use crate::ports::clock::Clock;
 
 const NS_PER_MS: u64 = 1_000_000;
 
-/// The time, and one throw of a die.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Now {
+/// The time; what only a step needs to know beside it is asked for then.
+#[derive(Clone, Copy)]
+pub(super) struct Now<'a> {
     pub(super) ns: u64,
-    pub(super) wall_ms: u64,
-    pub(super) chance: u64,
+    pub(super) clock: &'a dyn Clock,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -107,7 +107,7 @@ impl Machine {
     }
 
     /// Asks for one call: what to report it with, if it may be made.
-    pub(super) fn ask(&mut self, now: Now) -> Option<Asked> {
+    pub(super) fn ask(&mut self, now: Now<'_>) -> Option<Asked> {
         match self.mode {
             Mode::ForcedOpen => return None,
             Mode::ForcedClosed | Mode::MetricsOnly => return Some(self.asked()),
@@ -132,7 +132,7 @@ impl Machine {
 
     /// Tries again before its time, if it is open by itself and has been for a moment, which doubles with every trial that fails: what it
     /// stands for seems to be well.
-    pub(super) fn hint(&mut self, now: Now) {
+    pub(super) fn hint(&mut self, now: Now<'_>) {
         if let (Mode::Auto, Phase::Open { since_ns, .. }) = (self.mode, self.phase) {
             let moment_ms = BREAKER_HINT_MS_MIN << self.reopened.saturating_sub(1).min(32);
             if now.ns.saturating_sub(since_ns) >= moment_ms * NS_PER_MS {
@@ -142,7 +142,7 @@ impl Machine {
     }
 
     /// What the passing of time does.
-    fn pass(&mut self, now: Now) {
+    fn pass(&mut self, now: Now<'_>) {
         match self.phase {
             Phase::Open { until_ns, .. } if now.ns >= until_ns => self.half_open(now, "its time is over"),
             Phase::HalfOpen { until_ns, under_way, succeeded } if now.ns >= until_ns => {
@@ -158,7 +158,7 @@ impl Machine {
     }
 
     /// A call that was let through ended.
-    pub(super) fn report(&mut self, asked: Asked, outcome: Outcome, now: Now) {
+    pub(super) fn report(&mut self, asked: Asked, outcome: Outcome, now: Now<'_>) {
         if asked.epoch != self.epoch {
             return;
         }
@@ -195,7 +195,7 @@ impl Machine {
     }
 
     /// Does what an operator says.
-    pub(super) fn force(&mut self, mode: Mode, now: Now) {
+    pub(super) fn force(&mut self, mode: Mode, now: Now<'_>) {
         if mode == self.mode {
             return;
         }
@@ -207,25 +207,25 @@ impl Machine {
         self.step(from, "an operator says so", now);
     }
 
-    fn open(&mut self, why: &str, now: Now) {
+    fn open(&mut self, why: &str, now: Now<'_>) {
         let from = shown(self.mode, self.state());
         let longest_ms = self.settings.recovery_ms.max(BREAKER_OPEN_MS_MAX);
         let doubled_ms = self.settings.recovery_ms.saturating_mul(1 << self.reopened.min(32)).min(longest_ms);
         // Between nine tenths of it and all of it, so that many hosts do not try again in one moment.
-        let open_ms = doubled_ms - now.chance % (doubled_ms / 10 + 1);
+        let open_ms = doubled_ms - now.clock.random() % (doubled_ms / 10 + 1);
         let until_ns = now.ns.saturating_add(open_ms.saturating_mul(NS_PER_MS));
         self.phase = Phase::Open { since_ns: now.ns, until_ns };
         self.reopened = self.reopened.saturating_add(1);
         self.step(from, &format!("{why}; it tries again in {open_ms} ms"), now);
     }
 
-    fn half_open(&mut self, now: Now, why: &str) {
+    fn half_open(&mut self, now: Now<'_>, why: &str) {
         let from = shown(self.mode, self.state());
         self.phase = half_open(now, 0);
         self.step(from, why, now);
     }
 
-    fn close(&mut self, why: &str, now: Now) {
+    fn close(&mut self, why: &str, now: Now<'_>) {
         let from = shown(self.mode, self.state());
         self.phase = Phase::Closed;
         self.window = Window::new(self.settings.monitoring_ms);
@@ -233,17 +233,17 @@ impl Machine {
         self.step(from, why, now);
     }
 
-    fn step(&mut self, from: &'static str, why: &str, now: Now) {
+    fn step(&mut self, from: &'static str, why: &str, now: Now<'_>) {
         self.epoch += 1;
         if self.history.len() >= BREAKER_HISTORY_MAX {
             self.history.pop_front();
         }
         let to = shown(self.mode, self.state());
-        self.history.push_back(Transition { at_ms: now.wall_ms, from, to, why: why.to_owned() });
+        self.history.push_back(Transition { at_ms: now.clock.wall_ms(), from, to, why: why.to_owned() });
     }
 }
 
-const fn half_open(now: Now, succeeded: u32) -> Phase {
+const fn half_open(now: Now<'_>, succeeded: u32) -> Phase {
     let until_ns = now.ns.saturating_add(BREAKER_HALF_OPEN_MS_MAX * NS_PER_MS);
     Phase::HalfOpen { until_ns, under_way: 0, succeeded }
 }

@@ -42,6 +42,7 @@ pub struct Permit {
     breaker: Arc<CircuitBreaker>,
     asked: Asked,
     began_ns: u64,
+    ended_ns: Option<u64>,
     /// How the call went, as far as is known.
     outcome: Outcome,
 }
@@ -105,7 +106,13 @@ impl CircuitBreaker {
         let now = self.now();
         let asked = self.change(|machine| machine.ask(now).ok_or_else(|| self.rejection(machine, now)));
         match asked {
-            Ok(asked) => Ok(Permit { breaker: Arc::clone(self), asked, began_ns: now.ns, outcome: Outcome::Ignored }),
+            Ok(asked) => Ok(Permit {
+                breaker: Arc::clone(self),
+                asked,
+                began_ns: now.ns,
+                ended_ns: None,
+                outcome: Outcome::Ignored,
+            }),
             Err(rejection) => {
                 self.metrics.not_permitted.increment();
                 Err(rejection)
@@ -157,11 +164,15 @@ impl CircuitBreaker {
         self.change(|machine| machine.hint(now));
     }
 
-    fn now(&self) -> Now {
-        Now { ns: self.clock.monotonic_ns(), wall_ms: self.clock.wall_ms(), chance: self.clock.random() }
+    fn now(&self) -> Now<'_> {
+        self.at(self.clock.monotonic_ns())
     }
 
-    fn rejection(&self, machine: &Machine, now: Now) -> Rejection {
+    fn at(&self, ns: u64) -> Now<'_> {
+        Now { ns, clock: &*self.clock }
+    }
+
+    fn rejection(&self, machine: &Machine, now: Now<'_>) -> Rejection {
         let name = Arc::clone(&self.name);
         match (machine.mode(), machine.retry_in_ms(now.ns)) {
             (Mode::ForcedOpen, _) => Rejection::Forced { name },
@@ -212,13 +223,13 @@ const fn acting(mode: Mode, state: State) -> State {
 impl Permit {
     /// Says how the call went. A success that took too long is slow.
     pub fn report(mut self, outcome: Outcome) {
-        let took_ns = self.breaker.clock.monotonic_ns().saturating_sub(self.began_ns);
+        let now_ns = self.breaker.clock.monotonic_ns();
+        let took_ns = now_ns.saturating_sub(self.began_ns);
         let slow = outcome == Outcome::Success && self.breaker.slow_ns.is_some_and(|slow_ns| took_ns >= slow_ns);
         self.outcome = if slow { Outcome::Slow } else { outcome };
+        self.ended_ns = Some(now_ns);
     }
-}
 
-impl Permit {
     /// Says what the call met that is a failure, for people.
     pub fn met(&self, failure: &impl Display) {
         let mut words = failure.to_string();
@@ -240,7 +251,7 @@ impl breaker::Permit for Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let now = self.breaker.now();
+        let now = self.ended_ns.map_or_else(|| self.breaker.now(), |ended_ns| self.breaker.at(ended_ns));
         self.breaker.metrics.calls[self.outcome as usize].increment();
         self.breaker.change(|machine| machine.report(self.asked, self.outcome, now));
     }

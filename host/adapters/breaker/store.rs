@@ -82,6 +82,10 @@ impl<S: Store + ?Sized> Store for BreakerStore<S> {
         self.inner.sharing()
     }
 
+    fn is_one_server(&self) -> bool {
+        self.inner.is_one_server()
+    }
+
     fn leases(&self) -> &dyn LeaseStore {
         self
     }

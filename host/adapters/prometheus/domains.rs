@@ -25,6 +25,7 @@ struct Families {
     requests: Family,
     request_time: Family,
     calls: Family,
+    remembered: Family,
     call_time: Family,
     faults: Family,
     swaps: Family,
@@ -57,6 +58,10 @@ impl Families {
                 "Time from a request's arrival at the engine to its answer; pipelined hits count once per batch",
             ),
             calls: Family::counter("larder_policy_calls_total", "Calls of a policy's hooks"),
+            remembered: Family::counter(
+                "larder_policy_remembered_total",
+                "Decisions that needed no call, as the policy was asked the same before",
+            ),
             call_time: Family::histogram(
                 "larder_policy_call_duration_seconds",
                 "Time in a policy's hooks, of a sample of the calls",
@@ -134,6 +139,7 @@ impl Families {
             self.calls.count_some(&labels, metrics.policy_calls[hook as usize].get());
             self.call_time.durations(&labels, &metrics.policy_time[hook as usize]);
         }
+        self.remembered.count_some(&[("domain", domain)], metrics.policy_remembered.get());
         for fault in Fault::ALL {
             let labels = [("domain", domain), ("fault", fault.as_str())];
             self.faults.count_some(&labels, metrics.policy_faults[fault as usize].get());
@@ -192,6 +198,7 @@ impl Families {
             self.requests,
             self.request_time,
             self.calls,
+            self.remembered,
             self.call_time,
             self.faults,
             self.swaps,

@@ -53,8 +53,9 @@ pub enum Value {
 }
 
 /// The host's names under the policies' prefix.
-pub(super) const RESERVED: [&str; 9] = [
+pub(super) const RESERVED: [&str; 10] = [
     "larder_policy_calls_total",
+    "larder_policy_remembered_total",
     "larder_policy_call_duration_seconds",
     "larder_policy_faults_total",
     "larder_policy_swaps_total",

@@ -44,6 +44,7 @@ fn filled() -> String {
     profile.latency[Operation::Read as usize].observe_ns(600);
     profile.latency[Operation::Read as usize].observe_ns(20_000_000_000);
     profile.policy_calls[Hook::PlanBatch as usize].increment();
+    profile.policy_remembered.increment();
     profile.policy_time[Hook::PlanBatch as usize].observe_ns(400);
     profile.policy_faults[Fault::BadAnswer as usize].add(2);
     profile.generation.set(7);
@@ -142,6 +143,7 @@ fn the_names_are_a_promise() {
         larder_policy_instances_created_total counter
         larder_policy_quarantines_total counter
         larder_policy_rejections_total counter
+        larder_policy_remembered_total counter
         larder_policy_swaps_total counter
         larder_rate_limited_total counter
         larder_recovery_oldest_seconds gauge

@@ -54,8 +54,12 @@ impl Common {
 
     /// When a call that begins now has to be over: it has its own deadline, and what is left of the operation's budget.
     pub(super) fn deadline(&self) -> Instant {
+        self.deadline_from(Instant::now())
+    }
+
+    fn deadline_from(&self, now: Instant) -> Instant {
         let own = Duration::from_millis(self.store_ms);
-        Instant::now() + budget::left_ns().map_or(own, |left_ns| own.min(Duration::from_nanos(left_ns)))
+        now + budget::left_ns().map_or(own, |left_ns| own.min(Duration::from_nanos(left_ns)))
     }
 
     /// Lets a call have what is left of the operation's budget, and takes from that what it took.
@@ -67,7 +71,7 @@ impl Common {
             return Err(StoreError::Timeout(self.store_ms));
         }
         let began = Instant::now();
-        let answer = call(self.deadline()).await;
+        let answer = call(self.deadline_from(began)).await;
         budget::spend_ns(u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX));
         answer
     }

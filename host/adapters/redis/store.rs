@@ -32,6 +32,10 @@ impl Store for RedisStore {
         Sharing::Shared
     }
 
+    fn is_one_server(&self) -> bool {
+        matches!(self.form, Form::One(_))
+    }
+
     fn leases(&self) -> &dyn LeaseStore {
         self
     }

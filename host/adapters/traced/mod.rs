@@ -67,6 +67,10 @@ impl Store for TracedStore {
         self.inner.sharing()
     }
 
+    fn is_one_server(&self) -> bool {
+        self.inner.is_one_server()
+    }
+
     fn leases(&self) -> &dyn LeaseStore {
         self
     }

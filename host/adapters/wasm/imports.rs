@@ -63,25 +63,25 @@ impl settings::Host for HostState {
 
 impl clock::Host for HostState {
     fn now_ms(&mut self) -> u64 {
-        self.context.clock.wall_ms()
+        self.consult().clock.wall_ms()
     }
 
     fn random_u64(&mut self) -> u64 {
-        self.context.clock.random()
+        self.draw().random()
     }
 }
 
 impl metrics::Host for HostState {
     fn count(&mut self, name: String, labels: Vec<(String, String)>, delta: u64) {
-        self.context.metrics.own.count(name, labels, delta);
+        self.consult().metrics.own.count(name, labels, delta);
     }
 
     fn gauge(&mut self, name: String, labels: Vec<(String, String)>, value: f64) {
-        self.context.metrics.own.gauge(name, labels, value);
+        self.consult().metrics.own.gauge(name, labels, value);
     }
 
     fn observe(&mut self, name: String, labels: Vec<(String, String)>, value: f64) {
-        self.context.metrics.own.observe(name, labels, value);
+        self.consult().metrics.own.observe(name, labels, value);
     }
 }
 

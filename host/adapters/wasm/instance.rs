@@ -179,6 +179,11 @@ impl Instance {
         self.call(self.bounds.hook_ms, |guests, store| hook(guests, store).unwrap_or_else(absent))
     }
 
+    /// Whether the last call had nothing but its request to go by, and left nothing but its answer.
+    pub(super) fn kept_to_itself(&self) -> bool {
+        self.store.data().kept_to_itself()
+    }
+
     /// Whether it has served enough calls, or grown too far: a linear memory never shrinks.
     pub(super) fn is_worn(&self) -> bool {
         self.calls_left == 0 || self.store.data().limiter.memory_bytes() > self.memory_bytes_max

@@ -16,6 +16,7 @@ mod compile;
 mod contract;
 mod convert;
 mod deadline;
+mod decisions;
 mod domain;
 mod engine;
 mod exported;

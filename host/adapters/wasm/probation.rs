@@ -16,16 +16,17 @@ pub(super) struct Sample {
     pub(super) at_ns: u64,
     /// Failures of the component.
     pub(super) faults: u64,
-    /// Calls of the domain.
+    /// Calls of the domain, with those that were spared as their answer was known.
     pub(super) calls: u64,
 }
 
 impl Sample {
-    /// Takes one. Calls of `describe` serve nobody, and each instance that replaces a broken one makes one.
+    /// Takes one. Calls of `describe` serve nobody, and each instance that replaces a broken one makes one. A decision that was remembered
+    /// counts as a call: else the good ones would be missed where a few bad ones are asked for again and again.
     pub(super) fn take(at_ns: u64, faults: &Counter, metrics: &DomainMetrics) -> Self {
         let serving = Hook::ALL.into_iter().filter(|hook| *hook != Hook::Describe);
-        let calls = serving.map(|hook| metrics.policy_calls[hook as usize].get()).sum();
-        Self { at_ns, faults: faults.get(), calls }
+        let calls: u64 = serving.map(|hook| metrics.policy_calls[hook as usize].get()).sum();
+        Self { at_ns, faults: faults.get(), calls: calls + metrics.policy_remembered.get() }
     }
 }
 

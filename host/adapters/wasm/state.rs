@@ -44,6 +44,10 @@ pub(super) struct HostState {
     pub(super) deadline: Deadline,
     /// What it has of WASI.
     pub(super) wasi: Wasi,
+    /// Whether the call that runs has asked for, or told, what is no part of its request: time, chance, a metric.
+    consulted: bool,
+    /// Whether any call has drawn a random number: a generator of the guest's own may have been seeded with it.
+    drawn: bool,
     /// Lines that were logged in the call that runs.
     log_lines: u32,
     /// The last line of level `error` in the call that runs: what a panic says before it traps.
@@ -64,6 +68,8 @@ impl HostState {
             limiter: Limiter::new(memory_bytes_max),
             deadline: Deadline::default(),
             wasi: Wasi::default(),
+            consulted: false,
+            drawn: false,
             log_lines: 0,
             last_words: None,
         }
@@ -86,9 +92,27 @@ impl HostState {
     /// Before each call, which may take so long. Answers after how many ticks its deadline is to be looked at.
     pub(super) fn begin_call(&mut self, deadline_ms: u64) -> u64 {
         self.limiter.forgive();
+        self.consulted = false;
         self.log_lines = 0;
         self.last_words = None;
         self.deadline.begin(deadline_ms)
+    }
+
+    /// What all instances share, for what a guest asks of it or tells it beside its request.
+    pub(super) fn consult(&mut self) -> &Context {
+        self.consulted = true;
+        &self.context
+    }
+
+    /// Draws random numbers for the guest.
+    pub(super) fn draw(&mut self) -> &dyn Clock {
+        self.drawn = true;
+        &*self.context.clock
+    }
+
+    /// Whether the call that just ended had nothing but its request to go by, and left nothing but its answer.
+    pub(super) const fn kept_to_itself(&self) -> bool {
+        !self.consulted && !self.drawn && self.log_lines == 0
     }
 
     /// What it said as its last error in the call that just ended.

@@ -182,14 +182,14 @@ struct Datetime {
 fn clocks<T: Host>(into: &mut LinkerInstance<'_, T>, interface: &str, name: &str) -> wasmtime::Result<()> {
     match (interface, name) {
         ("clocks/monotonic-clock", "now") => into.func_wrap(name, |mut store: Store<'_, T>, ()| {
-            Ok((store.data_mut().as_mut().context.clock.monotonic_ns(),))
+            Ok((store.data_mut().as_mut().consult().clock.monotonic_ns(),))
         }),
         ("clocks/monotonic-clock", "resolution") => into.func_wrap(name, |_, ()| Ok((1_u64,))),
         ("clocks/monotonic-clock", "subscribe-instant" | "subscribe-duration") => {
             into.func_wrap(name, hand_out::<T, (u64,)>(NOTHING))
         }
         ("clocks/wall-clock", "now") => into.func_wrap(name, |mut store: Store<'_, T>, ()| {
-            let ms = store.data_mut().as_mut().context.clock.wall_ms();
+            let ms = store.data_mut().as_mut().consult().clock.wall_ms();
             let nanoseconds = u32::try_from(ms % 1000).unwrap_or(0) * 1_000_000;
             Ok((Datetime { seconds: ms / 1000, nanoseconds },))
         }),
@@ -208,16 +208,16 @@ fn random<T: Host>(into: &mut LinkerInstance<'_, T>, interface: &str, name: &str
                 let count = usize::try_from(count).ok().filter(|count| *count <= limits::WASI_RANDOM_BYTES_MAX);
                 let count =
                     count.ok_or_else(|| Stopped::error("it asks for more random bytes at once than there are"))?;
-                let clock = &store.data_mut().as_mut().context.clock;
+                let clock = store.data_mut().as_mut().draw();
                 let words = std::iter::repeat_with(|| clock.random().to_le_bytes());
                 Ok((words.flatten().take(count).collect::<Vec<u8>>(),))
             })
         }
         "get-random-u64" | "get-insecure-random-u64" => {
-            into.func_wrap(name, |mut store: Store<'_, T>, ()| Ok((store.data_mut().as_mut().context.clock.random(),)))
+            into.func_wrap(name, |mut store: Store<'_, T>, ()| Ok((store.data_mut().as_mut().draw().random(),)))
         }
         "insecure-seed" => into.func_wrap(name, |mut store: Store<'_, T>, ()| {
-            let clock = &store.data_mut().as_mut().context.clock;
+            let clock = store.data_mut().as_mut().draw();
             Ok(((clock.random(), clock.random()),))
         }),
         _ => refuse(into, interface, name),

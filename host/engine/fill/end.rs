@@ -3,8 +3,10 @@
 use bytes::Bytes;
 
 use super::Fills;
+use crate::engine::api::SetOptions;
 use crate::engine::core::Engine;
 use crate::engine::judge::Place;
+use crate::engine::write::raw_set;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::lease::{Ending, LeaseKeys};
 use crate::ports::store::{Command, Expire, Reply, Sharing, StoreKey};
@@ -70,23 +72,31 @@ impl Engine {
         replies.into_iter().try_for_each(done)
     }
 
-    /// Stores a string, whatever was there, and ends its lease before, in one round trip.
+    /// Stores a string, whatever was there, and ends its lease before, in one round trip; with a question that goes along, if there is one, and
+    /// its answer.
     ///
     /// # Errors
     /// A failure of the store.
-    pub(in crate::engine) async fn set_and_end(&self, place: &Place<'_>, value: Bytes, expire: Expire) -> Result<()> {
-        let Some(ending) = self.fills.ending(place, Ending::Written) else {
-            return self.store.set(&place.store_key, value, expire).await.map_err(|e| self.store_error(e));
-        };
-        let set = Command::new("SET").arg(place.store_key.0.clone()).arg(value);
-        let set = match expire {
-            Expire::Keep => set.arg("KEEPTTL"),
-            Expire::Never => set,
-            Expire::InMs(ms) => set.arg("PX").arg(ms.to_string()),
-        };
-        let replies = self.store.pipeline(vec![ending, set]).await;
+    pub(in crate::engine) async fn set_and_end(
+        &self,
+        place: &Place<'_>,
+        value: Bytes,
+        expire: Expire,
+        along: Option<Command>,
+    ) -> Result<Option<Reply>> {
+        let ending = self.fills.ending(place, Ending::Written);
+        if ending.is_none() && along.is_none() {
+            self.store.set(&place.store_key, value, expire).await.map_err(|e| self.store_error(e))?;
+            return Ok(None);
+        }
+        let set = raw_set(place, value, SetOptions::default(), expire);
+        let asks = along.is_some();
+        let replies = self.store.pipeline(ending.into_iter().chain([set]).chain(along).collect()).await;
         self.fills.overtake(place);
-        replies.map_err(|e| self.store_error(e))?.into_iter().try_for_each(done)
+        let mut replies = replies.map_err(|e| self.store_error(e))?;
+        let answer = if asks { replies.pop() } else { None };
+        replies.into_iter().try_for_each(done)?;
+        Ok(answer)
     }
 
     /// Sends commands that change these places, and ends their leases before. Several commands are one block. Error replies are among the

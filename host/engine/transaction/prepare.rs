@@ -1,6 +1,7 @@
 //! The commands of a transaction before they are sent, and their replies afterwards.
 
 use bytes::Bytes;
+use smallvec::{SmallVec, smallvec};
 
 use crate::engine::api::{AskedTtl, SetAnswer, SetOptions};
 use crate::engine::command::{Mapped, first_of};
@@ -10,7 +11,7 @@ use crate::engine::forward::with_its_nothing;
 use crate::engine::found::expire_for;
 use crate::engine::judge::{Place, Verdict, Wanted};
 use crate::engine::space::{odd, portion};
-use crate::engine::step::{Forwarded, Read, ScanRequest, Step};
+use crate::engine::step::{Forwarded, Indices, Read, ScanRequest, Step};
 use crate::engine::write::{raw_answer, raw_set, raw_set_past, stamps_now};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::metrics::State;
@@ -23,7 +24,7 @@ pub(in crate::engine) struct Prepared<'a> {
     /// What it is about.
     pub(in crate::engine) places: Vec<Place<'a>>,
     /// Those of the places that it may change.
-    changed: Vec<usize>,
+    changed: Indices,
     finish: Finish<'a>,
     /// What a copy in L1 would be, where the store holds just that afterwards.
     pub(in crate::engine) copy: Option<Box<(Bytes, Stamps)>>,
@@ -50,11 +51,11 @@ enum Finish<'a> {
 
 impl<'a> Prepared<'a> {
     fn one(place: Place<'a>, command: Command, finish: Finish<'a>) -> Self {
-        Self { commands: vec![command], places: vec![place], changed: vec![0], finish, copy: None }
+        Self { commands: vec![command], places: vec![place], changed: smallvec![0], finish, copy: None }
     }
 
     fn of_no_key(command: Command, finish: Finish<'a>) -> Self {
-        Self { commands: vec![command], places: Vec::new(), changed: Vec::new(), finish, copy: None }
+        Self { commands: vec![command], places: Vec::new(), changed: SmallVec::new(), finish, copy: None }
     }
 
     /// The places that it may change.
@@ -125,7 +126,7 @@ impl Engine {
     fn prepare_forwarded<'a>(&self, forwarded: &'a Forwarded) -> Result<Prepared<'a>> {
         let Forwarded { command, reads_only, .. } = forwarded;
         let places = self.places_of_forwarded(forwarded)?;
-        let changed = if *reads_only { Vec::new() } else { (0..places.len()).collect() };
+        let changed = if *reads_only { SmallVec::new() } else { (0..places.len()).collect() };
         let finish = Finish::Forwarded(command);
         Ok(Prepared { commands: vec![command.clone()], places, changed, finish, copy: None })
     }
@@ -146,7 +147,7 @@ impl Engine {
             };
             places.iter().map(|place| Command::new(name(place)).arg(place.store_key.0.clone())).collect()
         };
-        Ok(Prepared { commands, places, changed: Vec::new(), finish: Finish::Read(read), copy: None })
+        Ok(Prepared { commands, places, changed: SmallVec::new(), finish: Finish::Read(read), copy: None })
     }
 
     async fn prepare_set<'a>(
@@ -157,6 +158,20 @@ impl Engine {
         answer: fn(SetOptions, SetAnswer) -> Reply,
     ) -> Result<Prepared<'a>> {
         let place = self.locate(key, Operation::Write, Wanted::String)?;
+        self.prepare_set_at(place, value, options, answer).await
+    }
+
+    /// The same of a key whose place is known.
+    ///
+    /// # Errors
+    /// As of [`Self::prepare`].
+    pub(in crate::engine) async fn prepare_set_at<'a>(
+        &self,
+        place: Place<'a>,
+        value: &Bytes,
+        options: SetOptions,
+        answer: fn(SetOptions, SetAnswer) -> Reply,
+    ) -> Result<Prepared<'a>> {
         self.check_value(value)?;
         let now_ms = self.now_ms();
         let asked_ttl_ms = options.ttl.asked_ms(now_ms);

@@ -1,11 +1,15 @@
 //! The words of one command: borrowed while it lies in the read buffer, owned once it has to outlive it.
 
-use std::ops::Index;
+use std::ops::{Index, Range};
 
 use bytes::{Bytes, BytesMut};
+use smallvec::SmallVec;
 
 /// Where a word lies: first byte and the one after the last, from the start of the frame.
 pub type Span = (u32, u32);
+
+/// Nearly all commands have few words.
+type Spans = SmallVec<[Span; 5]>;
 
 /// A command where it was read, at least until the next read.
 #[derive(Clone, Copy, Debug)]
@@ -56,13 +60,36 @@ impl<'a> Words<'a> {
     pub fn to_args(&self) -> Args {
         Args { bytes: Bytes::copy_from_slice(self.source), spans: self.spans.into() }
     }
+
+    /// Copies them behind others into one buffer.
+    #[must_use]
+    pub fn lay(&self, buffer: &mut BytesMut) -> Laid {
+        let start = buffer.len();
+        buffer.extend_from_slice(self.source);
+        Laid { lies: start..buffer.len(), spans: self.spans.into() }
+    }
+}
+
+/// A command whose words lie in a buffer with those of others.
+#[derive(Debug)]
+pub struct Laid {
+    lies: Range<usize>,
+    spans: Spans,
+}
+
+impl Laid {
+    /// The words, which share the buffer's memory.
+    #[must_use]
+    pub fn args(self, buffer: &Bytes) -> Args {
+        Args { bytes: buffer.slice(self.lies), spans: self.spans }
+    }
 }
 
 /// A command that owns its words. Reading a word that is not there panics: the command table checks how many there are.
 #[derive(Clone, Debug)]
 pub struct Args {
     bytes: Bytes,
-    spans: Box<[Span]>,
+    spans: Spans,
 }
 
 impl Args {
@@ -73,13 +100,13 @@ impl Args {
 
     /// How many there are, the name included.
     #[must_use]
-    pub const fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.spans.len()
     }
 
     /// Whether there are none.
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.spans.is_empty()
     }
 
@@ -160,6 +187,17 @@ mod tests {
         assert!(!frame.contains(&(args.kept(1).as_ptr() as usize)), "copied");
         assert!(frame.contains(&(args.kept(2).as_ptr() as usize)), "shared");
         assert!(args.is(0, "SET") && !args.is(1, "SET"));
+    }
+
+    #[test]
+    fn words_lie_in_one_buffer() {
+        let mut buffer = BytesMut::new();
+        let laid = [Words::new(b"geta", &[(0, 3), (3, 4)]), Words::new(b"getbc", &[(0, 3), (3, 5)])];
+        let laid = laid.map(|words| words.lay(&mut buffer));
+        let all = buffer.freeze();
+        let [a, bc] = laid.map(|laid| laid.args(&all));
+        assert_eq!((&a[0], &a[1], &bc[1]), (&b"get"[..], &b"a"[..], &b"bc"[..]));
+        assert_eq!((a.len(), bc.weight() - bc.len() * size_of::<super::Span>()), (2, 5));
     }
 
     #[test]

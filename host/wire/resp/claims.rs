@@ -7,7 +7,8 @@
 use std::collections::HashMap;
 use std::hash::BuildHasher;
 
-use foldhash::fast::RandomState;
+use foldhash::SharedSeed;
+use foldhash::fast::SeedableRandomState;
 
 /// What a command does with its keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,10 +62,18 @@ struct Users {
 }
 
 /// The footprints of all commands in flight.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Claims {
-    hasher: RandomState,
-    users: HashMap<u64, Users, RandomState>,
+    hasher: SeedableRandomState,
+    users: HashMap<u64, Users, SeedableRandomState>,
+}
+
+impl Default for Claims {
+    /// A footprint is good for all claims of the process.
+    fn default() -> Self {
+        let hasher = SeedableRandomState::with_seed(0, SharedSeed::global_random());
+        Self { users: HashMap::with_hasher(hasher.clone()), hasher }
+    }
 }
 
 impl Claims {

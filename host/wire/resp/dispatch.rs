@@ -283,7 +283,7 @@ impl Connection {
             _ => {
                 let engine = self.session.engine();
                 // What is wrong with its arguments is its own answer later, as in Redis.
-                if let Ok(step) = commands::step(spec, engine, &args) {
+                if let Ok(step) = commands::step(spec, &args, engine.now_ms()) {
                     engine.may_queue(spec.name, &step).map_err(|error| errors::of(&error))?;
                 }
                 Queued::Data(spec, args)

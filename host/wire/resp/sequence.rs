@@ -7,7 +7,9 @@
 
 use std::sync::Arc;
 
-use super::args::Args;
+use bytes::BytesMut;
+
+use super::args::Laid;
 use super::claims::{Access, Claims, Footprint};
 use super::commands::{self, Spec};
 use super::connection::Connection;
@@ -25,7 +27,9 @@ use crate::ports::store::Reply;
 /// Commands that are yet to begin.
 #[derive(Default)]
 pub(super) struct Sequence {
-    commands: Vec<(&'static Spec, Args, Footprint)>,
+    commands: Vec<(&'static Spec, Laid, Footprint)>,
+    /// Their words.
+    words: BytesMut,
     /// Of a client that keeps copies of its own: what they read.
     reads: Option<Reads>,
     /// What they do with their keys.
@@ -58,12 +62,13 @@ impl Connection {
     pub(super) fn follow(&mut self, frame: Frame, spec: &'static Spec) -> Option<Admission> {
         let engine = self.session.engine();
         let words = self.parser.words(&self.input, frame);
+        let deed = commands::deed(spec, words);
         let may = commands::follows(spec, words.len())
             && frame.len < RESP_READ_BYTES
             && self.session.replies == Replies::On
             && engine.forwards()
             && spec.keys.check(words).is_ok()
-            && spec.keys.of(words).all(|key| engine.may_follow(key, spec.access == Access::Read));
+            && spec.keys.of(words).all(|key| engine.may_follow(key, deed));
         if !may {
             return None;
         }
@@ -77,13 +82,12 @@ impl Connection {
             return Some(Admission::Wait);
         }
         let words = self.parser.words(&self.input, frame);
-        let own = self.sequence.claims.footprint(spec.access, spec.keys.of(words));
-        self.sequence.claims.claim(&own);
-        self.session.client().label(|label| label.command = spec.name);
+        self.sequence.claims.claim(&footprint);
         if let Some(reads) = self.session.reads(spec.access == Access::Read, || spec.keys.of(words)) {
             self.sequence.reads.get_or_insert_default().join(reads);
         }
-        self.sequence.commands.push((spec, words.to_args(), footprint));
+        let laid = words.lay(&mut self.sequence.words);
+        self.sequence.commands.push((spec, laid, footprint));
         Some(Admission::Done)
     }
 
@@ -95,17 +99,24 @@ impl Connection {
         self.sequence.claims.clear();
         self.blocked = false;
         let mut commands = std::mem::take(&mut self.sequence.commands);
+        let words = self.sequence.words.split().freeze();
         let reads = self.sequence.reads.take();
+        if let Some((last, ..)) = commands.last() {
+            self.session.client().label(|label| label.command = last.name);
+        }
         if commands.len() == 1
-            && let Some((spec, args, footprint)) = commands.pop()
+            && let Some((spec, laid, footprint)) = commands.pop()
         {
-            return self.begin_with(spec, args, reads, Some(footprint), false);
+            return self.begin_with(spec, laid.args(&words), reads, Some(footprint), false);
         }
         let engine = Arc::clone(self.session.engine());
-        let (mut parts, mut steps, mut footprints): (Vec<Part>, Vec<_>, Vec<_>) = Default::default();
-        for (spec, args, footprint) in commands {
+        let (count, now_ms) = (commands.len(), engine.now_ms());
+        let mut parts = Vec::with_capacity(count);
+        let (mut steps, mut footprints) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        for (spec, laid, footprint) in commands {
+            let args = laid.args(&words);
             footprints.push(footprint);
-            parts.push(match commands::step(spec, &engine, &args) {
+            parts.push(match commands::step(spec, &args, now_ms) {
                 Ok(step) => {
                     steps.push(step);
                     Part::Step(spec, args.len())
@@ -113,7 +124,7 @@ impl Connection {
                 Err(reply) => Part::Answer(reply),
             });
         }
-        let (window, count) = (Arc::clone(&self.sequence.window), parts.len());
+        let window = Arc::clone(&self.sequence.window);
         let work: Work = Box::pin(async move {
             let began_ns = engine.monotonic_ns();
             let answers = engine.sequence(&steps).await;

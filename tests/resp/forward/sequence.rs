@@ -83,17 +83,17 @@ const LINES: &[&str] = &[
 ];
 
 /// A small generator of numbers (xorshift), so that a failure can be repeated by its seed.
-struct Chance(u64);
+pub(super) struct Chance(pub(super) u64);
 
 impl Chance {
-    fn below(&mut self, end: usize) -> usize {
+    pub(super) fn below(&mut self, end: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         usize::try_from(self.0 % end as u64).unwrap()
     }
 
-    fn one_of<'a>(&mut self, all: &[&'a str]) -> &'a str {
+    pub(super) fn one_of<'a>(&mut self, all: &[&'a str]) -> &'a str {
         all[self.below(all.len())]
     }
 
@@ -174,7 +174,7 @@ async fn pipelines_are_answered_as_by_redis_beside_copies() {
 }
 
 /// How often Redis was read from, and how many commands of this name it was sent.
-async fn counts(server: &RedisServer, name: &str) -> (u64, String) {
+pub(super) async fn counts(server: &RedisServer, name: &str) -> (u64, String) {
     let mut client = direct(server).await;
     let stats = client.line("INFO stats").await;
     let line = stats.split("\r\n").find_map(|line| line.strip_prefix("total_reads_processed:")).unwrap();

@@ -38,7 +38,7 @@ use futures_util::TryFutureExt;
 
 pub use data::begin;
 pub use own::explain_elsewhere;
-pub use queue::{as_redis, cannot_be_queued, follows, in_transaction, may_be_queued, step};
+pub use queue::{as_redis, cannot_be_queued, deed, follows, in_transaction, may_be_queued, step};
 pub use spec::{DataFn, KeyRange, LeasingFn, Run, SessionFn, Spec, TurnFn};
 pub use table::{COMMANDS, find};
 

@@ -1,16 +1,15 @@
 //! Commands of a transaction: what each of them is to the engine. One that is not here cannot be part of one.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 
 use super::expiry::{Base, Unit, condition, expire_at_ms};
 use super::spec::{Group, Run, SessionFn, Spec};
 use super::{data, handshake, info, set, space};
-use crate::engine::Engine;
+use crate::engine::sequence::Deed;
 use crate::engine::step::{Form, Read, Step, Wanted};
 use crate::ports::store::Reply;
-use crate::wire::resp::args::Args;
+use crate::wire::resp::args::{Args, Words};
+use crate::wire::resp::claims::Access;
 use crate::wire::resp::errors;
 use crate::wire::resp::number::parse_i64;
 use crate::wire::resp::session::Session;
@@ -62,6 +61,22 @@ pub fn follows(spec: &Spec, words: usize) -> bool {
     }
 }
 
+/// What a command does with its keys, as far as a sequence needs to know.
+#[must_use]
+pub fn deed(spec: &Spec, words: Words<'_>) -> Deed {
+    let word = |at| words.get(at).unwrap_or_default();
+    let lives = || LIVES.iter().any(|option| word(3).eq_ignore_ascii_case(option.as_bytes()));
+    match (spec.name, words.len()) {
+        ("set", 3) | ("setex" | "psetex", _) => Deed::Stores,
+        ("set", 5) if lives() => Deed::Stores,
+        _ if spec.access == Access::Read => Deed::Reads,
+        _ => Deed::Changes,
+    }
+}
+
+/// Options of `SET` that say how long a value lives, and nothing else.
+const LIVES: [&str; 4] = ["ex", "px", "exat", "pxat"];
+
 /// What is left of a command on the connection and the engine when it is part of a transaction: what needs no engine.
 pub fn in_transaction(spec: &Spec, session: &Session, args: &Args) -> Option<SessionFn> {
     match spec.name {
@@ -76,8 +91,7 @@ pub fn in_transaction(spec: &Spec, session: &Session, args: &Args) -> Option<Ses
 ///
 /// # Errors
 /// The error line, which is the command's answer in the transaction.
-pub fn step(spec: &Spec, engine: &Arc<Engine>, args: &Args) -> Result<Step, Reply> {
-    let now_ms = engine.now_ms();
+pub fn step(spec: &Spec, args: &Args, now_ms: u64) -> Result<Step, Reply> {
     let keys = || spec.keys.places(args.words()).map(|at| args.shared(at)).collect::<Vec<Bytes>>();
     let read = |read| Ok(Step::Read { keys: keys(), read });
     let as_it_is = |form| data::command(spec, form, args).map(Step::Command);

@@ -87,7 +87,7 @@ pub(super) fn exec(session: &mut Session, _args: &Args) -> Result<Work, Reply> {
                 }
                 None => return Err(errors::reply(errors::EXEC_ABORT)),
             },
-            Queued::Data(spec, args) => match queue::step(spec, session.engine(), &args) {
+            Queued::Data(spec, args) => match queue::step(spec, &args, session.engine().now_ms()) {
                 Ok(step) => {
                     steps.push(step);
                     Part::Step(spec, args.len())

@@ -133,7 +133,8 @@ pub mod larder {
                 }
             }
         }
-        /// Time. Synchronous and cheap. Needs no grant. A pure hook that uses it is judged again on no clock tick.
+        /// Time. Synchronous and cheap. Needs no grant. A pure hook that uses it is judged again on no clock tick, and its answer
+        /// is not remembered.
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
         pub mod clock {
             #[allow(unused_unsafe, clippy::all)]
@@ -6435,7 +6436,9 @@ pub mod exports {
             ///
             /// All four functions are synchronous, bounded in time and memory, and pure: the same request, candidate
             /// and settings give the same answer. The host calls them when something *changes* (a miss, a write, a load),
-            /// never for a hit. A trap or an overrun costs that one decision.
+            /// never for a hit, and it may remember a plan or an admission instead of asking the same again: not where the call
+            /// used the clock, a metric or the log, once the instance has drawn a random number, nor for a candidate whose bytes
+            /// the policy sees or that an origin sent. A trap or an overrun costs that one decision.
             #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
             pub mod rules {
                 use super::super::super::super::_rt;
