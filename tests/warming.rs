@@ -51,6 +51,9 @@ fn a_host_warms_what_its_policies_name_when_it_starts() {
             writer.ask(&["SET", &format!("mover:{key}"), "1"]).unwrap();
         }
         assert_eq!(counted(&writer, "stored"), 0);
+        // One that is killed with the lock in its hands lets the next one wait.
+        wait_until("it has warmed nothing", || writer.log().contains("warmed"));
+        wait_until("its lock is free", || redis.cli(&["KEYS", "*LOCK*warm}"]).trim().is_empty());
     }
     let reader = host(&redis, "keys = 'a,b,nothing,bad'");
     wait_until("the keys are warmed", || counted(&reader, "stored") == 2 && counted(&reader, "failed") == 1);

@@ -45,7 +45,14 @@ pub(super) fn block(address: &impl Display, values: Vec<Value>) -> StoreResult<O
 
 /// An answer within another one.
 fn nested(value: Value) -> StoreResult<Reply> {
-    let all = |values: Vec<Value>| values.into_iter().map(nested).collect::<StoreResult<Vec<_>>>();
+    // Collecting results would not know how many there are.
+    let all = |values: Vec<Value>| {
+        let mut all = Vec::with_capacity(values.len());
+        for value in values {
+            all.push(nested(value)?);
+        }
+        Ok::<_, StoreError>(all)
+    };
     Ok(match value {
         Value::Nil => Reply::Nil,
         Value::Int(n) => Reply::Integer(n),

@@ -33,7 +33,7 @@ use crate::setup;
 const USAGE: &str = "cargo xtask bench [--quick] [--only resp,store,collections,http,decision,fill,purge,swaps,memory,churn] [--larder FILE]
 
 Prints Markdown tables. --quick: fewer rounds, rough numbers. --larder: measures this binary and builds none. Needs redis-server and
-redis-benchmark; nginx and wrk for `http`.";
+redis-benchmark; nginx and wrk for `http`; measures twemproxy (`nutcracker`) in `store` and `collections` if it is there.";
 
 /// What one section of the report is called and how it is made.
 type Section = (&'static str, fn(&Bench) -> Result<String>);

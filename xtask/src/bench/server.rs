@@ -15,6 +15,7 @@ use anyhow::{Context, Result, bail};
 
 use super::Bench;
 use super::client::{Reply, Resp, http_get};
+use crate::process::starts;
 
 /// How long a server may take to answer after its start.
 const START: Duration = Duration::from_secs(60);
@@ -92,6 +93,20 @@ impl Server {
         let mut command: Vec<String> = text.split(' ').map(str::to_owned).collect();
         command.extend(["--save".to_owned(), String::new()]);
         Self::start(bench.scratch.join("redis.log"), &command, port, 0)?.wait(pings)
+    }
+
+    /// twemproxy before a Redis: what a proxy without rules costs on this machine. `None`: it is not installed.
+    pub(super) fn twemproxy(bench: &Bench, redis: &Self) -> Result<Option<Self>> {
+        if !starts("nutcracker") {
+            return Ok(None);
+        }
+        let (resp, stats) = (free_port()?, free_port()?);
+        let config = bench.folder("twemproxy")?.join("nutcracker.yml");
+        let servers = format!("  servers:\n   - 127.0.0.1:{}:1\n", redis.resp);
+        fs::write(&config, format!("bench:\n  listen: 127.0.0.1:{resp}\n  redis: true\n{servers}"))?;
+        let text = format!("nutcracker -c {} -a 127.0.0.1 -s {stats}", config.display());
+        let command: Vec<String> = text.split(' ').map(str::to_owned).collect();
+        Self::start(bench.scratch.join("twemproxy.log"), &command, resp, 0)?.wait(pings).map(Some)
     }
 
     /// Larder over these policies and this store, with its policy `domain` live.

@@ -1,4 +1,5 @@
-//! GET from the store with L1 off: what the hop through Larder costs, or saves, against the same clients straight on Redis.
+//! GET from the store with L1 off: what the hop through Larder costs, or saves, against the same clients straight on Redis. If twemproxy is
+//! installed it takes its turn, too: a proxy without rules, for what is within reach of any on the machine.
 
 use anyhow::Result;
 
@@ -13,6 +14,7 @@ type Column = (&'static str, fn(&Answered) -> f64, &'static str);
 /// The section's table.
 pub(super) fn run(bench: &Bench) -> Result<String> {
     let redis = Server::redis(bench)?;
+    let twemproxy = Server::twemproxy(bench, &redis)?;
     let policies = bench.policies("policies", "profile")?;
     let url = format!("redis://127.0.0.1:{}", redis.resp);
     let larder = Server::larder(bench, &policies, &url, "profile", &["--set", "l1.size=0"])?;
@@ -24,7 +26,7 @@ pub(super) fn run(bench: &Bench) -> Result<String> {
     let mut lines = vec![
         "### GET from Redis through Larder with L1 off, against the same clients straight on Redis".to_owned(),
         String::new(),
-        "| work | what | ratio | goal | Larder | Redis |\n|---|---|---|---|---|---|".to_owned(),
+        "| work | what | ratio | goal | twemproxy's | Larder | Redis |\n|---|---|---|---|---|---|---|".to_owned(),
     ];
     for (work, connections, requests, columns) in
         [("50 connections", CONNECTIONS, 200_000, many), ("one client alone", 1, 30_000, alone)]
@@ -38,17 +40,28 @@ pub(super) fn run(bench: &Bench) -> Result<String> {
         for round in 0..bench.pick(7, 3) {
             let theirs_first = (round % 2 == 1).then(|| run(&redis)).transpose()?;
             let ours = run(&larder)?;
-            rounds.push((ours, theirs_first.map_or_else(|| run(&redis), Ok)?));
+            let proxy = twemproxy.as_ref().map(run).transpose()?;
+            rounds.push(Round { ours, proxy, theirs: theirs_first.map_or_else(|| run(&redis), Ok)? });
         }
         lines.extend(columns.iter().map(|column| row(work, column, &rounds)));
     }
     Ok(lines.join("\n"))
 }
 
-fn row(work: &str, (what, read, goal): &Column, rounds: &[(Answered, Answered)]) -> String {
-    let ratio = median(rounds.iter().map(|(ours, theirs)| read(ours) / read(theirs)).collect());
-    let ours = median(rounds.iter().map(|pair| read(&pair.0)).collect());
-    let theirs = median(rounds.iter().map(|pair| read(&pair.1)).collect());
+/// What each did in a round.
+struct Round {
+    ours: Answered,
+    proxy: Option<Answered>,
+    theirs: Answered,
+}
+
+fn row(work: &str, (what, read, goal): &Column, rounds: &[Round]) -> String {
+    let of = |read: &dyn Fn(&Round) -> f64| median(rounds.iter().map(read).collect());
+    let ratio = of(&|round| read(&round.ours) / read(&round.theirs));
+    let proxied: Option<Vec<f64>> =
+        rounds.iter().map(|round| Some(read(round.proxy.as_ref()?) / read(&round.theirs))).collect();
+    let proxy = proxied.map_or_else(|| "–".to_owned(), |ratios| format!("{:.2}×", median(ratios)));
+    let (ours, theirs) = (of(&|round| read(&round.ours)), of(&|round| read(&round.theirs)));
     let unit = if *what == "throughput" { "/s" } else { " ms" };
-    format!("| {work} | {what} | **{ratio:.2}×** | {goal} | {ours:.2}{unit} | {theirs:.2}{unit} |")
+    format!("| {work} | {what} | **{ratio:.2}×** | {goal} | {proxy} | {ours:.2}{unit} | {theirs:.2}{unit} |")
 }
