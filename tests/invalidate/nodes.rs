@@ -63,6 +63,10 @@ async fn a_write_after_an_invalidation_on_another_node_stays() {
         set(&other, "profile:a@red", "2").await;
         assert_eq!(get(&other, "profile:a@red").await, "2 (l1-hit)", "{words:?}");
         assert_eq!(get(&one, "profile:a@red").await, "2 (store-hit)", "{words:?}");
+        invalidate(&one, "profile", words).await;
+        set(&other, "profile:untagged", "2").await;
+        assert_eq!(get(&other, "profile:untagged").await, "2 (l1-hit)", "{words:?}");
+        assert_eq!(get(&one, "profile:untagged").await, "2 (store-hit)", "{words:?}");
         let items = [("profile:b@red".into(), "3".into())];
         invalidate(&one, "profile", words).await;
         other.engine.set_many(&items).await.unwrap();
