@@ -28,7 +28,7 @@ const TIMED_ONE_IN: u32 = 16;
 
 /// One answer in so many is remembered, which chance picks: what is asked again and again soon is among them, and what is asked once seldom
 /// costs the room.
-const REMEMBERED_ONE_IN: u64 = 8;
+const REMEMBERED_ONE_IN: u64 = 16;
 
 /// A policy that serves.
 pub(super) struct WasmPolicy {
