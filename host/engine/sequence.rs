@@ -2,7 +2,7 @@
 //! each is answered for itself.
 //!
 //! Only in domains without older key versions, and only what needs no answer of the store before it is sent: anything in a raw domain, and
-//! plain writes of entries in envelopes ([`write`]). Each is planned and admitted as ever, what its policy has follow it goes along in one
+//! plain writes of entries in envelopes ([`mod@write`]). Each is planned and admitted as ever, what its policy has follow it goes along in one
 //! block, and what one is refused for is its own answer.
 //!
 //! Invariants: from before the store is asked until it has answered all of them, every key that one of them may change is noted in L1. A
