@@ -234,9 +234,7 @@ impl Engine {
             (_, answer) => answer,
         }
     }
-}
 
-impl Engine {
     /// The command was the last that may have changed the key: what it left there, if that is known, becomes the copy in L1.
     fn leave(&self, at: usize, place: &Place<'_>, left: Option<(Bytes, Stamps)>, reading: &mut Reading<'_>) {
         if reading.changes.get(place.name).is_some_and(|change| change.last == at)

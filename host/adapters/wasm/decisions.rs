@@ -2,7 +2,7 @@
 //! the policy lives, and a key that is used again and again costs no call.
 //!
 //! Invariants: bounded; an answer is remembered only if its call had nothing but the request to go by and left nothing behind (no time, no
-//! metric, no line in the log), and its instance never drew a random number; a candidate that an origin sent, or whose bytes the policy is shown, is always asked about.
+//! metric, no line in the log), its instance never drew a random number, and it brings no runtime along that may make some; a candidate that an origin sent, or whose bytes the policy is shown, is always asked about.
 //! Deliberately absent: refusals and failures of a plan.
 
 use std::hash::{Hash, Hasher};

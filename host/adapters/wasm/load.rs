@@ -145,6 +145,7 @@ impl Loader {
         let pre = wasi::linked(&self.linker, &component)
             .and_then(|linker| linker.instantiate_pre(&component))
             .map_err(|error| in_file(does_not_fit(&error)))?;
+        let has_runtime = surface.imports().iter().any(|import| import.starts_with("wasi:"));
         let program = |settings: &BTreeMap<String, String>| {
             let context = Context {
                 domain: Arc::clone(domain),
@@ -153,6 +154,7 @@ impl Loader {
                 metrics: self.metrics.domain(domain),
                 faults: Arc::default(),
                 log: Arc::clone(log),
+                has_runtime,
             };
             Program::new(pre.clone(), abilities, Arc::new(context), manifest.limits)
                 .map_err(|error| does_not_fit(&error))

@@ -24,6 +24,8 @@ pub(super) struct Context {
     pub(super) faults: Arc<Counter>,
     /// What the domain may still log.
     pub(super) log: Arc<LogBudget>,
+    /// Whether the component brings the runtime of a language along (WASI), which has a generator of random numbers of its own.
+    pub(super) has_runtime: bool,
 }
 
 impl Context {
@@ -85,6 +87,7 @@ impl HostState {
             faults: Arc::default(),
             metrics: Arc::default(),
             log: Arc::default(),
+            has_runtime: false,
         };
         Self::new(Arc::new(context), 0)
     }
@@ -111,8 +114,8 @@ impl HostState {
     }
 
     /// Whether the call that just ended had nothing but its request to go by, and left nothing but its answer.
-    pub(super) const fn kept_to_itself(&self) -> bool {
-        !self.consulted && !self.drawn && self.log_lines == 0
+    pub(super) fn kept_to_itself(&self) -> bool {
+        !self.consulted && !self.drawn && !self.context.has_runtime && self.log_lines == 0
     }
 
     /// What it said as its last error in the call that just ended.
