@@ -7,6 +7,7 @@ mod rules;
 mod scans;
 mod steps;
 mod store;
+mod told;
 
 use std::sync::Arc;
 

@@ -104,22 +104,24 @@ impl Domain {
         found
     }
 
-    /// The generations that are current now, for something whose loading or writing began when there were `seq` changes; what an
-    /// invalidation here has overtaken since gets none. `None` if one is not known. The flag: whether all were asked for after
+    /// The generations for something whose loading or writing began when there were `seq` changes: those that are known to be current, or
+    /// the last that the store answered, while changes are told faster than it can be asked. They may be too old and are never too new.
+    /// What an invalidation here has overtaken since gets none. `None` if of one nothing is known. The flag: whether all were asked for after
     /// question number `after`.
     pub(super) fn current(&self, tags: &[String], key: &str, seq: u64, after: u64) -> Option<(Arc<Ids>, bool)> {
         let known = self.known.lock();
         let mut fresh = true;
-        let mut id = |fetched: Option<&Fetched>, slot: usize| {
-            let record = fetched?.record.clone()?;
-            fresh &= fetched?.number > after;
-            let id = if known.changed[slot] > seq { NONE } else { record.current() };
-            Some((record, id))
+        let mut id = |name: &str, fetched: Option<&Fetched>, slot: usize| {
+            let last = known.last(name, fetched)?;
+            fresh &= last.number > after;
+            let id = last.record.as_ref()?.current();
+            Some(if known.changed[slot] > seq { NONE } else { id })
         };
-        let (record, domain) = id(known.domain.as_ref(), 0)?;
-        let prefixes = if domain == NONE { Box::default() } else { record.prefix_ids(key).collect() };
-        let ids = tags.iter().map(|tag| Some(id(known.tags.peek(tag.as_str()), self.slot(&Name::tag(tag)))?.1));
-        let tags = ids.collect::<Option<_>>()?;
+        let domain = id("", known.domain.as_ref(), 0)?;
+        let tags = tags.iter().map(|tag| id(tag, known.tags.peek(tag.as_str()), self.slot(&Name::tag(tag))));
+        let tags = tags.collect::<Option<_>>()?;
+        let record = known.last("", known.domain.as_ref()).and_then(|last| last.record.as_ref());
+        let prefixes = record.filter(|_| domain != NONE).map_or_else(Box::default, |it| it.prefix_ids(key).collect());
         Some((Arc::new(Ids { domain, tags, prefixes, ended: false }), fresh))
     }
 }

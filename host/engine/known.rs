@@ -19,6 +19,7 @@ use quick_cache::unsync::Cache;
 use super::coherence::Coherence;
 use super::fetched::Fetched;
 use super::generation::{Ids, Part, Record};
+use super::seen::Seen;
 use crate::limits::{GENERATION_AGE_DIVISOR, TAGS_KNOWN_MAX};
 use crate::ports::invalidation::Mode;
 use crate::ports::metrics::DomainMetrics;
@@ -40,7 +41,7 @@ pub(super) enum Name {
 
 impl Name {
     /// The tag; the domain has the name that no tag has.
-    fn text(&self) -> &str {
+    pub(super) fn text(&self) -> &str {
         match self {
             Self::Domain => "",
             Self::Tag(tag) => tag,
@@ -66,8 +67,8 @@ pub(super) struct Ticket {
 pub(super) struct Known {
     pub(super) domain: Option<Fetched>,
     pub(super) tags: Cache<Box<str>, Fetched, UnitWeighter, foldhash::fast::RandomState>,
-    /// The newest records that were ever seen, believed or not.
-    seen: Cache<Box<str>, Arc<Record>, UnitWeighter, foldhash::fast::RandomState>,
+    /// Records that were ever seen, believed or not.
+    pub(super) seen: Seen,
     /// The count of changes when an invalidation of this slot last began or ended here; the first is the domain's own.
     pub(super) changed: Box<[u64; SLOTS]>,
     /// The same when the store last told that a record of this slot was changed, by whomever.
@@ -118,7 +119,7 @@ impl Domain {
         let known = Known {
             domain: None,
             tags: by_tag(),
-            seen: by_tag(),
+            seen: Seen::default(),
             changed: Box::new([0; SLOTS]),
             told: Box::new([0; SLOTS]),
             questions: 0,
@@ -198,11 +199,13 @@ impl Domain {
         if *name == Name::Domain {
             known.refreshing = false;
         }
+        let Ticket { number, as_of_ms, stream, .. } = ticket;
+        let fetched = Fetched { record, lost: None, ends_ms, as_of_ms, number, stream };
+        known.seen.answered(name, &fetched);
         if known.changed[slot].max(known.told[slot]) > ticket.seq {
             return;
         }
-        let Ticket { number, as_of_ms, stream, .. } = ticket;
-        self.put(&mut known, name, Fetched { record, lost: None, ends_ms, as_of_ms, number, stream });
+        self.put(&mut known, name, fetched);
     }
 
     fn put(&self, known: &mut Known, name: &Name, fetched: Fetched) {
@@ -218,7 +221,7 @@ impl Domain {
         if before.is_some_and(|before| before.record != fetched.record) {
             self.count_change();
         }
-        let lost = known.see(name, fetched.record.as_ref());
+        let lost = known.seen.believed(name, fetched.record.as_ref());
         known.set(name, Fetched { lost, ..fetched });
     }
 
@@ -226,7 +229,7 @@ impl Domain {
     /// is known to be.
     pub(super) fn begin(&self, name: &Name, id: u64) -> Record {
         let known = self.known.lock();
-        let Some(seen) = known.seen.peek(name.text()) else { return Record::born(id) };
+        let Some(seen) = known.seen.newest(name) else { return Record::born(id) };
         let mut record = Record::clone(seen);
         record.invalidate(Part::Whole, Mode::Soft, id);
         record
@@ -256,6 +259,9 @@ impl Domain {
         // Something that was asked for later may be newer than what this invalidation left behind.
         let newest = known.get(name).map_or(0, |known| known.number);
         known.remove(name);
+        if let Some((_, fetched)) = &outcome {
+            known.seen.answered(name, fetched);
+        }
         // Another invalidation that ended here meanwhile may have changed the record after this one had read it.
         if let Some((ticket, fetched)) = outcome
             && before.max(known.told[slot]) <= ticket.seq
@@ -276,33 +282,34 @@ impl Domain {
         self.known.lock().questions
     }
 
-    /// Which of these have to be asked for before something can be stored under them that lives until `ends_ms`.
-    pub(super) fn lacking(&self, tags: &[&str], now_ms: u64, ends_ms: Option<u64>) -> Vec<Name> {
+    /// Which of these have to be asked for before something can be stored under them that lives until `ends_ms`. What was answered after
+    /// question number `after` is enough, though changes were told since.
+    pub(super) fn lacking(&self, tags: &[&str], now_ms: u64, ends_ms: Option<u64>, after: u64) -> Vec<Name> {
         let known = self.known.lock();
-        let usable =
-            |fetched: Option<&Fetched>| fetched.is_some_and(|it| it.record.is_some() && self.is_trusted(it, now_ms));
+        let lacks = |name: &str, fetched: Option<&Fetched>, ends_ms: Option<u64>| {
+            let last = known.last(name, fetched).filter(|last| last.record.is_some() && last.outlives(ends_ms));
+            last.is_none_or(|last| last.number <= after && (fetched.is_none() || !self.is_trusted(last, now_ms)))
+        };
         let mut lacking = Vec::new();
-        if !usable(known.domain.as_ref()) {
+        // The domain's record lasts for ever.
+        if lacks("", known.domain.as_ref(), Some(0)) {
             lacking.push(Name::Domain);
         }
-        for tag in tags {
-            let fetched = known.tags.peek(*tag);
-            let lasts = fetched.is_some_and(|fetched| fetched.outlives(ends_ms));
-            if !usable(fetched) || !lasts {
-                lacking.push(Name::tag(tag));
-            }
-        }
+        let tags = tags.iter().filter(|&&tag| lacks(tag, known.tags.peek(tag), ends_ms));
+        lacking.extend(tags.map(|tag| Name::tag(tag)));
         lacking
     }
 
-    /// What is known of a name.
-    pub(super) fn look_up(&self, name: &Name) -> Option<Fetched> {
-        self.known.lock().get(name).cloned()
+    /// What is known of a name, or was answered last.
+    pub(super) fn last_of(&self, name: &Name) -> Option<Fetched> {
+        let known = self.known.lock();
+        known.last(name.text(), known.get(name)).cloned()
     }
 
     /// The store keeps a tag's record until then.
     pub(super) fn lengthened(&self, name: &Name, ends_ms: Option<u64>) {
         let mut known = self.known.lock();
+        known.seen.lengthened(name, ends_ms);
         if let Some(fetched) = known.get(name).cloned() {
             known.set(name, Fetched { ends_ms, ..fetched });
         }
@@ -352,23 +359,15 @@ impl Known {
         }
     }
 
+    /// What is known of a name, or the store's last answer where nothing is.
+    pub(super) fn last<'a>(&'a self, name: &str, known: Option<&'a Fetched>) -> Option<&'a Fetched> {
+        known.or_else(|| self.seen.last(name))
+    }
+
     fn set(&mut self, name: &Name, fetched: Fetched) {
         match name {
             Name::Domain => self.domain = Some(fetched),
             Name::Tag(tag) => self.tags.insert(tag.clone(), fetched),
-        }
-    }
-
-    /// Takes note of what the store has now. What was seen before, if the store's record comes from after a loss and knows nothing of it.
-    fn see(&mut self, name: &Name, record: Option<&Arc<Record>>) -> Option<Arc<Record>> {
-        let seen = self.seen.peek(name.text());
-        match (record, seen) {
-            (Some(record), Some(seen)) if record.follows_loss_of(seen) => Some(Arc::clone(seen)),
-            (Some(record), _) => {
-                self.seen.insert(name.text().into(), Arc::clone(record));
-                None
-            }
-            (None, seen) => seen.cloned(),
         }
     }
 
@@ -380,7 +379,8 @@ impl Known {
     }
 }
 
-fn by_tag<V>() -> Cache<Box<str>, V, UnitWeighter, foldhash::fast::RandomState> {
+/// Room for something of each tag that is known.
+pub(super) fn by_tag<V>() -> Cache<Box<str>, V, UnitWeighter, foldhash::fast::RandomState> {
     let hasher = foldhash::fast::RandomState::default();
     Cache::with(64, TAGS_KNOWN_MAX as u64, UnitWeighter, hasher, Default::default())
 }

@@ -287,7 +287,7 @@ impl Engine {
     /// These ids, but none where something was invalidated that is still known of.
     fn before_all(&self, place: &Place<'_>, terms: &Terms, ids: &Ids) -> Ids {
         let unless = |name: &Name, id: u64| {
-            let record = place.domain.look_up(name).and_then(|fetched| fetched.record);
+            let record = place.domain.last_of(name).and_then(|fetched| fetched.record);
             if record.is_some_and(|record| record.has_ended_any()) { NONE } else { id }
         };
         let tags = terms.tags.iter().zip(&ids.tags).map(|(tag, &id)| unless(&Name::tag(tag), id)).collect();

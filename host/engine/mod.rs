@@ -54,6 +54,7 @@ mod refresh;
 mod remove;
 mod replay;
 pub mod scan;
+mod seen;
 pub mod sequence;
 mod settings;
 mod sight;

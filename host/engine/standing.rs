@@ -172,8 +172,9 @@ impl Engine {
     /// # Errors
     /// A failure of the store.
     pub(super) async fn provide(&self, domain: &Domain, tags: &[&str], ends_ms: Option<u64>) -> Result<()> {
+        let after = domain.questions();
         for _ in 0..GENERATION_QUESTIONS_MAX {
-            let lacking = domain.lacking(tags, self.now_ms(), ends_ms);
+            let lacking = domain.lacking(tags, self.now_ms(), ends_ms, after);
             if lacking.is_empty() {
                 break;
             }
@@ -186,7 +187,7 @@ impl Engine {
 
     /// Gives a name that has no record one, and lets the record of a tag last as long as its entries.
     async fn make(&self, domain: &Domain, name: &Name, ends_ms: Option<u64>) -> Result<()> {
-        let Some(known) = domain.look_up(name) else { return Ok(()) };
+        let Some(known) = domain.last_of(name) else { return Ok(()) };
         let key = self.generation_key(domain, name);
         let now_ms = self.now_ms();
         let (life, until_ms) = match (name, ends_ms) {

@@ -23,7 +23,12 @@ pub struct GatedStore {
     random: Mutex<Option<fastrand::Rng>>,
     away: AtomicBool,
     watcher: Mutex<Option<Box<Watcher>>>,
+    echo: Mutex<Option<Box<Echo>>>,
+    one_server: bool,
 }
+
+/// Is told of each key that a command named, once that is done.
+pub type Echo = dyn Fn(&[u8]) + Send + Sync;
 
 /// Is told of each key that was changed, and of the string that it holds now.
 pub type Watcher = dyn Fn(&[u8], Option<&Bytes>) + Send + Sync;
@@ -48,7 +53,14 @@ impl GatedStore {
             random: Mutex::default(),
             away: AtomicBool::new(false),
             watcher: Mutex::default(),
+            echo: Mutex::default(),
+            one_server: false,
         }
+    }
+
+    /// The same, on one server.
+    pub fn on_one_server(inner: impl Store + 'static) -> Self {
+        Self { one_server: true, ..Self::new(inner) }
     }
 
     /// The same, of one that nobody shares.
@@ -81,6 +93,16 @@ impl GatedStore {
     /// From now on somebody is told of changes, in the order in which they were made.
     pub fn watch(&self, watcher: impl Fn(&[u8], Option<&Bytes>) + Send + Sync + 'static) {
         *self.watcher.lock() = Some(Box::new(watcher));
+    }
+
+    /// From now on somebody is told of the keys of every command, reads too, before the command is answered.
+    pub fn echo(&self, echo: impl Fn(&[u8]) + Send + Sync + 'static) {
+        *self.echo.lock() = Some(Box::new(echo));
+    }
+
+    /// Nobody is any more.
+    pub fn fall_silent(&self) {
+        *self.echo.lock() = None;
     }
 
     fn tell(&self, key: &[u8], value: Option<&Bytes>) {
@@ -150,6 +172,9 @@ impl GatedStore {
             return Err(StoreError::Unavailable("it is away".to_owned()));
         }
         let done = work.await;
+        if let Some(echo) = &*self.echo.lock() {
+            keys.iter().for_each(|key| echo(key));
+        }
         self.pause().await;
         self.note("end", name, keys);
         done
@@ -164,6 +189,10 @@ fn bytes(keys: &[StoreKey]) -> Vec<&[u8]> {
 impl Store for GatedStore {
     fn sharing(&self) -> Sharing {
         self.sharing
+    }
+
+    fn is_one_server(&self) -> bool {
+        self.one_server
     }
 
     fn leases(&self) -> &dyn LeaseStore {
