@@ -158,4 +158,7 @@ pub trait Upstream: Send + Sync {
 
     /// What the server says of its databases that hold something, by their numbers: this store's own is 0.
     async fn keyspace(&self) -> StoreResult<Vec<(u32, String)>>;
+
+    /// How many clients of the server wait for what others do, whosever they are; `None`: it cannot say.
+    async fn blocked(&self) -> StoreResult<Option<u64>>;
 }

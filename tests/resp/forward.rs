@@ -113,6 +113,33 @@ const LINES: &str = "
     EVAL redis.setresp(3);return({map={a=1}}) 0
     EVAL redis.setresp(3);return({double=1.5}) 0
     EVAL return 2 a
+    EVAL return -1 a
+    EVAL return word a
+    EVALSHA ffffffffffffffffffffffffffffffffffffffff 3 a
+    FCALL f word a
+    FCALL f -1 a
+    FCALL_RO f 2 a
+    SINTERCARD 0 a
+    SINTERCARD 3 a
+    LMPOP 0 a LEFT
+    LMPOP 1 a
+    BLMPOP 0.01 -1 a LEFT
+    BLMPOP 0.01 5 a LEFT
+    ZMPOP word a MIN
+    ZMPOP 2 a MIN
+    BZMPOP 0.01 0 a MIN
+    BZMPOP 0.01 2 a
+    ZUNION 0 a
+    ZUNION word a
+    ZINTER 3 a
+    ZDIFF -1 a
+    ZINTERCARD 0 a
+    ZINTERCARD 2 a
+    ZUNIONSTORE d 0 a
+    ZINTERSTORE d word a
+    ZDIFFSTORE d 3 a
+    XREAD COUNT 1
+    XREADGROUP GROUP g me
     EVALSHA ffffffffffffffffffffffffffffffffffffffff 0
     SCRIPT LOAD return(7)
     SCRIPT EXISTS 4ca238f611c9d0ae4e9a75a5dbac22aedc1e44c0 ffffffffffffffffffffffffffffffffffffffff

@@ -73,6 +73,14 @@ async fn forwarded_writes_wait_too() {
     });
     assert_eq!(ended, ":1");
     assert_eq!(client_count(&redis, "z"), "2");
+    // It keeps what it has counted.
+    assert_eq!(client.step("a2: PFADD h a").await, ":1");
+    assert_eq!(operator.step("o2: CLIENT PAUSE 600000 WRITE").await, "+OK");
+    let (ended, ()) = tokio::join!(client.step("a2: PFCOUNT h"), async {
+        while !operator.step("o2: INFO clients").await.contains("blocked_clients:1") {}
+        assert_eq!(operator.step("o2: CLIENT UNPAUSE").await, "+OK");
+    });
+    assert_eq!(ended, ":1");
 }
 
 fn client_count(redis: &RedisServer, key: &str) -> String {

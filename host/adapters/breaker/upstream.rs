@@ -67,4 +67,8 @@ impl<S: Store + ?Sized> Upstream for BreakerStore<S> {
     async fn keyspace(&self) -> StoreResult<Vec<(u32, String)>> {
         self.guard(self.inner()?.keyspace()).await
     }
+
+    async fn blocked(&self) -> StoreResult<Option<u64>> {
+        self.guard(self.inner()?.blocked()).await
+    }
 }

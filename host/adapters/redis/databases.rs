@@ -80,14 +80,7 @@ impl RedisStore {
         if matches!(self.form, Form::Cluster(_)) {
             return Ok(Vec::new());
         }
-        let mut question = Cmd::new();
-        question.arg("INFO").arg("keyspace");
-        let text = self.one(question, |address, answer| match value::reply(address, answer)? {
-            Reply::Bulk(text) | Reply::Verbatim(_, text) => Ok(String::from_utf8_lossy(&text).into_owned()),
-            Reply::Error(line) => Err(StoreError::Reply(line)),
-            _ => Err(StoreError::Protocol("INFO is no text".to_owned())),
-        });
-        let text = text.await?;
+        let text = self.info("keyspace").await?;
         let line = |line: &str| {
             let (number, rest) = line.trim_end().strip_prefix("db")?.split_once(':')?;
             Some((number.parse::<u32>().ok()?, rest.to_owned()))
@@ -98,6 +91,26 @@ impl RedisStore {
         }
         let own = self.address.access.account.db();
         Ok(all.filter(|(number, _)| i64::from(*number) == own).map(|(_, rest)| (0, rest)).collect())
+    }
+
+    /// How many of the server's clients wait for what others do. Of a cluster nothing: they wait at each of its nodes.
+    pub(super) async fn clients_blocked(&self) -> StoreResult<Option<u64>> {
+        if matches!(self.form, Form::Cluster(_)) {
+            return Ok(None);
+        }
+        let text = self.info("clients").await?;
+        Ok(text.lines().find_map(|line| line.strip_prefix("blocked_clients:")?.trim_end().parse().ok()))
+    }
+
+    async fn info(&self, section: &str) -> StoreResult<String> {
+        let mut question = Cmd::new();
+        question.arg("INFO").arg(section);
+        self.one(question, |address, answer| match value::reply(address, answer)? {
+            Reply::Bulk(text) | Reply::Verbatim(_, text) => Ok(String::from_utf8_lossy(&text).into_owned()),
+            Reply::Error(line) => Err(StoreError::Reply(line)),
+            _ => Err(StoreError::Protocol("INFO is no text".to_owned())),
+        })
+        .await
     }
 }
 

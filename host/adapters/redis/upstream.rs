@@ -98,4 +98,8 @@ impl Upstream for RedisStore {
     async fn keyspace(&self) -> StoreResult<Vec<(u32, String)>> {
         self.databases_in_use().await
     }
+
+    async fn blocked(&self) -> StoreResult<Option<u64>> {
+        self.clients_blocked().await
+    }
 }

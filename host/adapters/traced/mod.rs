@@ -194,4 +194,8 @@ impl Upstream for TracedStore {
     async fn keyspace(&self) -> StoreResult<Vec<(u32, String)>> {
         spanned("keyspace", self.upstream_of()?.keyspace()).await
     }
+
+    async fn blocked(&self) -> StoreResult<Option<u64>> {
+        spanned("blocked", self.upstream_of()?.blocked()).await
+    }
 }

@@ -7,7 +7,7 @@ use super::{places, rules};
 use crate::engine::core::Engine;
 use crate::engine::step::Forwarded;
 use crate::error::Result;
-use crate::ports::store::Command;
+use crate::ports::store::{Command, StoreError};
 use crate::ports::upstream::{CommandTable, Facts, Upstream};
 
 /// A command that is to be forwarded, and what the server says of it.
@@ -29,7 +29,7 @@ impl Engine {
         let words: Vec<&[u8]> = command.args.iter().map(AsRef::as_ref).collect();
         let named = match places::of(facts, &words) {
             Some(places) => places.into_iter().map(|place| command.args[place].clone()).collect(),
-            None => upstream.keys_of(&command).await.map_err(|e| self.store_error(e))?,
+            None => upstream.keys_of(&command).await.map_err(|e| self.store_error(in_its_own_words(&words, e)))?,
         };
         let facts = facts.alone();
         let upstream = at.map_or(Ok(upstream), Database::upstream)?;
@@ -68,6 +68,16 @@ impl Engine {
         }
         self.keys.check_channel(&words)?;
         Ok(Some(facts))
+    }
+}
+
+/// What the command itself would be answered whose keys the server cannot tell.
+fn in_its_own_words(words: &[&[u8]], error: StoreError) -> StoreError {
+    match error {
+        StoreError::Reply(line) if line.contains("Invalid arguments specified") => {
+            StoreError::Reply(places::mistake(words).to_owned())
+        }
+        error => error,
     }
 }
 

@@ -84,6 +84,11 @@ impl Engine {
         self.budgeted(upstream.keyspace()).await.unwrap_or_default()
     }
 
+    /// How many clients wait at the store for what others do; `None` where it cannot say.
+    pub async fn blocked_at_store(&self) -> Option<u64> {
+        self.budgeted(self.store.upstream()?.blocked()).await.ok().flatten()
+    }
+
     /// Removes what Larder serves in database 0, and everything in the others.
     ///
     /// # Errors

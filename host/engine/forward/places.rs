@@ -19,6 +19,49 @@ pub(super) fn of(facts: &Facts, words: &[&[u8]]) -> Option<Vec<usize>> {
     (!facts.movable).then(|| facts.places(words.len()).collect())
 }
 
+/// What Redis itself answers to a command of which it can tell no keys, as their number is wrong.
+pub(super) fn mistake(words: &[&[u8]]) -> &'static str {
+    const NO_NUMBER: &str = "ERR value is not an integer or out of range";
+    const SYNTAX: &str = "ERR syntax error";
+    let is = |names: &[&str]| names.iter().any(|name| words[0].eq_ignore_ascii_case(name.as_bytes()));
+    let number = |at: usize| -> Option<i64> { std::str::from_utf8(words.get(at)?).ok()?.parse().ok() };
+    if is(&["eval", "evalsha", "eval_ro", "evalsha_ro", "fcall", "fcall_ro"]) {
+        return match number(2) {
+            None if is(&["fcall", "fcall_ro"]) => "ERR Bad number of keys provided",
+            None => NO_NUMBER,
+            Some(..0) => "ERR Number of keys can't be negative",
+            Some(_) => "ERR Number of keys can't be greater than number of args",
+        };
+    }
+    let counts_at = |at: usize| if number(at) > Some(0) { SYNTAX } else { "ERR numkeys should be greater than 0" };
+    if is(&["blmpop", "bzmpop"]) {
+        return counts_at(2);
+    }
+    if is(&["sintercard"]) && number(1) > Some(0) {
+        return "ERR Number of keys can't be greater than number of args";
+    }
+    if is(&["sintercard", "lmpop", "zmpop"]) {
+        return counts_at(1);
+    }
+    for (name, at, none) in AT_LEAST_ONE {
+        if is(&[name]) {
+            return number(at).map_or(NO_NUMBER, |number| if number < 1 { none } else { SYNTAX });
+        }
+    }
+    SYNTAX
+}
+
+/// Commands on as many sorted sets as one of their words says, which word that is, and what they answer to none.
+const AT_LEAST_ONE: [(&str, usize, &str); 7] = [
+    ("zunion", 1, "ERR at least 1 input key is needed for 'zunion' command"),
+    ("zinter", 1, "ERR at least 1 input key is needed for 'zinter' command"),
+    ("zdiff", 1, "ERR at least 1 input key is needed for 'zdiff' command"),
+    ("zintercard", 1, "ERR at least 1 input key is needed for 'zintercard' command"),
+    ("zunionstore", 2, "ERR at least 1 input key is needed for 'zunionstore' command"),
+    ("zinterstore", 2, "ERR at least 1 input key is needed for 'zinterstore' command"),
+    ("zdiffstore", 2, "ERR at least 1 input key is needed for 'zdiffstore' command"),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -37,6 +37,8 @@ pub struct Client {
     pub peer: SocketAddr,
     /// Where it came to.
     pub local: SocketAddr,
+    /// The number of its socket in this process.
+    fd: i32,
     /// When it was accepted, by the engine's wall clock.
     pub since_ms: u64,
     /// When it last sent something.
@@ -47,6 +49,8 @@ pub struct Client {
     ending: AtomicU8,
     /// What it is yet to be told of copies that it keeps, or another one.
     pub told: Arc<Inbox>,
+    /// Whether it waits for the end of a pause.
+    paused: AtomicBool,
     /// Ends the command that waits for what others do, if there is one.
     blocked: Mutex<Option<oneshot::Sender<Unblock>>>,
 }
@@ -122,6 +126,16 @@ impl Client {
         receiver
     }
 
+    /// Whether it waits for what others do.
+    fn is_blocked(&self) -> bool {
+        self.blocked.lock().as_ref().is_some_and(|sender| !sender.is_closed())
+    }
+
+    /// Whether it waits for the end of a pause from now on.
+    pub fn pauses(&self, pauses: bool) {
+        self.paused.store(pauses, Ordering::Relaxed);
+    }
+
     /// Ends the command that waits. Whether there was one.
     pub fn unblock(&self, how: Unblock) -> bool {
         self.blocked.lock().take().is_some_and(|sender| sender.send(how).is_ok())
@@ -148,11 +162,11 @@ impl Client {
     pub fn line(&self, now_ms: u64) -> String {
         let Label { name, lib_name, lib_version, user, protocol, database, command, tracking } =
             self.label(|label| label.clone());
-        let (id, peer, local, resp) = (self.id, self.peer, self.local, protocol.number());
+        let (id, peer, local, fd, resp) = (self.id, self.peer, self.local, self.fd, protocol.number());
         let age = now_ms.saturating_sub(self.since_ms) / 1000;
         let idle = now_ms.saturating_sub(self.active_ms.load(Ordering::Relaxed)) / 1000;
         let mut line = format!(
-            "id={id} addr={peer} laddr={local} name={name} age={age} idle={idle} flags={} db={database} ",
+            "id={id} addr={peer} laddr={local} fd={fd} name={name} age={age} idle={idle} flags={} db={database} ",
             self.flags(tracking)
         );
         let redirect = tracking.map_or(-1, |tracks| i64::try_from(tracks.redirect).unwrap_or(i64::MAX));
@@ -167,9 +181,14 @@ impl Client {
 
     /// The letters of `CLIENT LIST`, as far as something is known of them.
     fn flags(&self, tracking: Option<Tracks>) -> String {
-        let Some(tracks) = tracking else { return "N".to_owned() };
-        let letters = [(true, 't'), (self.told.is_broken(), 'R'), (tracks.by_prefix, 'B')];
-        letters.into_iter().filter_map(|(is_so, letter)| is_so.then_some(letter)).collect()
+        let letters = [
+            (self.is_blocked() || self.paused.load(Ordering::Relaxed), 'b'),
+            (tracking.is_some(), 't'),
+            (tracking.is_some() && self.told.is_broken(), 'R'),
+            (tracking.is_some_and(|tracks| tracks.by_prefix), 'B'),
+        ];
+        let letters: String = letters.into_iter().filter_map(|(is_so, letter)| is_so.then_some(letter)).collect();
+        if letters.is_empty() { "N".to_owned() } else { letters }
     }
 }
 
@@ -224,7 +243,12 @@ impl Clients {
     ///
     /// # Errors
     /// There are too many, or the host is closing.
-    pub fn register(self: &Arc<Self>, peer: SocketAddr, local: SocketAddr, now_ms: u64) -> Result<Registered, Full> {
+    pub fn register(
+        self: &Arc<Self>,
+        (peer, local): (SocketAddr, SocketAddr),
+        fd: i32,
+        now_ms: u64,
+    ) -> Result<Registered, Full> {
         let mut open = self.open.lock();
         let place = if open.ending { Err(Full::All) } else { self.places.take(peer.ip()) };
         let place = place.inspect_err(|_| self.metrics.resp_connections_refused.increment())?;
@@ -233,6 +257,7 @@ impl Clients {
             id: open.last_id,
             peer,
             local,
+            fd,
             since_ms: now_ms,
             active_ms: AtomicU64::new(now_ms),
             awaits: AtomicBool::new(false),
@@ -248,6 +273,7 @@ impl Clients {
             }),
             ending: AtomicU8::new(Ending::None as u8),
             told: Arc::default(),
+            paused: AtomicBool::new(false),
             blocked: Mutex::default(),
         });
         open.by_id.insert(client.id, Arc::clone(&client));
@@ -272,6 +298,14 @@ impl Clients {
     #[must_use]
     pub fn count(&self) -> usize {
         self.open.lock().by_id.len()
+    }
+
+    /// How many of them wait for what others do, and how many for the end of a pause.
+    #[must_use]
+    pub fn waiting(&self) -> (usize, usize) {
+        let open = self.open.lock();
+        let count = |waits: fn(&Client) -> bool| open.by_id.values().filter(|client| waits(client)).count();
+        (count(Client::is_blocked), count(|client| client.paused.load(Ordering::Relaxed)))
     }
 
     /// How many there may be.
@@ -307,7 +341,7 @@ mod tests {
         let metrics = Arc::new(Metrics::default());
         let clients = Clients::new(Places::new(2), Arc::clone(&metrics));
         let address = "127.0.0.1:1".parse().unwrap();
-        let open = || clients.register(address, address, 5_000);
+        let open = || clients.register((address, address), 7, 5_000);
         let (first, second) = (open().unwrap(), open().unwrap());
         assert!(open().is_err());
         drop(first);
@@ -329,7 +363,8 @@ mod tests {
     #[test]
     fn a_line_as_clients_read_it() {
         let clients = Clients::new(Places::new(1), Arc::default());
-        let open = clients.register("127.0.0.1:5".parse().unwrap(), "127.0.0.1:6".parse().unwrap(), 1_000).unwrap();
+        let open =
+            clients.register(("127.0.0.1:5".parse().unwrap(), "127.0.0.1:6".parse().unwrap()), 7, 1_000).unwrap();
         open.client().label(|label| {
             label.name.push_str("worker");
             label.user = "ada".into();
@@ -337,7 +372,7 @@ mod tests {
         open.client().active(3_000);
         assert_eq!(
             open.client().line(9_500),
-            "id=1 addr=127.0.0.1:5 laddr=127.0.0.1:6 name=worker age=8 idle=6 flags=N db=0 sub=0 psub=0 ssub=0 multi=-1 \
+            "id=1 addr=127.0.0.1:5 laddr=127.0.0.1:6 fd=7 name=worker age=8 idle=6 flags=N db=0 sub=0 psub=0 ssub=0 multi=-1 \
              qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=0 events=r cmd=NULL user=ada redir=-1 resp=2 lib-name= lib-ver="
         );
     }

@@ -128,6 +128,7 @@ impl Connection {
         };
         if waits {
             let shared = Arc::clone(self.session.shared());
+            self.session.client().pauses(true);
             self.paused = Some(if is_known { Box::pin(over(shared)) } else { Box::pin(learned(shared)) });
         }
         waits
@@ -139,7 +140,9 @@ impl Connection {
         if way::of(&words) == Way::Listening {
             return Some(false);
         }
-        self.session.engine().forward_reads(&words).map(|reads| !reads)
+        // It keeps its result with the key, though Redis says that it only reads.
+        let keeps = words.first().is_some_and(|name| name.eq_ignore_ascii_case(b"pfcount"));
+        self.session.engine().forward_reads(&words).map(|reads| !reads || keeps)
     }
 
     /// Whether a pause is over that this connection waits for.
@@ -149,6 +152,7 @@ impl Connection {
             Poll::Pending => false,
             Poll::Ready(()) => {
                 self.paused = None;
+                self.session.client().pauses(false);
                 true
             }
         }

@@ -5,6 +5,7 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -110,17 +111,18 @@ impl RespServer {
             }
         };
         let local = stream.local_addr().unwrap_or(self.shared.local);
-        let registered = match self.shared.clients.register(peer, local, self.shared.engine.now_ms()) {
-            Ok(registered) => registered,
-            Err(full) => {
-                // As much as fits: nobody waits for a client that is turned away. Within TLS it would be no sense.
-                let line = format!("-{}\r\n", errors::TOO_MANY_CLIENTS);
-                let told = !self.shared.tls && stream.write(line.as_bytes()).is_ok();
-                let (max, why) = (self.shared.clients.max(), full.as_str());
-                tracing::warn!(%peer, told, max, why, "a Redis client was turned away");
-                return;
-            }
-        };
+        let registered =
+            match self.shared.clients.register((peer, local), stream.as_raw_fd(), self.shared.engine.now_ms()) {
+                Ok(registered) => registered,
+                Err(full) => {
+                    // As much as fits: nobody waits for a client that is turned away. Within TLS it would be no sense.
+                    let line = format!("-{}\r\n", errors::TOO_MANY_CLIENTS);
+                    let told = !self.shared.tls && stream.write(line.as_bytes()).is_ok();
+                    let (max, why) = (self.shared.clients.max(), full.as_str());
+                    tracing::warn!(%peer, told, max, why, "a Redis client was turned away");
+                    return;
+                }
+            };
         let shared = Arc::clone(&self.shared);
         workers.spawn_on_next(move || serve(stream, shared, registered));
     }

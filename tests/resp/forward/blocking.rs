@@ -22,6 +22,12 @@ async fn blocks(server: &RedisServer, count: &str) {
     until("so many wait", async || (blocked(server).await == count).then_some(())).await;
 }
 
+/// How many clients wait, as the host itself tells.
+async fn waiting(host: &Host) -> String {
+    let info = host.connect().await.line("INFO clients").await;
+    info.split("blocked_clients:").nth(1).unwrap().split("\r\n").next().unwrap().to_owned()
+}
+
 async fn waits(client: &mut Client, line: &str) {
     client.send(frame(&line.split(' ').collect::<Vec<_>>())).await;
 }
@@ -85,6 +91,33 @@ async fn what_a_client_waited_for_ends_with_it() {
     blocks(&server, "1").await;
     assert!(host.stop().await, "a host that ends does not wait for what never comes");
     blocks(&server, "0").await;
+}
+
+#[tokio::test]
+async fn who_waits_is_counted_once_the_server_knows() {
+    let server = RedisServer::start();
+    let host = host(&server, ForwardRules::default()).await;
+    let mut operator = host.connect().await;
+    assert_eq!(waiting(&host).await, "0");
+    let mut clients = [host.connect().await, host.connect().await];
+    for (client, count) in clients.iter_mut().zip(["1", "2"]) {
+        waits(client, "BLPOP l 0").await;
+        until("it is counted", async || (waiting(&host).await == count).then_some(())).await;
+        // Whoever was told so may go on: nothing that comes now is in front of it.
+        assert_eq!(blocked(&server).await, count);
+    }
+    let listed = operator.line("CLIENT LIST").await;
+    assert_eq!(listed.matches("flags=b ").count(), 2, "{listed}");
+    assert_eq!(operator.line("RPUSH l v").await, ":1");
+    assert_eq!(clients[0].answer().await, "[\"l\", \"v\"]", "the first one is served first");
+    assert_eq!(waiting(&host).await, "1");
+    assert_eq!(operator.line("CLIENT PAUSE 60000 WRITE").await, "+OK");
+    waits(&mut clients[0], "SET k v").await;
+    until("a pause counts, too", async || (waiting(&host).await == "2").then_some(())).await;
+    assert_eq!(operator.line("CLIENT UNPAUSE").await, "+OK");
+    assert_eq!(clients[0].answer().await, "+OK");
+    assert_eq!(waiting(&host).await, "1");
+    assert!(host.stop().await);
 }
 
 #[tokio::test]

@@ -46,7 +46,12 @@ impl Lines {
 pub(super) fn with_keyspace(session: &mut Session, args: &Args) -> Result<Work, Reply> {
     let text = sections(session, args);
     let engine = Arc::clone(session.engine());
+    let (blocked, paused) = session.shared().clients.waiting();
     Ok(Box::pin(async move {
+        let text = match blocked {
+            0 => text,
+            _ => with_blocked(text, blocked, paused, engine.blocked_at_store().await),
+        };
         let Some((before, after)) = text.split_once(KEYSPACE) else { return as_text(text) };
         let mut lines = Lines(before.to_owned() + KEYSPACE);
         for (number, said) in engine.keyspace().await {
@@ -55,6 +60,13 @@ pub(super) fn with_keyspace(session: &mut Session, args: &Args) -> Result<Work, 
         lines.0.push_str(after);
         as_text(lines.0)
     }))
+}
+
+/// Who waits here but not yet at the store may still be overtaken: whoever looks at this before it goes on would take that for done.
+fn with_blocked(text: String, blocked: usize, paused: usize, at_store: Option<u64>) -> String {
+    let arrived = at_store.and_then(|count| usize::try_from(count).ok()).map_or(blocked, |count| count.min(blocked));
+    let line = |count: usize| format!("\r\nblocked_clients:{count}\r\n");
+    text.replacen(&line(blocked + paused), &line(arrived + paused), 1)
 }
 
 fn as_text(text: String) -> Reply {
@@ -108,7 +120,8 @@ fn server(lines: &mut Lines, session: &Session) {
 fn clients(lines: &mut Lines, session: &Session) {
     lines.add("connected_clients", session.shared().clients.count());
     lines.add("maxclients", session.shared().clients.max());
-    lines.add("blocked_clients", 0);
+    let (blocked, paused) = session.shared().clients.waiting();
+    lines.add("blocked_clients", blocked + paused);
     lines.add("tracking_clients", session.engine().tracking_counts().clients);
 }
 
