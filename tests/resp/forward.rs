@@ -15,10 +15,11 @@ use std::sync::Arc;
 use larder::engine::forward::ForwardRules;
 use larder::ports::clock::VirtualClock;
 use larder::ports::policy::Lifetime;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::support::engine::World;
 use crate::support::redis::RedisServer;
-use crate::support::resp::{Client, Host};
+use crate::support::resp::{Client, Host, frame};
 
 /// A host in front of a Redis, with `default` and an enveloped domain `profile`.
 async fn host(server: &RedisServer, rules: ForwardRules) -> Host {
@@ -90,7 +91,13 @@ const LINES: &str = "
     XGROUP CREATE s g 0
     XREADGROUP GROUP g me STREAMS s >
     XPENDING s g
+    XDEL s 1-1
+    XREADGROUP GROUP g me STREAMS s 0
+    XREADGROUP GROUP g me STREAMS s 1-2
     XACK s g 1-1
+    XACK s g 1-2
+    XPENDING s g
+    XPENDING s g - + 1
     XINFO GROUPS s
     XINFO NONSENSE s
     SETBIT b 7 1
@@ -102,6 +109,7 @@ const LINES: &str = "
     GEOADD g 13.361389 38.115556 Palermo 15.087269 37.502669 Catania
     GEODIST g Palermo Catania km
     GEOPOS g Palermo nowhere
+    GEOPOS nothing a b
     GEOSEARCH g FROMMEMBER Palermo BYRADIUS 200 km ASC WITHDIST
     PFADD h a b c
     PFCOUNT h
@@ -154,6 +162,51 @@ const LINES: &str = "
     LOLWUT nonsense
     NONSENSE a b
 ";
+
+/// In RESP2 the nothing of a list is another one than that of a string: libraries make an empty list of the one and no value of the other.
+#[tokio::test]
+async fn each_nothing_is_that_of_redis() {
+    let (behind, beside) = (RedisServer::start(), RedisServer::start());
+    let host = host(&behind, ForwardRules::default()).await;
+    let lines = "XADD s 1-1 f v
+        XGROUP CREATE s g 0
+        XPENDING s g
+        XREADGROUP GROUP g me STREAMS s >
+        XDEL s 1-1
+        XREADGROUP GROUP g me STREAMS s 0
+        XREADGROUP GROUP g me STREAMS s >
+        XREAD STREAMS s 9
+        GEOPOS none a b
+        GEOHASH none a
+        ZMSCORE none a b
+        ZMPOP 1 none MIN
+        BZMPOP 0.01 1 none MIN
+        BLPOP none 0.01
+        LPOP none 2
+        ZRANDMEMBER none
+        EVAL return{false,{false}} 0
+        MULTI
+        GEOPOS none a
+        XREADGROUP GROUP g me STREAMS s 0
+        LPOP none 2
+        BLPOP none 0
+        GET none
+        EXEC
+        ECHO end";
+    let words = |line: &str| frame(&line.trim().split(' ').collect::<Vec<_>>());
+    let sent: Vec<u8> = lines.lines().flat_map(words).collect();
+    let [through, straight] = [host.addr, ([127, 0, 0, 1], beside.port()).into()].map(async |address| {
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        stream.write_all(&sent).await.unwrap();
+        let mut answers = Vec::new();
+        while !answers.ends_with(b"$3\r\nend\r\n") {
+            assert_ne!(stream.read_buf(&mut answers).await.unwrap(), 0, "it has ended");
+        }
+        String::from_utf8(answers).unwrap()
+    });
+    assert_eq!(through.await, straight.await);
+    assert!(host.stop().await);
+}
 
 #[tokio::test]
 async fn what_was_written_by_a_script_is_read_through_the_table() {

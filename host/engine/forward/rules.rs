@@ -88,7 +88,36 @@ pub(in crate::engine) fn with_its_nothing(command: &Command, answer: Reply) -> R
     let pops_some = || command.args.len() > 2 && is_one_of(&["lpop", "rpop"], name);
     match answer {
         Reply::Nil if is_one_of(&LISTS, name) || pops_some() => Reply::NilArray,
+        answer @ Reply::Array(_) if is_one_of(&["geopos"], name) => each(answer, &list),
+        answer @ Reply::Array(_) if command.args.len() == 3 && is_one_of(&["xpending"], name) => last(answer, &list),
+        // Of each stream the entries, of each entry the fields: of one that was deleted there are none.
+        answer @ Reply::Array(_) if is_one_of(&["xreadgroup"], name) => {
+            each(answer, &|stream| last(stream, &|entries| each(entries, &|entry| last(entry, &list))))
+        }
         answer => answer,
+    }
+}
+
+/// Nothing in the place of a list.
+fn list(reply: Reply) -> Reply {
+    if reply == Reply::Nil { Reply::NilArray } else { reply }
+}
+
+fn each(reply: Reply, change: &dyn Fn(Reply) -> Reply) -> Reply {
+    match reply {
+        Reply::Array(items) => Reply::Array(items.into_iter().map(change).collect()),
+        other => other,
+    }
+}
+
+fn last(reply: Reply, change: &dyn Fn(Reply) -> Reply) -> Reply {
+    match reply {
+        Reply::Array(mut items) => {
+            let changed = items.pop().map(change);
+            items.extend(changed);
+            Reply::Array(items)
+        }
+        other => other,
     }
 }
 

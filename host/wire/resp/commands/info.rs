@@ -134,8 +134,13 @@ fn memory(lines: &mut Lines, session: &Session) {
     lines.add("maxmemory_policy", "noeviction");
 }
 
-fn persistence(lines: &mut Lines, _session: &Session) {
+fn persistence(lines: &mut Lines, session: &Session) {
+    let engine = session.engine();
+    let up_ms = engine.monotonic_ns().saturating_sub(session.shared().started_ns) / 1_000_000;
     lines.add("loading", 0);
+    // Nothing is kept here that would have to be saved; a Redis that has saved nothing says when it was started.
+    lines.add("rdb_changes_since_last_save", 0);
+    lines.add("rdb_last_save_time", engine.now_ms().saturating_sub(up_ms) / 1000);
     lines.add("rdb_bgsave_in_progress", 0);
     lines.add("aof_enabled", 0);
 }
