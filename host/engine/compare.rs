@@ -44,7 +44,8 @@ pub(super) struct Judgement {
 
 impl Domain {
     /// How an entry stands by what is known; what is not known, too old at `now_ms`, or could be newer than the record that was
-    /// asked for before question number `after`, is open. `None` for `now_ms`: however old it is.
+    /// asked for before question number `after`, is open. `None` for `now_ms`: however old it is. What was answered since that question counts
+    /// though changes were told since: whoever asks for it began before them.
     pub(super) fn judge(&self, loaded: Loaded<'_>, now_ms: Option<u64>, after: u64) -> Judgement {
         let mut judged = if loaded.ids.ended { Judged::ENDED } else { Judged::CURRENT };
         let mut open = Vec::new();
@@ -52,24 +53,25 @@ impl Domain {
             return Judgement { standing: Standing::Current, open };
         }
         let known = self.known.lock();
-        let mut look =
-            |fetched: Option<&Fetched>, judge: &dyn Fn(Option<&Record>) -> Judged, name: &dyn Fn() -> Name| {
-                match fetched.filter(|fetched| now_ms.is_none_or(|now_ms| self.is_trusted(fetched, now_ms))) {
-                    None => open.push(name()),
-                    Some(fetched) => {
-                        let found = fetched.judge(judge);
-                        if !found.certain && fetched.number <= after {
-                            open.push(name());
-                        }
-                        judged = judged.and(found);
+        let mut look = |fetched: Option<&Fetched>, judge: &dyn Fn(Option<&Record>) -> Judged, text: &str| {
+            let known_now = fetched.filter(|fetched| now_ms.is_none_or(|now_ms| self.is_trusted(fetched, now_ms)));
+            let name = || if text.is_empty() { Name::Domain } else { Name::tag(text) };
+            match known_now.or_else(|| now_ms.and_then(|_| known.seen.after(text, after))) {
+                None => open.push(name()),
+                Some(fetched) => {
+                    let found = fetched.judge(judge);
+                    if !found.certain && fetched.number <= after {
+                        open.push(name());
                     }
+                    judged = judged.and(found);
                 }
-            };
+            }
+        };
         let whole = |record: Option<&Record>| judge_domain(record, loaded);
-        look(known.domain.as_ref(), &whole, &|| Name::Domain);
+        look(known.domain.as_ref(), &whole, "");
         for (i, tag) in loaded.tags.iter().enumerate() {
             let id = loaded.ids.tags.get(i).copied().unwrap_or(NONE);
-            look(known.tags.peek(tag.as_str()), &|record| judge_id(record, id), &|| Name::tag(tag));
+            look(known.tags.peek(tag.as_str()), &|record| judge_id(record, id), tag);
         }
         Judgement { standing: judged.standing, open }
     }

@@ -201,8 +201,11 @@ impl Domain {
         }
         let Ticket { number, as_of_ms, stream, .. } = ticket;
         let fetched = Fetched { record, lost: None, ends_ms, as_of_ms, number, stream };
+        if known.changed[slot] > ticket.seq || known.pending.contains(name) {
+            return;
+        }
         known.seen.answered(name, &fetched);
-        if known.changed[slot].max(known.told[slot]) > ticket.seq {
+        if known.told[slot] > ticket.seq {
             return;
         }
         self.put(&mut known, name, fetched);
@@ -259,14 +262,13 @@ impl Domain {
         // Something that was asked for later may be newer than what this invalidation left behind.
         let newest = known.get(name).map_or(0, |known| known.number);
         known.remove(name);
-        if let Some((_, fetched)) = &outcome {
-            known.seen.answered(name, fetched);
-        }
+        known.seen.forget(name);
         // Another invalidation that ended here meanwhile may have changed the record after this one had read it.
         if let Some((ticket, fetched)) = outcome
             && before.max(known.told[slot]) <= ticket.seq
             && newest <= ticket.number
         {
+            known.seen.answered(name, &fetched);
             self.put(&mut known, name, fetched);
         }
     }

@@ -1,9 +1,10 @@
 //! The records of generations that this node has seen, whether it still believes them or not.
 //!
-//! Two questions are answered from here. What did the store know before it lost a record? And what may a write be marked with while
-//! changes are told faster than the store can be asked: the last answer, which may be too old and is never too new.
+//! Two questions are answered from here. What did the store know before it lost a record? And what is an entry compared with, or a write
+//! marked with, while changes are told faster than the store can be asked: the last answer, which may be too old and is never too new.
 //!
-//! Deliberately absent: what is believed (`known.rs`).
+//! Invariant: from the moment an invalidation begins on this node, no answer is given from before it. Deliberately absent: what is
+//! believed (`known.rs`).
 
 use std::sync::Arc;
 
@@ -33,13 +34,21 @@ impl Default for Seen {
 }
 
 impl Seen {
-    /// Takes note of an answer, whether it is believed or not.
+    /// Takes note of an answer that no invalidation on this node has overtaken, whether it is believed or not.
     pub(super) fn answered(&mut self, name: &Name, fetched: &Fetched) {
         self.with(name, |one| {
             if one.last.as_ref().is_none_or(|last| last.number <= fetched.number) {
-                one.last = Some(fetched.clone());
+                let lost = lost(one.newest.as_ref(), fetched.record.as_deref()).cloned();
+                one.last = Some(Fetched { lost, ..fetched.clone() });
             }
         });
+    }
+
+    /// An invalidation on this node overtakes the last answer.
+    pub(super) fn forget(&mut self, name: &Name) {
+        if let Some(mut one) = self.0.get_mut(name.text()) {
+            one.last = None;
+        }
     }
 
     /// The store keeps the record of the last answer until then.
@@ -50,15 +59,11 @@ impl Seen {
     /// Takes note of a record that is believed from now on. What was seen before, if the store's record comes from after a loss and knows
     /// nothing of it.
     pub(super) fn believed(&mut self, name: &Name, record: Option<&Arc<Record>>) -> Option<Arc<Record>> {
-        let seen = self.newest(name);
-        match (record, seen) {
-            (Some(record), Some(seen)) if record.follows_loss_of(seen) => Some(Arc::clone(seen)),
-            (Some(record), _) => {
-                self.with(name, |one| one.newest = Some(Arc::clone(record)));
-                None
-            }
-            (None, seen) => seen.cloned(),
+        let lost = lost(self.newest(name), record.map(Arc::as_ref)).cloned();
+        if let (Some(record), None) = (record, &lost) {
+            self.with(name, |one| one.newest = Some(Arc::clone(record)));
         }
+        lost
     }
 
     /// The newest record that the store has not lost since.
@@ -71,6 +76,11 @@ impl Seen {
         self.0.peek(name)?.last.as_ref()
     }
 
+    /// The same, if the question was asked after another one.
+    pub(super) fn after(&self, name: &str, question: u64) -> Option<&Fetched> {
+        self.last(name).filter(|last| last.number > question)
+    }
+
     fn with(&mut self, name: &Name, change: impl FnOnce(&mut One)) {
         if let Some(mut one) = self.0.get_mut(name.text()) {
             change(&mut one);
@@ -80,4 +90,9 @@ impl Seen {
         change(&mut one);
         self.0.insert(name.text().into(), one);
     }
+}
+
+/// What was seen before, if what the store has now comes from after a loss and knows nothing of it.
+fn lost<'a>(seen: Option<&'a Arc<Record>>, now: Option<&Record>) -> Option<&'a Arc<Record>> {
+    seen.filter(|seen| now.is_none_or(|now| now.follows_loss_of(seen)))
 }

@@ -33,6 +33,7 @@ impl Domain {
             if !known.pending.contains(name) {
                 known.pending.push(name.clone());
             }
+            known.seen.forget(name);
         }
         self.told(name);
     }

@@ -38,6 +38,15 @@ async fn a_write_stays_whatever_is_told_while_it_asks() {
             set(&one, "profile:plain", "1").await;
             set(&one, "profile:tagged@red", "2").await;
             one.engine.set_many(&[("profile:batch@red".into(), "3".into())]).await.unwrap();
+            // So is a read of it; what this node itself invalidates is gone at once.
+            one.clock.advance_ms(5_000);
+            for (key, value) in [("plain", 1), ("tagged@red", 2), ("batch@red", 3)] {
+                let found = get(&one, &format!("profile:{key}")).await;
+                assert_eq!(found, format!("{value} (store-hit)"), "{key} {round}, on one server: {on_one_server}");
+            }
+            set(&one, "profile:gone@blue", "4").await;
+            assert_eq!(invalidate(&one, "profile", &["tag", "blue"]).await, "done");
+            assert_eq!(get(&one, "profile:gone@blue").await, "- (miss)", "{round}");
             store.fall_silent();
             for node in [&one, &other] {
                 node.clock.advance_ms(5_000);
