@@ -8,7 +8,7 @@
 pub enum Way {
     /// One that all callers share.
     Shared,
-    /// One of its caller's own, as the command may wait.
+    /// One of its caller's own, as the command may wait, or must not wait for others.
     Own,
     /// One that listens.
     Listening,
@@ -54,13 +54,13 @@ pub fn of(words: &[impl AsRef<[u8]>]) -> Way {
     // All that are not shared begin with one of these: nearly every command is told by its first letter.
     if !matches!(
         name.first().map(u8::to_ascii_lowercase),
-        Some(b'a'..=b'e' | b'h' | b'm' | b'p'..=b's' | b'u' | b'w' | b'x')
+        Some(b'a'..=b'f' | b'h' | b'm' | b'p'..=b's' | b'u' | b'w' | b'x')
     ) {
         return Way::Shared;
     }
     // The name of a stream may be this word, too: then it has a connection of its own for nothing.
     let blocks = || words.iter().any(|word| word.as_ref().eq_ignore_ascii_case(b"block"));
-    if one_of(&WAITING, name).is_some() || (one_of(&READ_STREAMS, name).is_some() && blocks()) {
+    if frees(words) || one_of(&WAITING, name).is_some() || (one_of(&READ_STREAMS, name).is_some() && blocks()) {
         Way::Own
     } else if one_of(&LISTENING, name).is_some() {
         Way::Listening
@@ -69,6 +69,14 @@ pub fn of(words: &[impl AsRef<[u8]>]) -> Way {
     } else {
         Way::Shared
     }
+}
+
+/// Whether a command ends a script that holds the server up: then the server answers little else, and the shared connection may be the
+/// very one that waits for the script.
+#[must_use]
+pub fn frees(words: &[impl AsRef<[u8]>]) -> bool {
+    let [name, what] = words else { return false };
+    what.as_ref().eq_ignore_ascii_case(b"kill") && one_of(&["function", "script"], name.as_ref()).is_some()
 }
 
 /// Whether a command may wait. Within a block it does not.
@@ -101,6 +109,9 @@ mod tests {
         check("pSubscribe c", Way::Listening);
         check("Multi", Way::Closed);
         check("GET multi", Way::Shared);
+        check("script KILL", Way::Own);
+        check("FUNCTION kill", Way::Own);
+        check("SCRIPT LOAD kill", Way::Shared);
         assert!(may_wait(b"XREAD") && may_wait(b"bzmpop") && !may_wait(b"lpop"));
     }
 

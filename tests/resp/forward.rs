@@ -1,6 +1,7 @@
 //! Commands that Larder has no rules for: forwarded to a real Redis, in `default` alone, with Redis' own answers.
 
 mod blocking;
+mod busy;
 mod confined;
 mod databases;
 mod entries;

@@ -10,6 +10,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::BreakerStore;
 use crate::ports::store::{Command, Reply, Store, StoreError, StoreResult};
 use crate::ports::upstream::{CommandTable, Dedicated, Heard, Types, Upstream};
+use crate::ports::way;
 
 impl<S: Store + ?Sized> BreakerStore<S> {
     fn inner(&self) -> StoreResult<&dyn Upstream> {
@@ -48,6 +49,10 @@ impl<S: Store + ?Sized> Upstream for BreakerStore<S> {
     }
 
     async fn open(&self, command: &Command, types: Types) -> StoreResult<Box<dyn Dedicated>> {
+        if way::frees(&command.args) {
+            // It is meant for a store that serves nobody, and says nothing of it.
+            return self.inner()?.open(command, types).await;
+        }
         self.guard_untimed(self.inner()?.open(command, types)).await
     }
 

@@ -9,6 +9,7 @@ use crate::engine::step::Forwarded;
 use crate::error::Result;
 use crate::ports::store::{Command, StoreError};
 use crate::ports::upstream::{CommandTable, Facts, Upstream};
+use crate::ports::way;
 
 /// A command that is to be forwarded, and what the server says of it.
 pub(super) struct Asked<'a> {
@@ -24,6 +25,9 @@ impl Engine {
     pub(super) async fn asked<'a>(&'a self, at: Option<&'a Database>, words: Vec<Bytes>) -> Result<Option<Asked<'a>>> {
         let command = Command { args: words };
         let upstream = self.forward_upstream(&command)?;
+        if way::frees(&command.args) {
+            return self.freeing(upstream, command).map(Some);
+        }
         let table = upstream.commands().await.map_err(|e| self.store_error(e))?;
         let Some(facts) = self.looked_up(at, &table, &command)? else { return Ok(None) };
         let words: Vec<&[u8]> = command.args.iter().map(AsRef::as_ref).collect();
@@ -34,6 +38,18 @@ impl Engine {
         let facts = facts.alone();
         let upstream = at.map_or(Ok(upstream), Database::upstream)?;
         Ok(Some(Asked { upstream, named: named.clone(), forwarded: forwarded(at, command, named, &facts), facts }))
+    }
+
+    /// A command that ends a script. The server is not asked what it knows of it, as it would not answer; it concerns no database.
+    ///
+    /// # Errors
+    /// It may not go.
+    fn freeing<'a>(&self, upstream: &'a dyn Upstream, command: Command) -> Result<Asked<'a>> {
+        let facts = Facts { arity: 2, is_part: true, is_dangerous: true, ..Facts::default() };
+        let words: Vec<&[u8]> = command.args.iter().map(AsRef::as_ref).collect();
+        self.forward_rules.check(&facts, &words)?;
+        let forwarded = Forwarded { command, keys: Vec::new(), reads_only: false };
+        Ok(Asked { upstream, facts, named: Vec::new(), forwarded })
     }
 
     /// What the server says of a command that may go.
