@@ -12,8 +12,18 @@ pub const STORE_REFUSAL_TOLD_MS: u64 = 60_000;
 pub const BREAKER_CAUSE_BYTES_MAX: usize = 300;
 /// How long a connection may answer nothing while commands time out on it before it is replaced.
 pub const STORE_SILENCE_MS_MAX: u64 = 1_000;
-/// Commands that may wait to be written to one store connection; more wait with their callers.
-pub const STORE_WRITE_QUEUE_MAX: usize = 1_024;
+/// Calls whose commands may wait to be written to one store connection; more wait with their callers.
+pub const STORE_WRITE_QUEUE_MAX: usize = 4_096;
+/// Room for what the store says next, in bytes.
+pub const STORE_READ_BYTES: usize = 16 * 1024;
+/// Room that a connection to the store keeps when nothing is under way, in bytes, each way.
+pub const STORE_BUFFER_KEPT_BYTES_MAX: usize = 256 * 1024;
+/// Longest status or error of the store, in bytes.
+pub const STORE_ANSWER_LINE_BYTES_MAX: usize = 1024 * 1024;
+/// Collections within each other in an answer that is passed on.
+pub const STORE_ANSWER_DEPTH_MAX: usize = 256;
+/// Collections within each other in an answer that is read at all; Lua in Redis makes 8,000 at most.
+pub const STORE_ANSWER_NESTING_MAX: usize = 16_384;
 /// Connections to the store that clients have for themselves at the same time, by default: for blocking commands and subscriptions.
 pub const STORE_OWN_MAX: usize = 1_000;
 /// Such connections that are kept for the next client when nobody has them.

@@ -119,6 +119,9 @@ const LINES: &str = "
     EVAL return(redis.call('set',KEYS[1],ARGV[1])) 1 e v
     EVAL return({1,2,{3,'x',false}}) 0
     EVAL return(redis.error_reply('MINE')) 0
+    EVAL return(redis.error_reply('ERR\\32\\255.')) 0
+    EVAL return(redis.status_reply('\\255.')) 0
+    EVAL return(loadstring('return'..('{'):rep(150)..('}'):rep(150))()) 0
     EVAL redis.setresp(3);return({map={a=1}}) 0
     EVAL redis.setresp(3);return({double=1.5}) 0
     EVAL return 2 a

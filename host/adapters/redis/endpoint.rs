@@ -13,7 +13,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
+use super::connection::Connection;
 use super::error;
+use super::multiplex::{Lent, Multiplexed};
 use super::tls::Tls;
 use crate::limits::{STORE_CONNECT_MS_MAX, STORE_WRITE_QUEUE_MAX};
 use crate::ports::upstream::Types;
@@ -38,7 +40,7 @@ pub(super) struct Access {
 type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A connection and what runs it.
-pub(super) type Opened = (MultiplexedConnection, Driver);
+pub(super) type Opened = (Connection, Driver);
 
 /// How a connection is to be.
 pub(super) struct Manner<P> {
@@ -102,17 +104,21 @@ impl Access {
             .set_response_timeout(None)
             .set_connection_timeout(None)
             .set_pipeline_buffer_size(STORE_WRITE_QUEUE_MAX);
-        let config = match manner.pushes {
-            Some(pushes) => config.set_push_sender(pushes),
-            None => config,
-        };
         let account = self.account.clone().set_protocol(match manner.types {
             Types::Flat => ProtocolVersion::RESP2,
             Types::Rich => ProtocolVersion::RESP3,
         });
-        let connection = MultiplexedConnection::new_with_config(&account, stream, config).await;
-        let (connection, driver) = connection.map_err(|e| error::greeting(&e))?;
-        Ok((connection, Box::pin(driver)))
+        if let Some(pushes) = manner.pushes {
+            let config = config.set_push_sender(pushes);
+            let greeted = MultiplexedConnection::new_with_config(&account, stream, config).await;
+            let (connection, driver) = greeted.map_err(|e| error::greeting(&e))?;
+            return Ok((Connection::Listening(connection), Box::pin(driver)));
+        }
+        let (lent, own) = Lent::new(stream);
+        drop(MultiplexedConnection::new_with_config(&account, lent, config).await.map_err(|e| error::greeting(&e))?);
+        let stream = own.back().ok_or_else(|| "the greeting has not ended".to_owned())?;
+        let (connection, driver) = Multiplexed::over(stream);
+        Ok((Connection::Plain(connection), Box::pin(driver)))
     }
 }
 

@@ -7,11 +7,12 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use redis::aio::{AsyncPushSender, MultiplexedConnection};
+use redis::aio::AsyncPushSender;
 use redis::{Cmd, Pipeline, RedisResult, Value};
 use tokio::runtime;
 use tokio::task::AbortHandle;
 
+use super::connection::Connection;
 use super::endpoint::Manner;
 use super::target::Target;
 use crate::limits::STORE_SILENCE_MS_MAX;
@@ -21,7 +22,7 @@ const NONE: u64 = u64::MAX;
 
 /// A connection.
 pub(super) struct Link {
-    connection: MultiplexedConnection,
+    connection: Connection,
     driver: AbortHandle,
     runtime: runtime::Id,
     /// Monotonic time of the last answer.
@@ -69,12 +70,12 @@ impl Link {
 
     /// Sends one command and waits for its answer.
     pub(super) async fn one(&self, command: &Cmd) -> RedisResult<Value> {
-        self.connection.clone().send_packed_command(command).await
+        self.connection.one(command).await
     }
 
     /// Sends commands in one go and waits for all answers.
     pub(super) async fn many(&self, commands: &Pipeline) -> RedisResult<Vec<Value>> {
-        self.connection.clone().send_packed_commands(commands, 0, commands.len()).await
+        self.connection.many(commands).await
     }
 
     /// An answer came.

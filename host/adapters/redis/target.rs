@@ -84,11 +84,11 @@ impl Target {
             Place::Sentinels(sentinels) => {
                 let endpoint = sentinels.primary().await?;
                 let opened = self.access.connect(&endpoint, manner).await;
-                let (mut connection, mut driver) = opened.map_err(|cause| format!("{endpoint}: {cause}"))?;
+                let (connection, mut driver) = opened.map_err(|cause| format!("{endpoint}: {cause}"))?;
                 let mut role = Cmd::new();
                 role.arg("ROLE");
                 let answer = tokio::select! {
-                    answer = connection.send_packed_command(&role) => answer,
+                    answer = connection.one(&role) => answer,
                     () = &mut driver => return Err(format!("{endpoint}: the connection broke")),
                 };
                 match answer {
@@ -127,11 +127,11 @@ impl Sentinels {
 
     async fn ask(&self, sentinel: &Endpoint) -> Result<Endpoint, String> {
         let opened = self.access.connect::<NoPushes>(sentinel, Manner::plain(Types::Rich)).await;
-        let (mut connection, mut driver) = opened?;
+        let (connection, mut driver) = opened?;
         let mut question = Cmd::new();
         question.arg("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(&self.name);
         let answer = tokio::select! {
-            answer = connection.send_packed_command(&question) => answer.map_err(|error| error.to_string())?,
+            answer = connection.one(&question) => answer.map_err(|error| error.to_string())?,
             () = &mut driver => return Err("the connection broke".to_owned()),
         };
         let odd = || "it gives an answer that makes no sense".to_owned();

@@ -263,12 +263,12 @@ impl Cluster {
 /// Asks a node who serves what. The error says why it does not tell, in words.
 pub(super) async fn ask_slots(access: &Access, place: &Endpoint) -> Result<Vec<Served>, String> {
     let opened = access.connect::<NoPushes>(place, Manner::plain(Types::Rich)).await;
-    let (mut connection, mut driver) = opened?;
+    let (connection, mut driver) = opened?;
     let mut question = Cmd::new();
     question.arg("CLUSTER").arg("SLOTS");
     let ask = async {
         tokio::select! {
-            answer = connection.send_packed_command(&question) => answer.map_err(|error| error.to_string()),
+            answer = connection.one(&question) => answer.map_err(|error| error.to_string()),
             () = &mut driver => Err("the connection broke".to_owned()),
         }
     };

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use redis::aio::MultiplexedConnection;
 use redis::{Cmd, PushInfo, PushKind, Value};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -15,6 +14,7 @@ use super::joint::Joint;
 use super::members::Member;
 use super::view::View;
 use crate::adapters::redis::cluster::slot;
+use crate::adapters::redis::connection::Connection;
 use crate::adapters::redis::endpoint::Manner;
 use crate::adapters::redis::error;
 use crate::adapters::redis::target::Target;
@@ -109,7 +109,7 @@ impl Node {
             }
             Ok::<(), redis::aio::SendError>(())
         };
-        let (mut connection, driver) = match self.target.open(Manner { types: Types::Rich, pushes: Some(told) }).await {
+        let (connection, driver) = match self.target.open(Manner { types: Types::Rich, pushes: Some(told) }).await {
             Ok(connected) => connected,
             Err(why) => return Ended::Lost(why),
         };
@@ -117,19 +117,19 @@ impl Node {
         let mut driving = JoinSet::new();
         driving.spawn(driver);
         let wanted = self.joint.wanted();
-        match self.ask(&mut connection, &tracking(&wanted)).await {
+        match self.ask(&connection, &tracking(&wanted)).await {
             Ok(Value::ServerError(refusal)) => return self.refused(&refusal),
             Ok(_) => {}
             Err(why) => return Ended::Lost(why),
         }
         let within = Duration::from_millis(self.probing.trust_ms);
-        match timeout(within, self.stand(&mut connection, &probe)).await {
+        match timeout(within, self.stand(&connection, &probe)).await {
             Ok(Ok(())) => self.joint.began(self.number, wanted.is_empty()),
             Ok(Err(ended)) => return ended,
             Err(_) => return Ended::Lost(self.silence()),
         }
         loop {
-            if let Err(ended) = self.prove(&mut connection, &probe).await {
+            if let Err(ended) = self.prove(&connection, &probe).await {
                 return ended;
             }
             tokio::select! {
@@ -143,7 +143,7 @@ impl Node {
     }
 
     /// Sends a probe and waits for its own change.
-    async fn prove(&self, connection: &mut MultiplexedConnection, current: &Mutex<Arc<Probe>>) -> Result<(), Ended> {
+    async fn prove(&self, connection: &Connection, current: &Mutex<Arc<Probe>>) -> Result<(), Ended> {
         let clock = &self.probing.clock;
         // Before the cluster is asked, too: nothing is known of later than that.
         let as_of_ms = clock.wall_ms();
@@ -153,13 +153,13 @@ impl Node {
             let sent_ns = clock.monotonic_ns();
             let mut renew = Cmd::new();
             renew.arg("PEXPIRE").arg(&*probe.key).arg(PROBE_KEY_MS);
-            match connection.send_packed_command(&renew).await.map_err(|e| Ended::Lost(e.to_string()))? {
+            match connection.one(&renew).await.map_err(|e| Ended::Lost(e.to_string()))? {
                 Value::Int(1) => {}
                 Value::ServerError(refusal) => return self.elsewhere(&refusal, current),
                 _ => {
                     let mut set = Cmd::new();
                     set.arg("SET").arg(&*probe.key).arg("").arg("PX").arg(PROBE_KEY_MS);
-                    let answer = connection.send_packed_command(&set).await;
+                    let answer = connection.one(&set).await;
                     if let Value::ServerError(refusal) = answer.map_err(|e| Ended::Lost(e.to_string()))? {
                         return self.elsewhere(&refusal, current);
                     }
@@ -179,11 +179,11 @@ impl Node {
     }
 
     /// Whether the cluster, as this node knows it, is still the one that is followed; if so, the probe's key is one of this node's.
-    async fn stand(&self, connection: &mut MultiplexedConnection, current: &Mutex<Arc<Probe>>) -> Result<(), Ended> {
+    async fn stand(&self, connection: &Connection, current: &Mutex<Arc<Probe>>) -> Result<(), Ended> {
         let Some(member) = &self.member else { return Ok(()) };
         let mut question = Cmd::new();
         question.arg("CLUSTER").arg("NODES");
-        let text = match connection.send_packed_command(&question).await.map_err(|e| Ended::Lost(e.to_string()))? {
+        let text = match connection.one(&question).await.map_err(|e| Ended::Lost(e.to_string()))? {
             Value::ServerError(refusal) => return Err(self.refused(&refusal)),
             Value::VerbatimString { text, .. } => text,
             Value::BulkString(text) => String::from_utf8_lossy(&text).into_owned(),
@@ -231,9 +231,8 @@ impl Node {
         format!("no change came back within {} ms", self.probing.trust_ms)
     }
 
-    async fn ask(&self, connection: &mut MultiplexedConnection, command: &Cmd) -> Result<Value, String> {
-        let answer =
-            timeout(Duration::from_millis(self.probing.trust_ms.max(1)), connection.send_packed_command(command)).await;
+    async fn ask(&self, connection: &Connection, command: &Cmd) -> Result<Value, String> {
+        let answer = timeout(Duration::from_millis(self.probing.trust_ms.max(1)), connection.one(command)).await;
         answer.map_err(|_| format!("no answer within {} ms", self.probing.trust_ms))?.map_err(|error| error.to_string())
     }
 }
