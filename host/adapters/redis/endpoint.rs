@@ -114,6 +114,7 @@ impl Access {
             let (connection, driver) = greeted.map_err(|e| error::greeting(&e))?;
             return Ok((Connection::Listening(connection), Box::pin(driver)));
         }
+        // The library's connection ends with the greeting, and the stream comes back.
         let (lent, own) = Lent::new(stream);
         drop(MultiplexedConnection::new_with_config(&account, lent, config).await.map_err(|e| error::greeting(&e))?);
         let stream = own.back().ok_or_else(|| "the greeting has not ended".to_owned())?;
