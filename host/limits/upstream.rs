@@ -20,6 +20,8 @@ pub const STORE_READ_BYTES: usize = 16 * 1024;
 pub const STORE_BUFFER_KEPT_BYTES_MAX: usize = 256 * 1024;
 /// Longest status or error of the store, in bytes.
 pub const STORE_ANSWER_LINE_BYTES_MAX: usize = 1024 * 1024;
+/// Elements of one collection for which there is room before they come; for more there is when they come.
+pub const STORE_ANSWER_ROOM_ELEMENTS_MAX: usize = 1_024;
 /// Collections within each other in an answer that is passed on.
 pub const STORE_ANSWER_DEPTH_MAX: usize = 256;
 /// Collections within each other in an answer that is read at all; Lua in Redis makes 8,000 at most.

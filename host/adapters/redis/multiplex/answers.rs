@@ -7,10 +7,9 @@
 
 use redis::{ErrorKind, PushKind, RedisError, RedisResult, Value, parse_redis_value};
 
-use crate::limits::{STORE_ANSWER_DEPTH_MAX, STORE_ANSWER_LINE_BYTES_MAX, STORE_ANSWER_NESTING_MAX};
-
-/// Elements for which there is room before they come.
-const ROOM_MAX: usize = 1_024;
+use crate::limits::{
+    STORE_ANSWER_DEPTH_MAX, STORE_ANSWER_LINE_BYTES_MAX, STORE_ANSWER_NESTING_MAX, STORE_ANSWER_ROOM_ELEMENTS_MAX,
+};
 
 /// Answers in the making.
 #[derive(Default)]
@@ -82,7 +81,7 @@ impl Answers {
         }
         let is_kept = depth < STORE_ANSWER_DEPTH_MAX;
         self.too_deep |= !is_kept;
-        let elements = is_kept.then(|| Vec::with_capacity(count.min(ROOM_MAX)));
+        let elements = is_kept.then(|| Vec::with_capacity(count.min(STORE_ANSWER_ROOM_ELEMENTS_MAX)));
         self.open.push(Collection { kind, left: count, elements });
         Ok(())
     }
@@ -160,7 +159,7 @@ fn piece(bytes: &[u8]) -> RedisResult<Option<(usize, Piece)>> {
         b'_' => value(Value::Nil),
         b'-' | b',' | b'#' | b'(' => value(by_the_library(&bytes[..length])?),
         b'=' | b'!' => long(bytes, length, line),
-        _ => collection(marker, length, number(line)?),
+        _ => collection(marker, length, line),
     }
 }
 
@@ -190,7 +189,7 @@ fn body(bytes: &[u8], from: usize, count: i64) -> RedisResult<Option<(usize, &[u
     Ok(Some((end + 2, &bytes[from..end])))
 }
 
-fn collection(marker: u8, length: usize, count: i64) -> RedisResult<Option<(usize, Piece)>> {
+fn collection(marker: u8, length: usize, line: &[u8]) -> RedisResult<Option<(usize, Piece)>> {
     let kind = match marker {
         b'*' => Kind::Array,
         b'~' => Kind::Set,
@@ -199,7 +198,7 @@ fn collection(marker: u8, length: usize, count: i64) -> RedisResult<Option<(usiz
         b'|' => Kind::Attribute,
         other => return Err(odd(&format!("unexpected `{}`", char::from(other).escape_default()))),
     };
-    let Ok(count) = usize::try_from(count) else { return Ok(Some((length, Piece::Value(Value::Nil)))) };
+    let Ok(count) = usize::try_from(number(line)?) else { return Ok(Some((length, Piece::Value(Value::Nil)))) };
     let each = if matches!(kind, Kind::Map | Kind::Attribute) { 2 } else { 1 };
     let count = count.checked_mul(each).ok_or_else(|| odd("more pairs than can be"))?;
     Ok(Some((length, Piece::Begin(kind, count))))
@@ -223,6 +222,7 @@ fn too_deep() -> RedisResult<Value> {
     parse_redis_value(line.as_bytes())
 }
 
-fn odd(what: &str) -> RedisError {
+/// What came is no answer, for this reason.
+pub(super) fn odd(what: &str) -> RedisError {
     (ErrorKind::Parse, "no answer of a Redis", what.to_owned()).into()
 }

@@ -10,10 +10,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, BytesMut};
-use redis::{ErrorKind, RedisError, RedisResult, Value};
+use redis::{RedisError, RedisResult, Value};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
-use super::answers::Answers;
+use super::answers::{Answers, odd};
 use super::{Outbox, Waiter, ended};
 use crate::limits::{STORE_BUFFER_KEPT_BYTES_MAX, STORE_READ_BYTES};
 
@@ -195,6 +195,6 @@ impl<S> Drop for Driver<S> {
 fn unasked(answer: &Value) -> RedisError {
     match answer {
         Value::ServerError(error) => error.clone().into(),
-        _ => (ErrorKind::Parse, "an answer that nobody has asked for").into(),
+        _ => odd("nobody has asked for it"),
     }
 }
